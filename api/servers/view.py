@@ -69,11 +69,12 @@ class Scene:
 def scene(request: Request, *, full: bool = True) -> Scene:
     """Look up what the request's policy and configuration say."""
     minor = request.version.minor
+    base = params.unversioned(request)
     return Scene(
-        url=params.self_url(request, 'servers/'),
-        bookmark=params.bookmark_url(request, 'servers/'),
-        flavor_bookmark=params.bookmark_url(request, 'flavors/'),
-        image_bookmark=params.image_bookmark_url(request, 'images/'),
+        url=params.versioned(request) + '/servers/',
+        bookmark=base + '/servers/',
+        flavor_bookmark=base + '/flavors/',
+        image_bookmark=_image_base(request, base) + '/images/',
         name_template=request.conf.instance_name_template,
         extra_specs=minor >= 47 and request.allows(EXTRA_SPECS),
         extended=full and request.allows(EXTENDED),
@@ -82,6 +83,14 @@ def scene(request: Request, *, full: bool = True) -> Scene:
         is_admin=request.context.is_admin,
         with_address_types=full,
     )
+
+
+def _image_base(request: Request, base: str) -> str:
+    prefix: str | None = request.conf.api.glance_link_prefix
+    if not prefix:
+        return base
+    project = f'/{request.context.project_id}' if request.project_in_path else ''
+    return prefix.rstrip('/') + project
 
 
 def _isotime(when: datetime.datetime | None) -> str | None:
@@ -260,9 +269,7 @@ FIELDS = (
     Field('accessIPv4', lambda s, _: s.access_ip_v4 or '', basic=True),
     Field('accessIPv6', lambda s, _: s.access_ip_v6 or '', basic=True),
     Field('links', links, basic=True),
-    Field(
-        'OS-DCF:diskConfig', lambda s, _: 'AUTO' if s.auto_disk_config else 'MANUAL', basic=True
-    ),
+    Field('OS-DCF:diskConfig', lambda s, _: 'AUTO' if s.auto_disk_config else 'MANUAL', basic=True),
     Field('progress', _progress, basic=True),
     Field('fault', _fault, basic=True),
     Field(
@@ -297,9 +304,7 @@ FIELDS = (
     Field('host_status', _host_status, 16, if_=_shows_host_status),
     Field('description', lambda s, _: s.description, 19, basic=True),
     Field('tags', lambda s, _: s.tags, 26, basic=True),
-    Field(
-        'trusted_image_certificates', lambda s, _: s.trusted_image_certificates, 63, basic=True
-    ),
+    Field('trusted_image_certificates', lambda s, _: s.trusted_image_certificates, 63, basic=True),
     Field('server_groups', lambda s, _: s.server_groups, 71, basic=True, in_list=False),
     Field('locked_reason', lambda s, _: s.locked_reason, 73, basic=True),
     Field('pinned_availability_zone', lambda s, _: s.requested_zone, 96),
