@@ -26,6 +26,11 @@ BASE = [
         default='instance-%08x',
         help='Name of a server on its hypervisor: %08x takes its number, %(uuid)s its id.',
     ),
+    cfg.StrOpt(
+        'default_schedule_zone',
+        help='Availability zone of servers that ask for none; empty for any zone.',
+    ),
+    cfg.IntOpt('password_length', default=12, min=0, help='Length of generated passwords.'),
     cfg.StrOpt('state_path', default='/var/lib/nova', help='Directory for what has to be kept.'),
     cfg.IntOpt('report_interval', default=10, help='Seconds between two heartbeats.'),
     cfg.IntOpt(

@@ -29,9 +29,7 @@ QUERY_258 = params.query(
     },
     more=False,
 )
-QUERY_266 = params.query(
-    {**QUERY_258['properties'], times.BEFORE: params.single(TIME)}, more=False
-)
+QUERY_266 = params.query({**QUERY_258['properties'], times.BEFORE: params.single(TIME)}, more=False)
 PATH = '/servers/{server_id}/os-instance-actions'
 
 Json = dict[str, Any]

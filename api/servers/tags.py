@@ -66,7 +66,9 @@ def update_all(request: Request, server_id: str, body: dict[str, Any]) -> dict[s
 def update(request: Request, server_id: str, tag: str) -> Answer:
     """Add a tag to a server."""
     if not tag or len(tag) > TAG_LENGTH or ',' in tag:
-        raise Fault(400, f'Tag {tag!r} is invalid: 1 to {TAG_LENGTH} characters, no comma or slash.')
+        raise Fault(
+            400, f'Tag {tag!r} is invalid: 1 to {TAG_LENGTH} characters, no comma or slash.'
+        )
     server = lookup.get(request, server_id)
     if not request.conductor.add_server_tag(request.context, server.uuid, tag):
         return Answer(status=204)

@@ -23,7 +23,10 @@ def changes(
     request: Request, since: bool = True, before: bool = True
 ) -> tuple[datetime.datetime | None, datetime.datetime | None]:
     """Return the times of ``changes-since`` and ``changes-before``, as far as they apply."""
-    texts = (request.query.one(SINCE) if since else None, request.query.one(BEFORE) if before else None)
+    texts = (
+        request.query.one(SINCE) if since else None,
+        request.query.one(BEFORE) if before else None,
+    )
     first, last = (parse(text) if text is not None else None for text in texts)
     if first is not None and last is not None and first > last:
         raise Fault(400, f'The value of {SINCE} must be less than or equal to {BEFORE}.')
