@@ -131,6 +131,12 @@ METADATA = [
         default=['StaticJSON'],
         help='What vendor data is made of; StaticJSON is the file of vendordata_jsonfile_path.',
     ),
+    cfg.IntOpt(
+        'metadata_cache_expiration',
+        default=15,
+        min=0,
+        help="Seconds for which the metadata API remembers a server; 0 forgets it at once.",
+    ),
     cfg.StrOpt('vendordata_jsonfile_path', help='JSON file with vendor data for every server.'),
 ]
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import secrets
-import string
 from collections.abc import Iterator
 from typing import Any
 
