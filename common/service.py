@@ -178,6 +178,7 @@ class _Parent:
             self.children[pid] = time.monotonic()
             return
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS | {signal.SIGCHLD})
+        concurrency.after_fork()
         status = 1
         try:
             status = _work(self.prog, self.conf, self.make, lambda: None)
