@@ -19,7 +19,7 @@ TENANT_KEY = 'filter_tenant_id'
 
 
 def is_forced(spec: RequestSpec) -> bool:
-    """A forced host (``az:host``) is taken without asking the filters."""
+    """A forced host (``az:host``) is taken without asking the enabled filters."""
     return bool(spec.forced_host or spec.forced_node)
 
 
@@ -58,10 +58,8 @@ class AvailabilityZone(Filter):
         return f'in zone {hosts.zones[i]}'
 
 
-def filters_for(conf: cfg.ConfigOpts, spec: RequestSpec) -> list[Filter]:
+def filters_for(conf: cfg.ConfigOpts) -> list[Filter]:
     """Return what holds for every request, whatever filters are enabled."""
-    if is_forced(spec):
-        return [RequestedHost(conf)]
     return [RequestedHost(conf), IgnoredHosts(conf), AvailabilityZone(conf)]
 
 
@@ -70,15 +68,13 @@ def restrict(
 ) -> None:
     """Add destination, aggregates and prefilters to the question.  Raises NoValidHost."""
     request.in_tree = _single_node(hosts, spec)
-    if is_forced(spec):
-        # Whoever may force a host may force it onto a disabled one, too.
-        request.root.forbidden.clear()
-        return
     options = conf.scheduler
     if spec.availability_zone:
         _add_zone(request, spec.availability_zone, hosts)
     if options.limit_tenants_to_placement_aggregate:
-        _add_tenant(request, spec.project_id, hosts, options)
+        _add_tenant(
+            request, spec.project_id, hosts, options.placement_aggregate_required_for_tenants
+        )
     if options.query_placement_for_image_type_support and not spec.is_bfv:
         if spec.image.disk_format:
             request.root.required.add(traits.of_image_type(spec.image.disk_format))
@@ -122,9 +118,7 @@ def _add_zone(request: ResourceRequest, zone: str, hosts: Hosts) -> None:
         raise exception.NoValidHost(reason=f'Availability zone {zone} has no hosts.')
 
 
-def _add_tenant(
-    request: ResourceRequest, project_id: str, hosts: Hosts, options: cfg.GroupAttr
-) -> None:
+def _add_tenant(request: ResourceRequest, project_id: str, hosts: Hosts, required: bool) -> None:
     uuids = {
         aggregate.uuid
         for aggregate in hosts.aggregates.values()
@@ -135,7 +129,7 @@ def _add_tenant(
     }
     if uuids:
         request.member_of.append(frozenset(uuids))
-    elif options.placement_aggregate_required_for_tenants:
+    elif required:
         raise exception.NoValidHost(reason='No aggregate is meant for the project.')
 
 

@@ -92,7 +92,7 @@ class _Attempt:
         self.report = Report()
         self.refusals: list[str] = []
         filters = [] if destination.is_forced(spec) else selector.filters
-        filters = [*destination.filters_for(self.conf, spec), *filters]
+        filters = [*destination.filters_for(self.conf), *filters]
         self.once = [one for one in filters if one.once]
         self.each = [one for one in filters if not one.once]
 
