@@ -28,6 +28,13 @@ BASE = [
         default=60,
         help='Seconds after the last heartbeat until a service counts as down.',
     ),
+    cfg.IntOpt(
+        'graceful_shutdown_timeout',
+        default=60,
+        min=0,
+        help='Seconds that a daemon may take to finish what is in flight when it is stopped; '
+        '0 waits for ever.',
+    ),
     cfg.StrOpt(
         'concurrency_backend',
         default='auto',

@@ -56,6 +56,14 @@ def choose(backend: str) -> str:
     return chosen
 
 
+def after_fork() -> None:
+    """Give a forked worker an event loop of its own, not its parent's descriptors."""
+    if _backend == 'eventlet':
+        import eventlet.hubs
+
+        eventlet.hubs.use_hub()
+
+
 def backend() -> str:
     """Return 'eventlet' or 'threading'."""
     return _backend
