@@ -230,6 +230,11 @@ def _ping_idle(engine: Engine) -> None:
             raise exc.DisconnectionError('the database closed an idle connection')
 
 
+def affected(session: orm.Session, statement: sa.sql.dml.DMLWhereBase | sa.Insert) -> int:
+    """Execute an UPDATE, DELETE or INSERT; return how many rows it met."""
+    return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
 def _mark_errors(engine: Engine, options: Options) -> None:
     """Let each error say how often its database is worth another try; see ``retry``."""
 
