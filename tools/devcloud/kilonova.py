@@ -1,5 +1,6 @@
 """Kilonova: nova.conf, the databases, the daemons."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,12 @@ class Kilonova:
 
     def configure(self) -> None:
         self._etc.mkdir(exist_ok=True)
-        (self._settings.state / 'nova').mkdir(mode=0o755, exist_ok=True)
+        # Nova expects the administrator to have made the directory of the guests' disks.
+        (self._settings.state / 'nova/instances').mkdir(parents=True, exist_ok=True)
+        # Where the package brings one; it is looked for next to nova.conf.
+        paste = self._settings.compute_venv / 'etc/nova/api-paste.ini'
+        if paste.exists():
+            shutil.copy(paste, self._etc / paste.name)
         ini.save(self._conf, self._nova_conf())
 
     def _nova_conf(self) -> dict[str, ini.Section]:
@@ -124,14 +130,13 @@ class Kilonova:
                 raise StepError(error.reason, log) from None
         self._settings.set_done('nova-cell', key)
 
-    def discover_host(self) -> None:
-        """Map the compute host to its cell, once it has registered."""
-        key = self._database_key + self._settings.choices.host
-        if self._settings.is_done('nova-hosts', key):
-            return
+    def _is_mapped(self, rest: Rest) -> bool:
+        """Map the compute host to its cell, once its hypervisor is recorded there."""
+        if rest.get('compute', '/v2.1/os-hypervisors')['hypervisors']:
+            return True
         log = self._settings.log / 'nova-schema.log'
         run(self._manage('cell_v2', 'discover_hosts', '--verbose'), log=log)
-        self._settings.set_done('nova-hosts', key)
+        return bool(rest.get('compute', '/v2.1/os-hypervisors')['hypervisors'])
 
     # ---- daemons
 
@@ -187,9 +192,7 @@ class Kilonova:
     def wait_for_compute(self) -> None:
         """Wait until the compute service has reported since it was started."""
         self._wait('no nova-compute service is up in the compute API', self._service_is_up)
-        self.discover_host()
-        # Servers can be scheduled only to a host whose hypervisor is known.
-        self._wait('no hypervisor is in the compute API', self._hypervisor_is_listed)
+        self._wait('no hypervisor is in the compute API', self._is_mapped)
 
     def _wait(self, what: str, test: Callable[[Rest], bool], seconds: float = 240) -> None:
         rest = Rest(self._settings, 'admin', 'demo')
@@ -221,9 +224,6 @@ class Kilonova:
             and (service['updated_at'] or '') >= started
             for service in rest.get('compute', path)['services']
         )
-
-    def _hypervisor_is_listed(self, rest: Rest) -> bool:
-        return bool(rest.get('compute', '/v2.1/os-hypervisors')['hypervisors'])
 
     # ---- down
 
