@@ -260,9 +260,7 @@ FIELDS = (
     Field('accessIPv4', lambda s, _: s.access_ip_v4 or '', basic=True),
     Field('accessIPv6', lambda s, _: s.access_ip_v6 or '', basic=True),
     Field('links', links, basic=True),
-    Field(
-        'OS-DCF:diskConfig', lambda s, _: 'AUTO' if s.auto_disk_config else 'MANUAL', basic=True
-    ),
+    Field('OS-DCF:diskConfig', lambda s, _: 'AUTO' if s.auto_disk_config else 'MANUAL', basic=True),
     Field('progress', _progress, basic=True),
     Field('fault', _fault, basic=True),
     Field(
@@ -297,9 +295,7 @@ FIELDS = (
     Field('host_status', _host_status, 16, if_=_shows_host_status),
     Field('description', lambda s, _: s.description, 19, basic=True),
     Field('tags', lambda s, _: s.tags, 26, basic=True),
-    Field(
-        'trusted_image_certificates', lambda s, _: s.trusted_image_certificates, 63, basic=True
-    ),
+    Field('trusted_image_certificates', lambda s, _: s.trusted_image_certificates, 63, basic=True),
     Field('server_groups', lambda s, _: s.server_groups, 71, basic=True, in_list=False),
     Field('locked_reason', lambda s, _: s.locked_reason, 73, basic=True),
     Field('pinned_availability_zone', lambda s, _: s.requested_zone, 96),
