@@ -181,12 +181,12 @@ metadata_proxy_shared_secret = secret
             if not text.startswith(('PRAGMA', 'BEGIN')):
                 counts.sql.append(text)
 
-        rpc.Client._send = counting_send  # type: ignore[method-assign]
+        setattr(rpc.Client, '_send', counting_send)  # noqa: B010
         event.listen(sqlalchemy.Engine, 'before_cursor_execute', statement)
         try:
             yield counts
         finally:
-            rpc.Client._send = send  # type: ignore[method-assign]
+            setattr(rpc.Client, '_send', send)  # noqa: B010
             event.remove(sqlalchemy.Engine, 'before_cursor_execute', statement)
             counts.placement = self.placement.requests[first_placement:]
             counts.neutron = self.neutron.requests[first_neutron:]
