@@ -36,6 +36,11 @@ BASE = [
         '0 waits for ever.',
     ),
     cfg.StrOpt(
+        'default_availability_zone',
+        default='nova',
+        help='Zone of compute hosts that no aggregate puts into another one.',
+    ),
+    cfg.StrOpt(
         'concurrency_backend',
         default='auto',
         choices=['auto', 'eventlet', 'threading'],
