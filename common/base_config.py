@@ -35,6 +35,13 @@ BASE = [
         help='Seconds that a daemon may take to finish what is in flight when it is stopped; '
         '0 waits for ever.',
     ),
+    cfg.IntOpt(
+        'shutdown_timeout',
+        default=60,
+        min=0,
+        help='Seconds that a guest gets to shut down before it is powered off; the image '
+        'property os_shutdown_timeout overrides it.',
+    ),
     cfg.StrOpt(
         'default_availability_zone',
         default='nova',

@@ -79,6 +79,8 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
     tags: list[str] = []
     network_info: list[VIF] = []
     security_groups: list[str] = []
+    server_groups: list[str] = []
+    scheduler_hints: dict[str, Any] = {}
     block_devices: list[BlockDevice] = []
     trusted_image_certificates: list[str] | None = None
     root_device_name: str | None = None
