@@ -234,7 +234,7 @@ def usage(session: Session, hosts: Iterable[str] | None = None) -> Mapping[Node,
     if hosts is not None:
         query = query.where(InstanceRow.host.in_(list(hosts)))
     return {
-        (host, node): Usage(*(int(value) for value in sums))
+        (host or '', node or ''): Usage(*(int(value) for value in sums))
         for host, node, *sums in session.execute(query)
     }
 
@@ -254,7 +254,7 @@ def servers_on(
         query = query.where(InstanceRow.host.in_(list(hosts)))
     found: dict[Node, list[tuple[str, str, str]]] = {}
     for host, node, uuid, name, project_id in session.execute(query):
-        found.setdefault((host, node), []).append((uuid, name, project_id))
+        found.setdefault((host or '', node or ''), []).append((uuid, name, project_id))
     return found
 
 
