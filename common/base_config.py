@@ -53,6 +53,11 @@ BASE = [
         'property os_shutdown_timeout overrides it.',
     ),
     cfg.StrOpt(
+        'default_availability_zone',
+        default='nova',
+        help='Zone of compute hosts that no aggregate puts into another one.',
+    ),
+    cfg.StrOpt(
         'concurrency_backend',
         default='auto',
         choices=['auto', 'eventlet', 'threading'],
