@@ -194,6 +194,48 @@ class NetworkAmbiguous(Conflict):
     msg = 'More than one possible network found. Specify network ID(s) to select which one(s) to connect to.'
 
 
+class SecurityGroupAmbiguous(Conflict):
+    msg = "More than one security group is named '%(security_group)s'; use an id."
+
+
+class NetworkRequiresSubnet(Invalid):
+    msg = 'Network %(network_id)s has no subnet, so nothing can get an address on it.'
+
+
+class PortRequiresFixedIP(Invalid):
+    msg = 'Port %(port_id)s has no fixed IP address.'
+
+
+class FixedIpAlreadyInUse(Invalid):
+    msg = 'Fixed IP address %(address)s is already in use on instance %(instance_uuid)s.'
+
+
+class NoMoreFixedIps(Invalid):
+    msg = 'No fixed IP addresses available for network: %(network_id)s'
+
+
+class UnableToAutoAllocateNetwork(Invalid):
+    msg = 'Unable to automatically allocate a network for project %(project_id)s'
+
+
+class ExternalNetworkAttachForbidden(Forbidden):
+    msg = 'It is not allowed to create an interface on external network %(network_id)s'
+
+
+class PortLimitExceeded(Forbidden):
+    msg = 'Maximum number of ports exceeded'
+
+
+class NeutronRefused(Invalid):
+    """Neutron answered 4xx to something that has no error of its own."""
+
+    msg = 'Neutron refused the request: %(reason)s'
+
+
+class ImageNotActive(Invalid):
+    msg = 'Image %(image_id)s is not active.'
+
+
 class ComputeServiceUnavailable(KilonovaError):
     code = 400
     msg = 'Compute service of %(host)s is unavailable at this time.'

@@ -45,6 +45,7 @@ class Subnet(msgspec.Struct, kw_only=True):
     gateway: str | None = None
     dns: list[str] = []
     routes: list[Route] = []
+    dhcp: bool = False
     dhcp_server: str | None = None
     ipv6_address_mode: str | None = None
 
