@@ -96,3 +96,11 @@ def in_native_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 
         return eventlet.tpool.execute(function, *args, **kwargs)
     return function(*args, **kwargs)
+
+
+def cooperate_with_psycopg2() -> None:
+    """Let greenthreads run while PostgreSQL works: its driver is C and knows no other way."""
+    if _backend == 'eventlet':
+        import eventlet.support.psycopg2_patcher
+
+        eventlet.support.psycopg2_patcher.make_psycopg_green()

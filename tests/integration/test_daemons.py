@@ -1,5 +1,6 @@
 """The daemons as processes: a server's life, what they open, how they end."""
 
+import functools
 import os
 import signal
 
@@ -79,6 +80,10 @@ def test_only_loopback_is_listened_on(stack: Stack) -> None:
                     assert connection.laddr.ip == '127.0.0.1', (name, connection)
 
 
+def _logged(stack: Stack, name: str, words: str) -> bool:
+    return words in stack.processes.log(name)
+
+
 def test_a_hangup_reads_mutable_options_again(stack: Stack) -> None:
     text = stack.conf.read_text()
     stack.conf.write_text(text.replace('[DEFAULT]', '[DEFAULT]\ndebug = true', 1))
@@ -87,7 +92,7 @@ def test_a_hangup_reads_mutable_options_again(stack: Stack) -> None:
     for name in DAEMONS:
         wait_for(
             f'{name} read its options',
-            lambda name=name: 'has read its mutable options again' in stack.processes.log(name),
+            functools.partial(_logged, stack, name, 'has read its mutable options again'),
             20,
         )
     stack.conf.write_text(text)
