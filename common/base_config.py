@@ -45,6 +45,18 @@ BASE = [
         help='Seconds that a daemon may take to finish what is in flight when it is stopped; '
         '0 waits for ever.',
     ),
+    cfg.IntOpt(
+        'shutdown_timeout',
+        default=60,
+        min=0,
+        help='Seconds that a guest gets to shut down before it is powered off; the image '
+        'property os_shutdown_timeout overrides it.',
+    ),
+    cfg.StrOpt(
+        'default_availability_zone',
+        default='nova',
+        help='Zone of compute hosts that no aggregate puts into another one.',
+    ),
     cfg.StrOpt(
         'concurrency_backend',
         default='auto',
@@ -135,7 +147,7 @@ METADATA = [
         'metadata_cache_expiration',
         default=15,
         min=0,
-        help="Seconds for which the metadata API remembers a server; 0 forgets it at once.",
+        help='Seconds for which the metadata API remembers a server; 0 forgets it at once.',
     ),
     cfg.StrOpt('vendordata_jsonfile_path', help='JSON file with vendor data for every server.'),
 ]

@@ -75,24 +75,26 @@ class _Method(msgspec.Struct):
     hints: dict[str, Any]
 
 
-@functools.cache
+_methods: dict[type, dict[str, _Method]] = {}
+
+
 def methods_of(interface: type[Interface]) -> dict[str, _Method]:
     """Return the declared methods of an interface by name."""
-    found = {}
-    for name, member in inspect.getmembers(interface, inspect.isfunction):
-        if hasattr(member, '_rpc'):
-            kind, timeout, since = member._rpc
-            signature = inspect.signature(member)
-            parameters = list(signature.parameters.values())[2:]  # without self and context
-            found[name] = _Method(
-                name,
-                kind,
-                timeout,
-                since,
-                signature.replace(parameters=parameters),
-                get_type_hints(member),
-            )
-    return found
+    if interface not in _methods:
+        _methods[interface] = {
+            name: _read(name, member)
+            for name, member in inspect.getmembers(interface, inspect.isfunction)
+            if hasattr(member, '_rpc')
+        }
+    return _methods[interface]
+
+
+def _read(name: str, member: Callable[..., Any]) -> _Method:
+    kind, timeout, since = member._rpc  # type: ignore[attr-defined]
+    signature = inspect.signature(member)
+    parameters = list(signature.parameters.values())[2:]  # without self and context
+    hints = get_type_hints(member)
+    return _Method(name, kind, timeout, since, signature.replace(parameters=parameters), hints)
 
 
 class _Serializer(messaging.NoOpSerializer):

@@ -338,6 +338,10 @@ class ConductorInterface(rpc.Interface):
         """Set limits of a class."""
 
     # -- what compute hosts (and other daemons) report
+    #
+    # A host repeats a final report (build_finished, build_failed, power_finished, delete_finished,
+    # delete_failed) until it gets an answer.  So a repeated report of an attempt that has ended by
+    # that very report is answered like the first one: True, although the operation is over.
 
     @rpc.call()
     def service_started(
@@ -420,7 +424,11 @@ class ConductorInterface(rpc.Interface):
 
     @rpc.call()
     def sync_power_states(self, context: Ctx, host: str, states: dict[str, int]) -> list[str]:
-        """Compare what the guests do with the records; returns servers that the host has to stop."""
+        """Compare what guests do with the records; returns servers that the host has to stop.
+
+        ``states`` may be partial: servers that are not in it are left alone (an operation works
+        on them, or one event is told).  A server whose guest is missing has state 0.
+        """
 
     @rpc.call()
     def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:

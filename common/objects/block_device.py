@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 
-class BlockDevice(msgspec.Struct, kw_only=True):
+class BlockDevice(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One disk of a server; words as in ``block_device_mapping_v2``.  Size in GiB."""
 
     id: int = 0

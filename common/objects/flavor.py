@@ -5,7 +5,7 @@ import datetime
 import msgspec
 
 
-class Flavor(msgspec.Struct, kw_only=True):
+class Flavor(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One flavor.  Memory and swap are in MiB, disks in GiB."""
 
     id: int = 0

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 
-class Image(msgspec.Struct, kw_only=True):
+class Image(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One image.  ``size`` is in bytes, ``min_disk`` in GiB, ``min_ram`` in MiB.
 
     ``properties`` holds every property that is not one of Glance's base properties

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 
-class NetworkRequest(msgspec.Struct, kw_only=True):
+class NetworkRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One entry of ``networks`` in a server create request."""
 
     network_id: str | None = None
@@ -14,7 +14,7 @@ class NetworkRequest(msgspec.Struct, kw_only=True):
     tag: str | None = None
 
 
-class Networks(msgspec.Struct, kw_only=True):
+class Networks(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``mode`` is 'none', 'auto' or 'list'; ``requests`` is filled for 'list'.
 
     The API resolves 'auto' and an empty request as far as it can by looking at Neutron:
@@ -26,19 +26,19 @@ class Networks(msgspec.Struct, kw_only=True):
     requests: list[NetworkRequest] = []
 
 
-class FixedIP(msgspec.Struct, kw_only=True):
+class FixedIP(msgspec.Struct, kw_only=True, omit_defaults=True):
     address: str
     version: int = 4
     subnet_id: str | None = None
     floating_ips: list[str] = []
 
 
-class Route(msgspec.Struct, kw_only=True):
+class Route(msgspec.Struct, kw_only=True, omit_defaults=True):
     cidr: str
     gateway: str
 
 
-class Subnet(msgspec.Struct, kw_only=True):
+class Subnet(msgspec.Struct, kw_only=True, omit_defaults=True):
     id: str
     cidr: str
     version: int = 4
@@ -50,7 +50,7 @@ class Subnet(msgspec.Struct, kw_only=True):
     ipv6_address_mode: str | None = None
 
 
-class VIF(msgspec.Struct, kw_only=True):
+class VIF(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One port of a server.  ``id`` is the Neutron port's; ``label`` the network's name."""
 
     id: str

@@ -1,4 +1,7 @@
-"""Servers, and what is kept with them."""
+"""Servers, and what is kept with them.
+
+Defaults are left out on the wire and in the database, so a default never changes its value.
+"""
 
 import datetime
 from typing import Any
@@ -11,7 +14,7 @@ from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, Networks
 
 
-class Fault(msgspec.Struct, kw_only=True):
+class Fault(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Why a server is in ERROR.  ``details`` is for administrators only."""
 
     code: int
@@ -21,7 +24,7 @@ class Fault(msgspec.Struct, kw_only=True):
     host: str | None = None
 
 
-class Keypair(msgspec.Struct, kw_only=True):
+class Keypair(msgspec.Struct, kw_only=True, omit_defaults=True):
     id: int = 0
     name: str
     user_id: str
@@ -33,7 +36,7 @@ class Keypair(msgspec.Struct, kw_only=True):
     private_key: str | None = None
 
 
-class Server(msgspec.Struct, kw_only=True):
+class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One server.  Datetimes are UTC without a zone.
 
     ``operation`` and ``attempt`` are the fence: the operation that may change this
@@ -100,7 +103,7 @@ class Server(msgspec.Struct, kw_only=True):
     host_status: str | None = None
 
 
-class ServerCreate(msgspec.Struct, kw_only=True):
+class ServerCreate(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the API hands to the conductor for ``POST /servers``.
 
     ``name`` is the display name as asked for; with ``max_count`` > 1 the conductor names
@@ -140,12 +143,12 @@ class ServerCreate(msgspec.Struct, kw_only=True):
     zero_disk_allowed: bool = True
 
 
-class CreatedServers(msgspec.Struct, kw_only=True):
+class CreatedServers(msgspec.Struct, kw_only=True, omit_defaults=True):
     reservation_id: str
     uuids: list[str]
 
 
-class ServerQuery(msgspec.Struct, kw_only=True):
+class ServerQuery(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Which servers to list, in which order, and which part.
 
     ``filters`` holds what the API let through, by Nova's names (``status`` is turned
@@ -170,7 +173,7 @@ class ServerQuery(msgspec.Struct, kw_only=True):
     host_status: bool = False
 
 
-class ActionEvent(msgspec.Struct, kw_only=True):
+class ActionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     event: str
     start_time: datetime.datetime
     finish_time: datetime.datetime | None = None
@@ -180,7 +183,7 @@ class ActionEvent(msgspec.Struct, kw_only=True):
     host: str | None = None
 
 
-class Action(msgspec.Struct, kw_only=True):
+class Action(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One entry of os-instance-actions: an operation, or something done at once."""
 
     action: str

@@ -159,7 +159,7 @@ class Events(enum.Enum):
 
 
 class Driver(Lifecycle, Power, Console, Host, abc.ABC):
-    """A whole driver."""
+    """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True
     """Neutron's network-vif-plugged events are to be waited for."""

@@ -1,0 +1,1 @@
+"""A complete cloud on one machine: what ``make demo`` runs; see README.rst."""
