@@ -116,8 +116,11 @@ class Neutron:
         return answer.status_code == 204
 
     def free_ports(self, project_id: str) -> int | None:
-        """Return how many more ports the project may have; None: no limit."""
+        """Return how many more ports the project may have; None: no limit that we may know."""
         answer = self._request('GET', f'/v2.0/quotas/{project_id}')
+        if answer.status_code in (403, 404):
+            # Not everybody may read quotas, and not every plugin has them; Neutron counts itself.
+            return None
         if answer.status_code != 200:
             raise _refused(answer)
         limit = int(answer.json()['quota'].get('port', -1))

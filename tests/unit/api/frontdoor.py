@@ -52,10 +52,15 @@ class Door:
     def as_user(self, user: str) -> 'Door':
         return Door(self.application, user, self.version)
 
-    def request(self, method: str, path: str, body: Any = None, raw: bytes | None = None) -> Any:
-        request = webob.Request.blank(
-            '/v2.1' + path, method=method, base_url='http://api.example.com'
-        )
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        raw: bytes | None = None,
+        root: str = '/v2.1',
+    ) -> Any:
+        request = webob.Request.blank(root + path, method=method, base_url='http://api.example.com')
         request.headers['X-Auth-Token'] = self.user
         request.headers['OpenStack-API-Version'] = f'compute {self.version}'
         if body is not None or raw is not None:

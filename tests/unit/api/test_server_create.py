@@ -449,3 +449,11 @@ def _plain(schema):
     if isinstance(schema, list):
         return sorted((_plain(item) for item in schema), key=str)
     return schema
+
+
+def test_below_v2_names_are_stripped_and_unknown_keys_dropped(cloud):
+    body = cloud.body(name=' padded ', user_data=None, unknown=1, networks=...)
+    response = cloud.door.request('POST', '/servers', body, root='/v2')
+    assert response.status_int == 202, response.text
+    assert (cloud.asked().name, cloud.asked().user_data) == ('padded', None)
+    assert 'OpenStack-API-Version' not in response.headers

@@ -107,6 +107,8 @@ def test_free_ports(fake, neutron):
     assert neutron.free_ports('demo') == 2
     fake.port_quota = 0
     assert neutron.free_ports('demo') == 0
+    refuse(fake, 403)
+    assert neutron.free_ports('demo') is None
 
 
 def test_security_groups(fake, neutron):
