@@ -2,14 +2,22 @@
 
 import setuptools
 
-ROOMS = ('api', 'common', 'compute', 'conductor', 'consoleproxy', 'db', 'scheduler', 'tests')
+ROOMS = (
+    'allinone',
+    'api',
+    'common',
+    'compute',
+    'conductor',
+    'consoleproxy',
+    'db',
+    'scheduler',
+    'tests',
+)
 
 setuptools.setup(
     package_dir={'kilonova.' + room: room for room in ROOMS},
     packages=[
         'kilonova.' + package
-        for package in setuptools.find_packages(
-            include=[*ROOMS, *(room + '.*' for room in ROOMS)]
-        )
+        for package in setuptools.find_packages(include=[*ROOMS, *(room + '.*' for room in ROOMS)])
     ],
 )

@@ -1,0 +1,35 @@
+# The two commands of the README, and what is behind them.  `make help` lists all targets.
+
+SHELL = /bin/bash
+DB ?= sqlite
+PYTHON ?= python3
+
+.PHONY: help demo demo-down demo-clean test test-env lint unit functional integration e2e docs bench generate
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo:  ## a cloud on this machine: install, start, boot a guest with the openstack client (DB=sqlite|mariadb|postgresql)
+	$(PYTHON) tools/devcloud up --db $(DB)
+
+demo-down:  ## stop the demo cloud; nothing of it keeps running
+	$(PYTHON) tools/devcloud down
+
+demo-clean:  ## stop it and remove its files
+	$(PYTHON) tools/devcloud down --purge
+
+test: test-env  ## lint, unit, functional and integration suites; installs what they need
+	.venv/bin/tox run -e lint,unit,functional,integration
+
+test-env:
+	tools/install-test-packages
+	test -x .venv/bin/tox || { $(PYTHON) -m venv .venv && .venv/bin/pip install -q -c constraints.txt tox; }
+
+lint unit functional integration e2e docs: test-env  ## one suite alone
+	.venv/bin/tox run -e $@
+
+generate: test-env  ## write the generated samples and tables again
+	.venv/bin/tox run -e generate
+
+bench: test-env  ## speed and memory, against the figures in doc/source/contributor/performance.rst
+	.venv/bin/tox run -e bench

@@ -1,0 +1,233 @@
+"""One operation, one declaration.
+
+``@operation`` puts method, path, microversion range, policy rule, schemas and status of
+an operation beside its handler; decorators stack, one for each range of versions that
+differs.  The registry that they fill gives the router, oslo.policy's rules and the
+documentation.
+
+A handler is called as ``handler(request, <path arguments by name>, body=…)``; ``body``
+only where a schema is declared.  It returns a dict (the JSON body), an ``Answer``, or
+None for an empty body.
+
+Policy: with ``target='caller'`` the rule is enforced before the handler, against the
+caller's own project and user.  With ``target='resource'`` the handler must call
+``request.authorize(project_id=…, user_id=…)`` once it has looked the resource up.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from kilonova.api import faults, policies, schema, versions
+from kilonova.api.policies import SoftRule
+from kilonova.api.versions import Version
+
+Handler = TypeVar('Handler', bound=Callable[..., Any])
+Answered = 'dict[str, Any] | Answer | None'
+
+
+@dataclasses.dataclass(slots=True)
+class Answer:
+    """A handler's result when it is more than a JSON body with the declared status."""
+
+    body: dict[str, Any] | None = None
+    status: int | None = None
+    headers: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Operation:
+    """What ``@operation`` declares."""
+
+    method: str
+    path: str
+    action: str | None
+    since: Version
+    until: Version
+    rule: str | None
+    check: str
+    target: str
+    replaces: tuple[str, str] | None
+    soft_rules: tuple[SoftRule, ...]
+    body: schema.Validator | None
+    query: schema.Validator | None
+    success: int
+    handler: Callable[..., Any]
+
+    @functools.cached_property
+    def arguments(self) -> list[str]:
+        """Names of the path's variable parts, in order."""
+        return re.findall(r'{(\w+)}', self.path)
+
+    def serves(self, version: Version) -> bool:
+        return self.since <= version <= self.until
+
+    def all_rules(self) -> Iterable[SoftRule]:
+        if self.rule is not None:
+            summary = (self.handler.__doc__ or self.rule).strip().splitlines()[0]
+            yield SoftRule(self.rule, self.check, summary, self.replaces)
+        yield from self.soft_rules
+
+
+REGISTRY: list[Operation] = []
+
+
+def operation(
+    method: str,
+    path: str,
+    *,
+    action: str | None = None,
+    since: str = '2.1',
+    until: str | None = None,
+    rule: str | None = None,
+    check: str = policies.ADMIN,
+    target: str = 'caller',
+    replaces: tuple[str, str] | None = None,
+    soft_rules: Iterable[SoftRule] = (),
+    body: schema.Schema | None = None,
+    query: schema.Schema | None = None,
+    success: int = 200,
+) -> Callable[[Handler], Handler]:
+    """Declare a handler's operation for one range of microversions.
+
+    ``since='2.0', until='2.0'`` is for ``/v2`` alone, where it differs from 2.1.
+    ``replaces``: (name, check) of the rule that an operator's file may still have.
+    """
+    if target not in ('caller', 'resource'):
+        raise ValueError(target)
+
+    def register(handler: Handler) -> Handler:
+        REGISTRY.append(
+            Operation(
+                method=method,
+                path=path,
+                action=action,
+                since=versions.parse(since),
+                until=versions.parse(until) if until else versions.MAX,
+                rule=rule,
+                check=check,
+                target=target,
+                replaces=replaces,
+                soft_rules=tuple(soft_rules),
+                body=None if body is None else _compiled(body),
+                query=None if query is None else _compiled(query),
+                success=success,
+                handler=handler,
+            )
+        )
+        return handler
+
+    return register
+
+
+_validators: dict[int, schema.Validator] = {}
+
+
+def _compiled(declared: schema.Schema) -> schema.Validator:
+    """Return one validator for one declaration, however many operations share it."""
+    found = _validators.get(id(declared))
+    if found is None:
+        # It keeps the schema alive, so the id stays its own.
+        found = _validators[id(declared)] = schema.Validator(declared)
+    return found
+
+
+class _Node:
+    """One segment of the paths' tree."""
+
+    __slots__ = ('literals', 'variable', 'methods')
+
+    def __init__(self) -> None:
+        self.literals: dict[str, _Node] = {}
+        self.variable: _Node | None = None
+        self.methods: dict[str, dict[str | None, list[Operation]]] = {}
+
+    def child(self, segment: str) -> '_Node':
+        if not segment.startswith('{'):
+            return self.literals.setdefault(segment, _Node())
+        if self.variable is None:
+            self.variable = _Node()
+        return self.variable
+
+
+@dataclasses.dataclass(slots=True)
+class Route:
+    """A path that exists: its operations by method and action, and its arguments."""
+
+    methods: dict[str, dict[str | None, list[Operation]]]
+    values: list[str]
+    project_id: str | None = None
+
+
+class Router:
+    """Finds the operation for a path, a method, an action and a version."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._root = _Node()
+        for one in operations:
+            node = self._root
+            for segment in _segments(one.path):
+                node = node.child(segment)
+            node.methods.setdefault(one.method, {}).setdefault(one.action, []).append(one)
+
+    def find(self, path: str) -> Route:
+        """Look a path up, with or without the project's id in front.  Raises a 404 fault."""
+        segments = _segments(path)
+        values: list[str] = []
+        node = self._walk(self._root, segments, 0, values)
+        if node is not None:
+            return Route(node.methods, values)
+        values.clear()
+        node = self._walk(self._root, segments, 1, values) if segments else None
+        if node is not None:
+            return Route(node.methods, values, segments[0])
+        raise not_found()
+
+    def _walk(self, node: _Node, segments: list[str], at: int, values: list[str]) -> _Node | None:
+        if at == len(segments):
+            return node if node.methods else None
+        literal = node.literals.get(segments[at])
+        if literal is not None:
+            found = self._walk(literal, segments, at + 1, values)
+            if found is not None:
+                return found
+        if node.variable is None:
+            return None
+        values.append(segments[at])
+        found = self._walk(node.variable, segments, at + 1, values)
+        if found is None:
+            values.pop()
+        return found
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in path.split('/') if segment]
+
+
+def not_found() -> faults.Fault:
+    return faults.Fault(404, 'The resource could not be found.')
+
+
+def choose(operations: Iterable[Operation], version: Version, legacy: bool) -> Operation:
+    """Return the one that serves the version.  Raises a 404 fault."""
+    newest: Operation | None = None
+    for one in operations:
+        if legacy and one.until == versions.LEGACY:
+            return one
+        if one.serves(version):
+            newest = one
+    if newest is None:
+        raise not_found()
+    return newest
+
+
+def allowed(route: Route, version: Version) -> list[str]:
+    """Return the methods that a path has at a version (for a 405)."""
+    methods = {
+        method
+        for method, actions in route.methods.items()
+        if any(one.serves(version) for ops in actions.values() for one in ops)
+    }
+    return sorted(methods | ({'HEAD'} if 'GET' in methods else set()))

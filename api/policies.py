@@ -1,0 +1,154 @@
+"""Named check strings, and oslo.policy's view of the declared operations.
+
+A rule's name, default and scope stand beside its operation; this module adds the base
+rules that the defaults refer to.
+"""
+
+from typing import Any, NamedTuple
+
+from oslo_config import cfg
+from oslo_policy import policy
+
+ADMIN = 'rule:context_is_admin'
+PROJECT_MANAGER_OR_ADMIN = 'rule:project_manager_or_admin'
+PROJECT_MEMBER_OR_ADMIN = 'rule:project_member_or_admin'
+PROJECT_READER_OR_ADMIN = 'rule:project_reader_or_admin'
+SERVICE_OR_ADMIN = 'rule:service_or_admin'
+USER_OR_ADMIN = '(rule:context_is_admin) or user_id:%(user_id)s'
+ANY = '@'
+NOBODY = '!'
+
+OLD_ADMIN = 'rule:admin_api'
+OLD_OWNER = 'rule:admin_or_owner'
+
+PROJECT_SCOPE = ('project',)
+
+
+class SoftRule(NamedTuple):
+    """A rule that refuses nothing by itself but shapes what an answer holds or a request may ask."""
+
+    name: str
+    check: str
+    description: str
+    replaces: tuple[str, str] | None = None
+
+
+_OLD_OWNER_CHECK = 'is_admin:True or project_id:%(project_id)s'
+_OLD = {
+    'rule:admin_api': ('rule:admin_api', 'is_admin:True'),
+    'rule:admin_or_owner': ('rule:admin_or_owner', _OLD_OWNER_CHECK),
+}
+_SINCE = '21.0.0'
+_REASON = 'Reader, member and manager roles took the place of "admin or same project".'
+
+# name, check, what it stood for before roles, description
+_BASE: list[tuple[str, str, str | None, str]] = [
+    ('context_is_admin', 'role:admin', 'rule:admin_api', 'Who counts as an administrator.'),
+    (
+        'project_manager_api',
+        'role:manager and project_id:%(project_id)s',
+        'rule:admin_api',
+        'Managers of the project that owns the resource.',
+    ),
+    (
+        'project_member_api',
+        'role:member and project_id:%(project_id)s',
+        'rule:admin_or_owner',
+        'Members of the project that owns the resource.',
+    ),
+    (
+        'project_reader_api',
+        'role:reader and project_id:%(project_id)s',
+        'rule:admin_or_owner',
+        'Readers of the project that owns the resource.',
+    ),
+    ('service_api', 'role:service', 'rule:admin_api', 'Other services of the cloud.'),
+    (
+        'project_manager_or_admin',
+        'rule:project_manager_api or rule:context_is_admin',
+        'rule:admin_api',
+        'Managers of the project, and administrators.',
+    ),
+    (
+        'project_member_or_admin',
+        'rule:project_member_api or rule:context_is_admin',
+        'rule:admin_or_owner',
+        'Members of the project, and administrators.',
+    ),
+    (
+        'project_reader_or_admin',
+        'rule:project_reader_api or rule:context_is_admin',
+        'rule:admin_or_owner',
+        'Readers of the project, and administrators.',
+    ),
+    (
+        'service_or_admin',
+        'rule:service_api or rule:context_is_admin',
+        'rule:admin_api',
+        'Other services of the cloud, and administrators.',
+    ),
+]
+
+
+def _deprecated(old: tuple[str, str] | None) -> policy.DeprecatedRule | None:
+    if old is None:
+        return None
+    return policy.DeprecatedRule(
+        name=old[0], check_str=old[1], deprecated_reason=_REASON, deprecated_since=_SINCE
+    )
+
+
+def base_rules() -> list[policy.RuleDefault]:
+    """Return the rules that no operation has but defaults are built from."""
+    rules = [
+        policy.RuleDefault(
+            name, check, description=text, deprecated_rule=_deprecated(_OLD[old] if old else None)
+        )
+        for name, check, old, text in _BASE
+    ]
+    rules += [
+        policy.RuleDefault('admin_or_owner', _OLD_OWNER_CHECK, description='Old default.'),
+        policy.RuleDefault('admin_api', 'is_admin:True', description='Old default.'),
+    ]
+    return rules
+
+
+def list_rules() -> list[policy.RuleDefault]:
+    """Return every rule once: what oslopolicy-sample-generator and ``nova-policy`` show."""
+    from kilonova.api import operation, resources
+
+    resources.load()
+    found: dict[str, dict[str, Any]] = {}
+    for one in operation.REGISTRY:
+        where = {'method': one.method, 'path': _documented(one)}
+        for rule in one.all_rules():
+            known = found.setdefault(rule.name, {'rule': rule, 'operations': []})
+            if where not in known['operations']:
+                known['operations'].append(where)
+    return base_rules() + [_documented_rule(**known) for known in found.values()]
+
+
+def _documented(one: Any) -> str:
+    return f'{one.path} ({one.action})' if one.action else one.path
+
+
+def _documented_rule(rule: SoftRule, operations: list[dict[str, str]]) -> policy.RuleDefault:
+    return policy.DocumentedRuleDefault(
+        rule.name,
+        rule.check,
+        rule.description,
+        operations,
+        scope_types=list(PROJECT_SCOPE),
+        deprecated_rule=_deprecated(rule.replaces),
+    )
+
+
+def get_enforcer(conf: cfg.ConfigOpts | None = None) -> policy.Enforcer:
+    """Return an enforcer that knows all rules; the policy tools call it without ``conf``."""
+    if conf is None:
+        conf = cfg.CONF
+        if not conf.config_file:
+            conf([], project='nova')
+    enforcer = policy.Enforcer(conf)
+    enforcer.register_defaults(list_rules())
+    return enforcer

@@ -1,0 +1,123 @@
+"""Options that every daemon has: names and defaults are Nova's."""
+
+import socket
+
+from keystoneauth1 import loading as ks
+from oslo_config import cfg
+
+from kilonova.common.config import Opts
+
+BASE = [
+    cfg.StrOpt(
+        'host',
+        default=socket.gethostname(),
+        sample_default='<current_hostname>',
+        help='Name of this node, as it is stored with its services and known to Neutron. '
+        'It need not be a resolvable host name.',
+    ),
+    cfg.StrOpt(
+        'my_ip',
+        default='127.0.0.1',
+        sample_default='<host_ipv4>',
+        help='Address of this host on the management network.',
+    ),
+    cfg.StrOpt('state_path', default='/var/lib/nova', help='Directory for what has to be kept.'),
+    cfg.IntOpt('report_interval', default=10, help='Seconds between two heartbeats.'),
+    cfg.IntOpt(
+        'service_down_time',
+        default=60,
+        help='Seconds after the last heartbeat until a service counts as down.',
+    ),
+    cfg.IntOpt(
+        'graceful_shutdown_timeout',
+        default=60,
+        min=0,
+        help='Seconds that a daemon may take to finish what is in flight when it is stopped; '
+        '0 waits for ever.',
+    ),
+    cfg.IntOpt(
+        'shutdown_timeout',
+        default=60,
+        min=0,
+        help='Seconds that a guest gets to shut down before it is powered off; the image '
+        'property os_shutdown_timeout overrides it.',
+    ),
+    cfg.StrOpt(
+        'concurrency_backend',
+        default='auto',
+        choices=['auto', 'eventlet', 'threading'],
+        help='How a daemon does many things at once. "auto" picks what was measured to be '
+        'the cheaper one for the daemon.',
+    ),
+]
+
+UPGRADE_LEVELS = [
+    cfg.StrOpt(
+        name, help=f'Highest version of the {name} interface to speak: a version, or "auto".'
+    )
+    for name in ('conductor', 'compute', 'scheduler')
+]
+
+
+def _adapter(service_type: str) -> list[cfg.Opt]:
+    opts = ks.get_adapter_conf_options(include_deprecated=False)
+    cfg.set_defaults(opts, valid_interfaces=['internal', 'public'], service_type=service_type)
+    return opts
+
+
+def fellow_service(service_type: str) -> list[cfg.Opt]:
+    """Return keystoneauth's options of a section that names a fellow service.
+
+    The authentication plugin's own options (``username`` …) are registered when it is loaded.
+    """
+    return [
+        *ks.get_session_conf_options(),
+        *ks.get_auth_common_conf_options(),
+        *_adapter(service_type),
+    ]
+
+
+SERVICE_USER = [
+    cfg.BoolOpt(
+        'send_service_user_token',
+        default=False,
+        help="Send our own token beside the user's, so that long work outlives it.",
+    ),
+    *ks.get_session_conf_options(),
+    *ks.get_auth_common_conf_options(),
+]
+
+NEUTRON = [
+    cfg.BoolOpt(
+        'service_metadata_proxy',
+        default=False,
+        help="Metadata requests come through Neutron's metadata agent.",
+    ),
+    cfg.StrOpt(
+        'metadata_proxy_shared_secret',
+        default='',
+        secret=True,
+        help="Secret shared with Neutron's metadata agent; signs the server's id.",
+    ),
+    cfg.StrOpt('ovs_bridge', default='br-int', help='Open vSwitch bridge that ports are put on.'),
+    cfg.IntOpt('http_retries', default=3, min=0, help='How often a request is tried again.'),
+    *fellow_service('network'),
+]
+
+GLANCE = [
+    cfg.ListOpt('api_servers', help='URLs of Glance, when the catalog is not to be used.'),
+    cfg.IntOpt('num_retries', default=3, min=0, help='How often a download is tried again.'),
+    *fellow_service('image'),
+]
+
+
+def list_opts() -> Opts:
+    """Return [(group, options)]."""
+    return [
+        (None, BASE),
+        ('upgrade_levels', UPGRADE_LEVELS),
+        ('placement', fellow_service('placement')),
+        ('neutron', NEUTRON),
+        ('glance', GLANCE),
+        ('service_user', SERVICE_USER),
+    ]

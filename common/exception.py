@@ -1,0 +1,316 @@
+"""Errors that cross rooms.
+
+Each class says its HTTP status in ``code``; ``kilonova.api.faults`` is the only place
+that renders them.  An error crosses RPC by its class name with its message.
+A class is found by ``kilonova.common.rpc`` when it is defined in this module.
+"""
+
+
+class KilonovaError(Exception):
+    """Base of all errors that we raise on purpose.  ``msg`` is shown to the user."""
+
+    code = 500
+    msg = 'An unknown exception occurred.'
+
+    def __init__(self, message: str | None = None, **kwargs: object) -> None:
+        self.kwargs = kwargs
+        super().__init__(message if message is not None else self.msg % kwargs)
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class Invalid(KilonovaError):
+    code = 400
+    msg = 'Unacceptable parameters.'
+
+
+class InvalidInput(Invalid):
+    msg = 'Invalid input received: %(reason)s'
+
+
+class MarkerNotFound(Invalid):
+    msg = 'Marker %(marker)s could not be found.'
+
+
+class Forbidden(KilonovaError):
+    code = 403
+    msg = 'Forbidden'
+
+
+class PolicyNotAuthorized(Forbidden):
+    msg = "Policy doesn't allow %(action)s to be performed."
+
+
+class QuotaExceeded(Forbidden):
+    msg = (
+        'Quota exceeded for %(overs)s: Requested %(req)s, but already used %(used)s of '
+        '%(allowed)s %(overs)s'
+    )
+
+
+class LimitExceeded(Forbidden):
+    """An absolute limit (metadata items, key pairs, …), which is no usage."""
+
+    msg = 'Quota exceeded, too many %(what)s.'
+
+
+class NotFound(KilonovaError):
+    code = 404
+    msg = 'Resource could not be found.'
+
+
+class InstanceNotFound(NotFound):
+    msg = 'Instance %(instance_id)s could not be found.'
+
+
+class FlavorNotFound(NotFound):
+    msg = 'Flavor %(flavor_id)s could not be found.'
+
+
+class FlavorExtraSpecsNotFound(NotFound):
+    msg = 'Flavor %(flavor_id)s has no extra specs with key %(extra_specs_key)s.'
+
+
+class FlavorAccessNotFound(NotFound):
+    msg = 'Flavor access not found for %(flavor_id)s / %(project_id)s combination.'
+
+
+class KeypairNotFound(NotFound):
+    msg = 'Keypair %(name)s not found for user %(user_id)s'
+
+
+class AggregateNotFound(NotFound):
+    msg = 'Aggregate %(aggregate_id)s could not be found.'
+
+
+class AggregateHostNotFound(NotFound):
+    msg = 'Aggregate %(aggregate_id)s has no host %(host)s.'
+
+
+class HostNotFound(NotFound):
+    msg = 'Compute host %(host)s could not be found.'
+
+
+class HostMappingNotFound(NotFound):
+    msg = "Host '%(name)s' is not mapped to any cell"
+
+
+class ServiceNotFound(NotFound):
+    msg = 'Service %(service_id)s could not be found.'
+
+
+class ComputeHostNotFound(NotFound):
+    msg = 'Compute host %(host)s could not be found.'
+
+
+class ImageNotFound(NotFound):
+    msg = 'Image %(image_id)s could not be found.'
+
+
+class NetworkNotFound(NotFound):
+    msg = 'Network %(network_id)s could not be found.'
+
+
+class PortNotFound(NotFound):
+    msg = 'Port id %(port_id)s could not be found.'
+
+
+class SecurityGroupNotFound(NotFound):
+    msg = 'Security group %(security_group_id)s not found.'
+
+
+class ActionNotFound(NotFound):
+    msg = 'Action for request_id %(request_id)s on instance %(instance_uuid)s not found'
+
+
+class MetadataItemNotFound(NotFound):
+    msg = 'Metadata item was not found'
+
+
+class TagNotFound(NotFound):
+    msg = "Server %(server_id)s has no tag '%(tag)s'"
+
+
+class QuotaClassNotFound(NotFound):
+    msg = 'Quota class %(class_name)s could not be found.'
+
+
+class CellMappingNotFound(NotFound):
+    msg = 'Cell %(uuid)s has no mapping.'
+
+
+class Conflict(KilonovaError):
+    code = 409
+    msg = 'Conflict'
+
+
+class InstanceInvalidState(Conflict):
+    msg = "Cannot '%(method)s' instance %(instance_uuid)s while it is in %(attr)s %(state)s"
+
+
+class InstanceIsLocked(Conflict):
+    msg = 'Instance %(instance_uuid)s is locked'
+
+
+class InstanceNotReady(Conflict):
+    msg = 'Instance %(instance_id)s is not ready'
+
+
+class FlavorExists(Conflict):
+    msg = 'Flavor with name %(name)s already exists.'
+
+
+class FlavorIdExists(Conflict):
+    msg = 'Flavor with ID %(flavor_id)s already exists.'
+
+
+class FlavorAccessExists(Conflict):
+    msg = 'Flavor access already exists for flavor %(flavor_id)s and project %(project_id)s combination.'
+
+
+class KeyPairExists(Conflict):
+    msg = "Key pair '%(key_name)s' already exists."
+
+
+class AggregateNameExists(Conflict):
+    msg = 'Aggregate %(aggregate_name)s already exists.'
+
+
+class AggregateHostExists(Conflict):
+    msg = 'Aggregate %(aggregate_id)s already has host %(host)s.'
+
+
+class InvalidAggregateAction(Conflict):
+    msg = "Unacceptable aggregate action '%(action)s' on %(aggregate_id)s. Reason: %(reason)s."
+
+
+class PortInUse(Conflict):
+    msg = 'Port %(port_id)s is still in use.'
+
+
+class NetworkAmbiguous(Conflict):
+    msg = 'More than one possible network found. Specify network ID(s) to select which one(s) to connect to.'
+
+
+class SecurityGroupAmbiguous(Conflict):
+    msg = "More than one security group is named '%(security_group)s'; use an id."
+
+
+class NetworkRequiresSubnet(Invalid):
+    msg = 'Network %(network_id)s has no subnet, so nothing can get an address on it.'
+
+
+class PortRequiresFixedIP(Invalid):
+    msg = 'Port %(port_id)s has no fixed IP address.'
+
+
+class FixedIpAlreadyInUse(Invalid):
+    msg = 'Fixed IP address %(address)s is already in use on instance %(instance_uuid)s.'
+
+
+class NoMoreFixedIps(Invalid):
+    msg = 'No fixed IP addresses available for network: %(network_id)s'
+
+
+class UnableToAutoAllocateNetwork(Invalid):
+    msg = 'Unable to automatically allocate a network for project %(project_id)s'
+
+
+class ExternalNetworkAttachForbidden(Forbidden):
+    msg = 'It is not allowed to create an interface on external network %(network_id)s'
+
+
+class PortLimitExceeded(Forbidden):
+    msg = 'Maximum number of ports exceeded'
+
+
+class NeutronRefused(Invalid):
+    """Neutron answered 4xx to something that has no error of its own."""
+
+    msg = 'Neutron refused the request: %(reason)s'
+
+
+class ImageNotActive(Invalid):
+    msg = 'Image %(image_id)s is not active.'
+
+
+class ComputeServiceUnavailable(KilonovaError):
+    code = 400
+    msg = 'Compute service of %(host)s is unavailable at this time.'
+
+
+class NoValidHost(KilonovaError):
+    """``reason`` is for the operator: which filter left how many hosts, and why."""
+
+    code = 500
+    msg = 'No valid host was found. %(reason)s'
+
+
+class ServiceUnavailable(KilonovaError):
+    """A fellow service or a daemon of ours does not answer; nothing was changed."""
+
+    code = 503
+    msg = 'Service is unavailable at this time.'
+
+
+class FellowServiceError(ServiceUnavailable):
+    msg = '%(service)s is unavailable or answered with an error: %(reason)s'
+
+
+class Superseded(KilonovaError):
+    """The fence is old: another operation or attempt owns the server now."""
+
+    code = 409
+    msg = 'Operation %(operation)s no longer owns server %(uuid)s.'
+
+
+class BuildError(KilonovaError):
+    """A build failed on one host; another host may do better."""
+
+    msg = 'Build of instance %(uuid)s failed: %(reason)s'
+
+
+class BuildAborted(BuildError):
+    """A build failed for a reason that is the same on every host (bad image, no IP)."""
+
+
+class ImageUnacceptable(BuildAborted):
+    code = 400
+    msg = 'Image %(image_id)s is unacceptable: %(reason)s'
+
+
+class FlavorDiskSmallerThanImage(BuildAborted):
+    code = 400
+    msg = (
+        "Flavor's disk is too small for requested image. Flavor disk is %(flavor_size)d bytes, "
+        'image is %(image_size)d bytes.'
+    )
+
+
+class VirtualInterfacePlugTimeout(BuildError):
+    msg = 'Neutron did not report the ports of instance %(uuid)s as plugged in time: %(ports)s'
+
+
+class VirtDriverError(KilonovaError):
+    """The hypervisor refused or failed."""
+
+    msg = '%(reason)s'
+
+
+class GuestNotFound(NotFound):
+    """The hypervisor does not know the server."""
+
+    msg = 'Instance %(instance_id)s could not be found on the hypervisor.'
+
+
+class NotSupported(KilonovaError):
+    """The virt driver cannot do this."""
+
+    code = 501
+    msg = 'The virt driver does not support %(feature)s.'
+
+
+class ConsoleNotAvailable(NotFound):
+    msg = 'Guest does not have a console available.'

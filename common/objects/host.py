@@ -1,0 +1,106 @@
+"""Hosts: services, compute nodes, aggregates, and what the scheduler sees of them."""
+
+import datetime
+from typing import Any
+
+import msgspec
+
+
+class Service(msgspec.Struct, kw_only=True):
+    """One daemon on one host.  ``up`` is derived from the last heartbeat."""
+
+    id: int
+    uuid: str
+    host: str
+    binary: str
+    topic: str | None = None
+    version: int = 0
+    disabled: bool = False
+    disabled_reason: str | None = None
+    forced_down: bool = False
+    last_seen_up: datetime.datetime | None = None
+    created_at: datetime.datetime | None = None
+    updated_at: datetime.datetime | None = None
+    up: bool = False
+    availability_zone: str | None = None
+
+
+class ComputeNode(msgspec.Struct, kw_only=True):
+    """One hypervisor, as the virt driver reports it.  MiB and GiB.
+
+    ``uuid`` is also the resource provider's in placement.  The ``*_used`` and ``running_vms`` figures
+    are computed by the conductor from the servers on the host.
+    """
+
+    uuid: str
+    host: str
+    hypervisor_hostname: str
+    hypervisor_type: str
+    hypervisor_version: int
+    host_ip: str | None = None
+    vcpus: int
+    memory_mb: int
+    local_gb: int
+    vcpus_used: int = 0
+    memory_mb_used: int = 0
+    local_gb_used: int = 0
+    running_vms: int = 0
+    current_workload: int = 0
+    disk_available_least: int | None = None
+    cpu_info: dict[str, Any] = {}
+    supported_instances: list[tuple[str, str, str]] = []
+    cpu_allocation_ratio: float = 4.0
+    ram_allocation_ratio: float = 1.0
+    disk_allocation_ratio: float = 1.0
+    reserved_host_cpus: int = 0
+    reserved_host_memory_mb: int = 512
+    reserved_host_disk_mb: int = 0
+    metrics: list[dict[str, Any]] = []
+    stats: dict[str, Any] = {}
+    numa_topology: dict[str, Any] | None = None
+    pci_devices: list[dict[str, Any]] = []
+    id: int = 0
+    created_at: datetime.datetime | None = None
+    updated_at: datetime.datetime | None = None
+
+
+class Hypervisor(msgspec.Struct, kw_only=True):
+    """A compute node with its service, and on request its servers (uuid, name)."""
+
+    node: ComputeNode
+    service: Service
+    servers: list[tuple[str, str]] | None = None
+
+
+class Aggregate(msgspec.Struct, kw_only=True):
+    id: int
+    uuid: str
+    name: str
+    hosts: list[str] = []
+    metadata: dict[str, str] = {}
+    created_at: datetime.datetime | None = None
+    updated_at: datetime.datetime | None = None
+
+    @property
+    def availability_zone(self) -> str | None:
+        return self.metadata.get('availability_zone')
+
+
+class HostState(msgspec.Struct, kw_only=True):
+    """One compute node as the scheduler needs it: node, service, aggregates, usage."""
+
+    node: ComputeNode
+    service: Service
+    aggregates: list[Aggregate] = []
+    num_instances: int = 0
+    num_io_ops: int = 0
+    failed_builds: int = 0
+    instances: dict[str, str] = {}
+    """Server uuid to project id, of the servers on the host."""
+
+
+class HostTable(msgspec.Struct, kw_only=True):
+    """Every host of the cell, with the version of the table (see ``host_table``)."""
+
+    version: int
+    hosts: list[HostState]

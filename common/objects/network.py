@@ -1,0 +1,73 @@
+"""Requested networks and the virtual interfaces that came of them."""
+
+from typing import Any
+
+import msgspec
+
+
+class NetworkRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One entry of ``networks`` in a server create request."""
+
+    network_id: str | None = None
+    port_id: str | None = None
+    fixed_ip: str | None = None
+    tag: str | None = None
+
+
+class Networks(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """``mode`` is 'none', 'auto' or 'list'; ``requests`` is filled for 'list'.
+
+    The API resolves 'auto' and an empty request as far as it can by looking at Neutron:
+    one usable network becomes a 'list' of it; 'auto' stays only when
+    ``auto-allocated-topology`` has to be asked at build time.
+    """
+
+    mode: str = 'list'
+    requests: list[NetworkRequest] = []
+
+
+class FixedIP(msgspec.Struct, kw_only=True, omit_defaults=True):
+    address: str
+    version: int = 4
+    subnet_id: str | None = None
+    floating_ips: list[str] = []
+
+
+class Route(msgspec.Struct, kw_only=True, omit_defaults=True):
+    cidr: str
+    gateway: str
+
+
+class Subnet(msgspec.Struct, kw_only=True, omit_defaults=True):
+    id: str
+    cidr: str
+    version: int = 4
+    gateway: str | None = None
+    dns: list[str] = []
+    routes: list[Route] = []
+    dhcp: bool = False
+    dhcp_server: str | None = None
+    ipv6_address_mode: str | None = None
+
+
+class VIF(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One port of a server.  ``id`` is the Neutron port's; ``label`` the network's name."""
+
+    id: str
+    address: str
+    network_id: str
+    label: str = ''
+    fixed_ips: list[FixedIP] = []
+    subnets: list[Subnet] = []
+    devname: str | None = None
+    type: str | None = None
+    details: dict[str, Any] = {}
+    profile: dict[str, Any] = {}
+    vnic_type: str = 'normal'
+    active: bool = False
+    mtu: int | None = None
+    bridge: str | None = None
+    tenant_id: str | None = None
+    physical_network: str | None = None
+    preserve_on_delete: bool = False
+    tag: str | None = None

@@ -1,0 +1,43 @@
+"""What is asked of the scheduler, and what it answers."""
+
+from typing import Any
+
+import msgspec
+
+from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.image import Image
+
+
+class RequestSpec(msgspec.Struct, kw_only=True):
+    """One scheduling request, for one or more like servers."""
+
+    flavor: Flavor
+    image: Image = msgspec.field(default_factory=Image)
+    project_id: str
+    user_id: str
+    availability_zone: str | None = None
+    forced_host: str | None = None
+    forced_node: str | None = None
+    requested_host: str | None = None
+    requested_hypervisor_hostname: str | None = None
+    ignore_hosts: list[str] = []
+    scheduler_hints: dict[str, Any] = {}
+    is_bfv: bool = False
+    """Boot from volume: the root disk takes no local storage."""
+    swap_mb: int = 0
+    ephemeral_gb: int = 0
+    group: dict[str, Any] | None = None
+
+
+class Selection(msgspec.Struct, kw_only=True):
+    """One host.  ``allocations`` is the body part of ``PUT /allocations/{consumer}``.
+
+    The first selection of a server has been claimed; an alternate is claimed by whoever
+    turns to it.
+    """
+
+    host: str
+    node: str
+    compute_node_uuid: str
+    availability_zone: str
+    allocations: dict[str, Any] = {}

@@ -1,0 +1,217 @@
+"""RPC, declared once.
+
+A daemon's ``interface`` module holds a class with ``TOPIC``, ``VERSION`` and methods
+marked ``@call`` or ``@cast``; their annotations are the wire format.  ``client_for``
+derives the client, ``serve`` the server: an endpoint is any object that has a method of
+the same name.  Arguments and results are msgspec types, checked when they arrive.
+
+Versions: a method or a later argument says ``since``; a client capped by
+``[upgrade_levels]`` refuses to send what the receiver cannot know.
+"""
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, Self, TypeVar, get_type_hints
+from typing import cast as typing_cast
+
+import msgspec
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_messaging.rpc import server as server_module
+
+from kilonova.common import concurrency, context, exception
+
+LOG = logging.getLogger(__name__)
+F = TypeVar('F', bound=Callable[..., Any])
+I = TypeVar('I', bound='Interface')  # noqa: E741
+
+ALLOWED_REMOTE = [exception.__name__]
+
+
+def call(timeout: float | None = None, since: str = '1.0') -> Callable[[F], F]:
+    """Mark a method whose caller waits; ``timeout`` in seconds (None: rpc_response_timeout)."""
+
+    def mark(method: F) -> F:
+        method._rpc = ('call', timeout, since)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+def cast(since: str = '1.0') -> Callable[[F], F]:
+    """Mark a method whose caller does not wait; such a message is a hint, it may get lost."""
+
+    def mark(method: F) -> F:
+        method._rpc = ('cast', None, since)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+class Interface:
+    """Base of all interfaces: what a client has beside the declared methods."""
+
+    TOPIC: str
+    VERSION: str
+
+    def at(self, server: str) -> Self:
+        """Return a client for one host's daemon."""
+        raise TypeError('only a client can be addressed')
+
+    def fanout(self) -> Self:
+        """Return a client whose casts go to every running server of the topic."""
+        raise TypeError('only a client can be addressed')
+
+
+class _Method(msgspec.Struct):
+    name: str
+    kind: str
+    timeout: float | None
+    since: str
+    signature: inspect.Signature
+    hints: dict[str, Any]
+
+
+_methods: dict[type, dict[str, _Method]] = {}
+
+
+def methods_of(interface: type[Interface]) -> dict[str, _Method]:
+    """Return the declared methods of an interface by name."""
+    if interface not in _methods:
+        _methods[interface] = {
+            name: _read(name, member)
+            for name, member in inspect.getmembers(interface, inspect.isfunction)
+            if hasattr(member, '_rpc')
+        }
+    return _methods[interface]
+
+
+def _read(name: str, member: Callable[..., Any]) -> _Method:
+    kind, timeout, since = member._rpc  # type: ignore[attr-defined]
+    signature = inspect.signature(member)
+    parameters = list(signature.parameters.values())[2:]  # without self and context
+    hints = get_type_hints(member)
+    return _Method(name, kind, timeout, since, signature.replace(parameters=parameters), hints)
+
+
+class _Serializer(messaging.NoOpSerializer):
+    """Carries the request context; values are converted by client and dispatcher."""
+
+    def serialize_context(self, ctxt: context.RequestContext) -> dict[str, Any]:
+        return ctxt.to_dict()
+
+    def deserialize_context(self, ctxt: dict[str, Any]) -> context.RequestContext:
+        return context.RequestContext.from_dict(ctxt)
+
+
+class Client(Interface):
+    """What ``client_for`` returns; its methods are the interface's."""
+
+    def __init__(
+        self,
+        interface: type[Interface],
+        transport: messaging.Transport,
+        version_cap: str | None = None,
+        server: str | None = None,
+    ) -> None:
+        self._interface, self._transport, self._cap = interface, transport, version_cap
+        target = messaging.Target(topic=interface.TOPIC, version='1.0', server=server)
+        self._client = messaging.get_rpc_client(
+            transport, target, version_cap=version_cap, serializer=_Serializer()
+        )
+        for method in methods_of(interface).values():
+            setattr(self, method.name, functools.partial(self._send, method))
+
+    def at(self, server: str) -> Any:
+        return Client(self._interface, self._transport, self._cap, server)
+
+    def fanout(self) -> Any:
+        other = Client(self._interface, self._transport, self._cap)
+        other._client = other._client.prepare(fanout=True)
+        return other
+
+    def _send(
+        self, method: _Method, ctxt: context.RequestContext, *args: Any, **kwargs: Any
+    ) -> Any:
+        bound = method.signature.bind(*args, **kwargs)  # a wrong argument is the caller's TypeError
+        wire = {name: msgspec.to_builtins(value) for name, value in bound.arguments.items()}
+        client = (
+            self._client.prepare(version=method.since, timeout=method.timeout)
+            if method.timeout
+            else self._client.prepare(version=method.since)
+        )
+        if method.kind == 'cast':
+            client.cast(ctxt, method.name, **wire)
+            return None
+        try:
+            result = client.call(ctxt, method.name, **wire)
+        except messaging.MessagingTimeout as error:
+            raise exception.ServiceUnavailable(
+                f'{self._interface.__name__} did not answer {method.name} in time.'
+            ) from error
+        except messaging.MessageDeliveryFailure as error:
+            raise exception.ServiceUnavailable('The message bus cannot be reached.') from error
+        return msgspec.convert(result, method.hints.get('return', Any), strict=False)
+
+
+def client_for(
+    interface: type[I],
+    transport: messaging.Transport,
+    server: str | None = None,
+    version_cap: str | None = None,
+) -> I:
+    """Return a client with the interface's methods (plus ``at(host)`` and ``fanout()``)."""
+    return typing_cast(I, Client(interface, transport, version_cap, server))
+
+
+class _Dispatcher(messaging.RPCDispatcher):
+    """Turns wire values into the declared types and results back."""
+
+    def __init__(self, interface: type[Interface], endpoints: Iterable[object]) -> None:
+        endpoint = types.SimpleNamespace(target=messaging.Target(version=interface.VERSION))
+        methods = methods_of(interface)
+        endpoints = list(endpoints)
+        for name, method in methods.items():
+            homes = [e for e in endpoints if callable(getattr(e, name, None))]
+            if len(homes) != 1:
+                raise RuntimeError(
+                    f'{interface.__name__}.{name} has {len(homes)} endpoints, not one'
+                )
+            setattr(endpoint, name, self._wrap(method, getattr(homes[0], name)))
+        super().__init__([endpoint], _Serializer(), messaging.LegacyRPCAccessPolicy)
+
+    @staticmethod
+    def _wrap(method: _Method, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(ctxt: context.RequestContext, **wire: Any) -> Any:
+            # Arguments that we do not know come from a newer caller and are left out.
+            values = {
+                name: msgspec.convert(wire[name], method.hints[name], strict=False)
+                for name in method.signature.parameters
+                if name in wire
+            }
+            return msgspec.to_builtins(function(ctxt, **values))
+
+        return messaging.expected_exceptions(exception.KilonovaError)(run)
+
+
+def get_transport(conf: cfg.ConfigOpts, url: str | None = None) -> messaging.Transport:
+    """Return the transport of ``[DEFAULT]transport_url`` (or of another cell's url)."""
+    return messaging.get_rpc_transport(conf, url=url, allowed_remote_exmods=ALLOWED_REMOTE)
+
+
+def serve(
+    transport: messaging.Transport,
+    interface: type[Interface],
+    endpoints: Iterable[object],
+    server: str,
+) -> server_module.RPCServer:
+    """Return a started server for the endpoints; ``stop()`` and ``wait()`` drain it."""
+    target = messaging.Target(topic=interface.TOPIC, server=server, version=interface.VERSION)
+    started = server_module.RPCServer(
+        transport, target, _Dispatcher(interface, endpoints), executor=concurrency.rpc_executor()
+    )
+    started.start()
+    return started

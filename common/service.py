@@ -1,0 +1,254 @@
+"""A daemon's life: workers, signals, readiness, the end.
+
+``run`` is what each ``cmd.main`` calls.  With one worker the daemon runs in the process
+itself; with more, a small parent forks them before anything else is opened, and starts
+a new one when one dies.  SIGTERM and SIGINT stop (what is in flight is finished or
+handed over), SIGHUP re-reads the options that are mutable.
+"""
+
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from kilonova.common import concurrency, config, exception, rpc
+from kilonova.common import context as ctx
+
+LOG = logging.getLogger(__name__)
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+RESPAWN_LIMIT = 5
+
+
+class Daemon(Protocol):
+    """What ``make`` returns."""
+
+    def start(self) -> None:
+        """Begin to work; returns when the daemon is ready."""
+
+    def stop(self) -> None:
+        """Take no more work, finish or hand over what is in flight."""
+
+
+Make = Callable[[cfg.ConfigOpts, messaging.Transport], Daemon]
+
+
+def run(
+    prog: str,
+    options: Callable[[], config.Opts],
+    make: Make,
+    workers: Callable[[cfg.ConfigOpts], int] = lambda conf: 1,
+    argv: list[str] | None = None,
+) -> int:
+    """Read the configuration and run until told to stop; returns the exit status."""
+    conf = cfg.CONF
+    config.register(options(), conf)
+    try:
+        config.parse(sys.argv[1:] if argv is None else argv, prog, conf)
+    except cfg.Error as error:
+        print(f'{prog}: {error}', file=sys.stderr)
+        return 1
+    count = workers(conf)
+    if count > 1:
+        return _Parent(prog, conf, make, count).run()
+    return _work(prog, conf, make, _notify_systemd)
+
+
+def version_cap(conf: cfg.ConfigOpts, name: str) -> str | None:
+    """Return what ``[upgrade_levels]`` caps an interface at (None: not at all)."""
+    value = conf.upgrade_levels[name]
+    return None if value in (None, '', 'auto') else value
+
+
+def cpu_count() -> int:
+    """Return how many processors this process may use: the default number of workers."""
+    return len(os.sched_getaffinity(0))
+
+
+def _notify_systemd(state: str = 'READY=1') -> None:
+    """Tell systemd (Type=notify) about a change of state; see sd_notify(3)."""
+    address = os.environ.get('NOTIFY_SOCKET')
+    if not address:
+        return
+    if address.startswith('@'):
+        address = '\0' + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(address)
+            sock.send(state.encode())
+        except OSError as error:
+            LOG.warning('systemd could not be told %s: %s', state, error)
+
+
+def _work(prog: str, conf: cfg.ConfigOpts, make: Make, ready: Callable[[], None]) -> int:
+    """Run one daemon object in this process until a signal ends it."""
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_read, False)
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    transport = rpc.get_transport(conf)
+    daemon = make(conf, transport)
+    LOG.info('%s starts (%s)', prog, concurrency.backend())
+    try:
+        daemon.start()
+    except exception.KilonovaError as error:
+        LOG.critical('%s cannot start: %s', prog, error)
+        return 1
+    ready()
+    while True:
+        select.select([wake_read], [], [])
+        received = os.read(wake_read, 64)
+        if received and set(received) <= {int(signal.SIGHUP), int(signal.SIGCHLD)}:
+            if int(signal.SIGHUP) in received:
+                _reload(prog, conf, daemon)
+            continue
+        break
+    LOG.info('%s stops', prog)
+    _notify_systemd('STOPPING=1')
+    _guard_stop(prog, conf)
+    daemon.stop()
+    transport.cleanup()
+    return 0
+
+
+def _reload(prog: str, conf: cfg.ConfigOpts, daemon: Daemon) -> None:
+    try:
+        conf.mutate_config_files()
+    except cfg.Error as error:
+        LOG.error('%s keeps its options: %s', prog, error)
+        return
+    hook = getattr(daemon, 'reload', None)
+    if hook is not None:
+        hook()
+    LOG.info('%s has read its mutable options again', prog)
+
+
+def _guard_stop(prog: str, conf: cfg.ConfigOpts) -> None:
+    """End the process for good when stopping takes longer than it may."""
+    limit = conf.graceful_shutdown_timeout
+    if not limit:
+        return
+
+    def expire() -> None:
+        time.sleep(limit)
+        LOG.error('%s did not stop within %s s', prog, limit)
+        os._exit(1)
+
+    threading.Thread(target=expire, daemon=True).start()
+
+
+class _Parent:
+    """Forks the workers and keeps their number."""
+
+    def __init__(self, prog: str, conf: cfg.ConfigOpts, make: Make, count: int) -> None:
+        self.prog, self.conf, self.make, self.count = prog, conf, make, count
+        self.children: dict[int, float] = {}
+        self.failures = 0
+        self.stopping = False
+
+    def run(self) -> int:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS | {signal.SIGCHLD})
+        for _ in range(self.count):
+            self._fork()
+        _notify_systemd()
+        while self.children:
+            number = signal.sigwait(SIGNALS | {signal.SIGCHLD})
+            if number == signal.SIGCHLD:
+                self._reap()
+            else:
+                self.stopping = self.stopping or number != signal.SIGHUP
+                for pid in self.children:
+                    os.kill(pid, number)
+        return 1 if self.failures >= RESPAWN_LIMIT else 0
+
+    def _fork(self) -> None:
+        pid = os.fork()
+        if pid:
+            self.children[pid] = time.monotonic()
+            return
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS | {signal.SIGCHLD})
+        concurrency.after_fork()
+        status = 1
+        try:
+            status = _work(self.prog, self.conf, self.make, lambda: None)
+        except BaseException:
+            LOG.exception('A worker of %s failed', self.prog)
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        while self.children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return
+            age = time.monotonic() - self.children.pop(pid)
+            if self.stopping:
+                continue
+            # Workers that die at once, over and over, are a broken set-up: give up, systemd tells.
+            self.failures = self.failures + 1 if age < 10 else 1
+            LOG.error(
+                'Worker %s of %s ended (%s)', pid, self.prog, os.waitstatus_to_exitcode(status)
+            )
+            if self.failures >= RESPAWN_LIMIT:
+                self.stopping = True
+                for other in self.children:
+                    os.kill(other, signal.SIGTERM)
+            else:
+                self._fork()
+
+
+class Heartbeat:
+    """Reports that a daemon is alive, every ``report_interval`` seconds.
+
+    ``report`` is a function without arguments; its failures are logged and it is called again.
+    """
+
+    def __init__(self, interval: float, report: Callable[[], Any]) -> None:
+        self._interval, self._report = interval, report
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name='heartbeat')
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval):
+            try:
+                self._report()
+            except Exception:  # a heartbeat must outlive whatever goes wrong with one report
+                LOG.warning('The heartbeat could not be sent', exc_info=True)
+
+
+def heartbeat_for(
+    conf: cfg.ConfigOpts, conductor: Any, binary: str, topic: str, host: str | None = None
+) -> Heartbeat:
+    """Register a daemon at the conductor (waits until it answers) and return its heartbeat."""
+    from kilonova.common import version
+
+    name = host or conf.host
+    context = ctx.get_admin_context()
+    while True:
+        try:
+            conductor.service_started(context, name, binary, topic, version.SERVICE_VERSION)
+            break
+        except exception.ServiceUnavailable:
+            LOG.warning('%s waits for the conductor', binary)
+            time.sleep(1)
+    return Heartbeat(
+        conf.report_interval,
+        lambda: conductor.report_state(ctx.get_admin_context(), name, binary, []),
+    )

@@ -1,0 +1,53 @@
+"""Every RPC that a compute host answers."""
+
+from kilonova.common import rpc
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.operation import BuildRequest, ExternalEvent, Fence
+from kilonova.common.objects.server import Server
+
+
+class ComputeInterface(rpc.Interface):
+    """One hypervisor host.  Address it with ``client.at(host)``.
+
+    Casts are hints: the conductor sends them again until the operation has ended, so each
+    is idempotent; a second one for an operation that runs here is dropped, one with a
+    newer attempt starts afresh.
+    """
+
+    TOPIC, VERSION = 'compute', '1.0'
+
+    @rpc.cast()
+    def build_server(self, context: Ctx, request: BuildRequest) -> None:
+        """Make the guest; ends with build_finished or build_failed at the conductor."""
+
+    @rpc.cast()
+    def terminate_server(self, context: Ctx, server: Server, fence: Fence) -> None:
+        """Remove guest, disks and ports; ends with delete_finished or delete_failed."""
+
+    @rpc.cast()
+    def start_server(self, context: Ctx, server: Server, fence: Fence) -> None:
+        """Power on; ends with power_finished."""
+
+    @rpc.cast()
+    def stop_server(self, context: Ctx, server: Server, fence: Fence, timeout: int) -> None:
+        """Ask the guest to shut down, power off after ``timeout`` seconds; ends with power_finished."""
+
+    @rpc.cast()
+    def reboot_server(self, context: Ctx, server: Server, fence: Fence, kind: str) -> None:
+        """Reboot 'SOFT' or 'HARD'; ends with power_finished."""
+
+    @rpc.cast()
+    def external_events(self, context: Ctx, events: list[ExternalEvent]) -> None:
+        """Neutron (or Cinder) says that something of a server here has happened."""
+
+    @rpc.call(timeout=60)
+    def get_console_output(self, context: Ctx, server: Server, length: int | None) -> str:
+        """Return the last lines of the console log.  Raises ConsoleNotAvailable."""
+
+    @rpc.call(timeout=20)
+    def get_host_uptime(self, context: Ctx) -> str:
+        """Return the host's uptime line."""
+
+    @rpc.call(timeout=60)
+    def set_host_enabled(self, context: Ctx, enabled: bool) -> None:
+        """Put or take away the COMPUTE_STATUS_DISABLED trait of the host's providers."""

@@ -1,0 +1,171 @@
+"""The virt-driver interface.
+
+A driver knows its hypervisor and nothing of RPC, SQL or Nova's states; the manager is
+the other way round.  A driver is composed of the small classes below; for what it
+cannot do it inherits the default, which says so.  Methods may block; the manager calls
+them from a greenthread or thread of their own, never two at a time for one server.
+"""
+
+import abc
+import enum
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from kilonova.common import exception
+from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.server import Server
+
+
+class PowerState(enum.IntEnum):
+    """Numbers as in the Compute API's ``OS-EXT-STS:power_state``."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+    SUSPENDED = 7
+
+
+class Inventory(msgspec.Struct, kw_only=True):
+    """One resource provider as placement wants it; ``parent`` is a provider's name."""
+
+    name: str
+    uuid: str | None = None
+    parent: str | None = None
+    inventories: dict[str, dict[str, Any]] = {}
+    traits: list[str] = []
+
+
+class ImageSource(abc.ABC):
+    """How a driver gets an image's bytes; made by the manager on Glance."""
+
+    @abc.abstractmethod
+    def download(self, image_id: str, path: str) -> None:
+        """Write the image to ``path`` (which must not exist), verified against its hash.
+
+        Raises ImageNotFound, FellowServiceError, ImageUnacceptable (hash or size is wrong).
+        """
+
+
+class GuestSpec(msgspec.Struct, kw_only=True):
+    """All that spawn needs beside the server itself.
+
+    ``config_drive`` is the path-to-bytes tree of a config drive to make, or None.
+    ``wait_plugged`` is called with a function that plugs and starts the guest paused; it returns when Neutron has
+    reported the ports, or raises VirtualInterfacePlugTimeout.
+    """
+
+    server: Server
+    vifs: list[VIF]
+    config_drive: dict[str, bytes] | None = None
+    admin_password: str | None = None
+    personality: list[tuple[str, str]] = []
+
+
+class Lifecycle(abc.ABC):
+    """Making and removing guests."""
+
+    @abc.abstractmethod
+    def init_host(self, host: str) -> None:
+        """Called once at start, before anything else.  Raises VirtDriverError."""
+
+    @abc.abstractmethod
+    def list_guests(self) -> list[str]:
+        """Return the uuids of all guests that are ours, whatever their state."""
+
+    @abc.abstractmethod
+    def spawn(
+        self,
+        spec: GuestSpec,
+        images: ImageSource,
+        wait_plugged: Callable[[Callable[[], None]], None],
+    ) -> dict[str, Any]:
+        """Make disks and guest, and start it.
+
+        A guest of that uuid that is there already is removed first.  The driver calls
+        ``wait_plugged(start)`` once, where ``start`` plugs the ports and creates the guest
+        paused; ``wait_plugged`` runs it and waits for Neutron's events, after which the
+        driver lets the guest run.  When anything fails, all that was made is removed.
+        Returns ``changes`` for the server: ``root_device_name``, ``system_metadata``.
+        Raises BuildError (another host may do better), BuildAborted.
+        """
+
+    @abc.abstractmethod
+    def destroy(self, server: Server, vifs: list[VIF]) -> None:
+        """Remove guest, ports' plugs, disks.  No error if some or all are gone already."""
+
+
+class Power(abc.ABC):
+    """Power of existing guests.  All raise GuestNotFound, VirtDriverError."""
+
+    @abc.abstractmethod
+    def get_power_state(self, uuid: str) -> PowerState:
+        """Return the guest's state."""
+
+    @abc.abstractmethod
+    def get_power_states(self) -> dict[str, PowerState]:
+        """Return all guests' states."""
+
+    @abc.abstractmethod
+    def power_on(self, server: Server, vifs: list[VIF]) -> None:
+        """Start a guest that is off; plugs its ports anew."""
+
+    @abc.abstractmethod
+    def power_off(self, server: Server, timeout: int) -> None:
+        """Ask the guest to shut down; after ``timeout`` seconds (0: at once) pull the plug."""
+
+    @abc.abstractmethod
+    def reboot(self, server: Server, vifs: list[VIF], kind: str) -> None:
+        """'SOFT' asks the guest, and falls back to 'HARD', which makes guest and plugs anew."""
+
+
+class Console:
+    """What a guest shows."""
+
+    def get_console_output(self, server: Server) -> bytes:
+        """Return the console log (all that is kept).  Raises ConsoleNotAvailable, GuestNotFound."""
+        raise exception.NotSupported(feature='console output')
+
+
+class Host(abc.ABC):
+    """What the host has to offer."""
+
+    @abc.abstractmethod
+    def get_node(self) -> ComputeNode:
+        """Return the node: capacity, hypervisor, cpu_info, supported instances (no usage)."""
+
+    @abc.abstractmethod
+    def get_inventory(self) -> list[Inventory]:
+        """Return the provider tree: the node's first.  Ratios and reserved are filled in."""
+
+    def get_uptime(self) -> str:
+        """Return the host's ``uptime`` line."""
+        raise exception.NotSupported(feature='host uptime')
+
+
+class Events(enum.Enum):
+    """What a driver tells about a guest unasked."""
+
+    STARTED = 'started'
+    STOPPED = 'stopped'
+    PAUSED = 'paused'
+    RESUMED = 'resumed'
+    SUSPENDED = 'suspended'
+    REMOVED = 'removed'
+
+
+class Driver(Lifecycle, Power, Console, Host, abc.ABC):
+    """A whole driver; it is made with the configuration (``conf``) as its only argument."""
+
+    needs_plug_events = True
+    """Neutron's network-vif-plugged events are to be waited for."""
+
+    def on_event(self, callback: Callable[[str, Events], None]) -> None:
+        """Register who is told (uuid, event); a driver without events never calls it."""
+
+    def close(self) -> None:
+        """Called once when the daemon stops; guests go on."""

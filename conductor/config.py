@@ -1,0 +1,63 @@
+"""Options of the conductor: quotas, zones, records of hosts."""
+
+from oslo_config import cfg
+
+from kilonova.common.config import Opts
+
+CONDUCTOR = [
+    cfg.IntOpt(
+        'workers',
+        min=1,
+        help='Number of conductor processes; the default is the number of processors.',
+    ),
+]
+
+HOSTS = [
+    cfg.StrOpt(
+        'internal_service_availability_zone',
+        default='internal',
+        help='Zone that is shown for services other than nova-compute.',
+    ),
+    cfg.BoolOpt(
+        'enable_new_services',
+        default=True,
+        help='A nova-compute that registers for the first time gets servers at once. When '
+        'false, its service starts disabled.',
+    ),
+]
+
+
+def _limit(name: str, default: int, what: str) -> cfg.IntOpt:
+    return cfg.IntOpt(
+        name,
+        default=default,
+        min=-1,
+        deprecated_name=f'quota_{name}',
+        deprecated_group='DEFAULT',
+        help=f'Default limit: {what}. -1: no limit.',
+    )
+
+
+QUOTA = [
+    _limit('instances', 10, 'servers of a project'),
+    _limit('cores', 20, 'VCPUs of all servers of a project'),
+    _limit('ram', 50 * 1024, 'MiB of memory of all servers of a project'),
+    _limit('metadata_items', 128, 'metadata items of a server'),
+    _limit('injected_files', 5, 'files given when a server is created'),
+    _limit('injected_file_content_bytes', 10 * 1024, 'bytes in each of these files'),
+    _limit('injected_file_path_length', 255, "bytes in such a file's path"),
+    _limit('key_pairs', 100, 'key pairs of a user'),
+    _limit('server_groups', 10, 'server groups of a project'),
+    _limit('server_group_members', 10, 'servers in a server group'),
+    cfg.StrOpt(
+        'driver',
+        default='nova.quota.DbQuotaDriver',
+        choices=['nova.quota.DbQuotaDriver', 'nova.quota.NoopQuotaDriver'],
+        help='Where limits come from: the API database, or nowhere (all is allowed).',
+    ),
+]
+
+
+def list_opts() -> Opts:
+    """Return [(group, options)]."""
+    return [(None, HOSTS), ('conductor', CONDUCTOR), ('quota', QUOTA)]

@@ -1,0 +1,441 @@
+"""Every RPC that the conductor answers.
+
+Domain errors (``kilonova.common.exception``) are raised and cross by name.  The context
+says who asks; the conductor checks no policy (the API did) but it does keep projects
+apart: ``project_id=None`` in a lookup means "any project", and only the API decides so.
+"""
+
+import datetime
+from typing import Any
+
+from kilonova.common import rpc
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.host import Aggregate, ComputeNode, HostTable, Hypervisor, Service
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.operation import ExternalEvent, Fence
+from kilonova.common.objects.quota import QuotaSet
+from kilonova.common.objects.server import (
+    Action,
+    CreatedServers,
+    Keypair,
+    Server,
+    ServerCreate,
+    ServerQuery,
+)
+
+
+class ConductorInterface(rpc.Interface):
+    """The conductor: state, rules, durable operations."""
+
+    TOPIC, VERSION = 'conductor', '1.0'
+
+    # -- servers: what the API asks
+
+    @rpc.call()
+    def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
+        """Accept new servers: flavor, key, zone and quota are checked; then the build runs.
+
+        Raises FlavorNotFound, KeypairNotFound, QuotaExceeded, LimitExceeded, Invalid (zone,
+        forced host, image too large for the flavor).
+        """
+
+    @rpc.call()
+    def get_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        project_id: str | None = None,
+        expand: list[str] | None = None,
+    ) -> Server:
+        """Return one server that is not deleted.
+
+        ``expand``: 'host_status', 'block_devices'.  Tags, fault and network info always come.
+        Raises InstanceNotFound (also when it is another project's).
+        """
+
+    @rpc.call()
+    def list_servers(self, context: Ctx, query: ServerQuery) -> list[Server]:
+        """Return servers; with ``query.detail`` false only uuid, name (rest at defaults).
+
+        Raises MarkerNotFound, InvalidInput (bad regular expression, unknown sort key).
+        """
+
+    @rpc.call()
+    def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
+        """Change name, description, hostname, access_ip_v4/v6, auto_disk_config."""
+
+    @rpc.call()
+    def delete_server(self, context: Ctx, uuid: str, force: bool = False) -> None:
+        """Accept the deletion; supersedes whatever runs.  Raises InstanceIsLocked."""
+
+    @rpc.call()
+    def start_server(self, context: Ctx, uuid: str) -> None:
+        """Accept a start.  Raises InstanceInvalidState, InstanceIsLocked, InstanceNotReady."""
+
+    @rpc.call()
+    def stop_server(self, context: Ctx, uuid: str) -> None:
+        """Accept a stop.  Raises as start_server."""
+
+    @rpc.call()
+    def reboot_server(self, context: Ctx, uuid: str, kind: str) -> None:
+        """Accept a reboot, ``kind`` 'SOFT' or 'HARD'.  Raises as start_server."""
+
+    @rpc.call(timeout=90)
+    def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
+        """Return the last ``length`` lines of the console log (None: all).
+
+        Raises ConsoleNotAvailable, InstanceNotReady, NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call()
+    def set_server_metadata(
+        self, context: Ctx, uuid: str, metadata: dict[str, str], replace: bool
+    ) -> dict[str, str]:
+        """Merge or replace the metadata; returns all of it.  Raises LimitExceeded, InstanceInvalidState."""
+
+    @rpc.call()
+    def delete_server_metadata(self, context: Ctx, uuid: str, key: str) -> None:
+        """Remove one item.  Raises MetadataItemNotFound."""
+
+    @rpc.call()
+    def set_server_tags(self, context: Ctx, uuid: str, tags: list[str]) -> list[str]:
+        """Replace all tags.  Raises InstanceInvalidState."""
+
+    @rpc.call()
+    def add_server_tag(self, context: Ctx, uuid: str, tag: str) -> bool:
+        """Add one; false if it was there.  Raises Invalid when there are 50 already."""
+
+    @rpc.call()
+    def delete_server_tag(self, context: Ctx, uuid: str, tag: str | None) -> None:
+        """Remove one tag, or all for None.  Raises TagNotFound."""
+
+    @rpc.call()
+    def list_actions(
+        self,
+        context: Ctx,
+        uuid: str,
+        limit: int | None = None,
+        marker: str | None = None,
+        changes_since: datetime.datetime | None = None,
+        changes_before: datetime.datetime | None = None,
+    ) -> list[Action]:
+        """Return a server's actions, newest first, without events; also of a deleted server."""
+
+    @rpc.call()
+    def get_action(self, context: Ctx, uuid: str, request_id: str) -> Action:
+        """Return one action with its events.  Raises ActionNotFound."""
+
+    @rpc.call()
+    def get_deleted_or_live_server(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> Server:
+        """Return a server even when it is deleted (os-instance-actions from 2.21)."""
+
+    @rpc.call()
+    def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
+        """Pass events on to the hosts; a status code for each (200, 404, 422), as the API shows."""
+
+    @rpc.call()
+    def get_server_by_port(self, context: Ctx, port_id: str) -> Server:
+        """Return the server that owns a port."""
+
+    # -- flavors
+
+    @rpc.call()
+    def create_flavor(self, context: Ctx, flavor: Flavor) -> Flavor:
+        """Create; an empty ``flavorid`` gets a UUID.  Raises FlavorExists, FlavorIdExists."""
+
+    @rpc.call()
+    def get_flavor(self, context: Ctx, flavorid: str, any_project: bool = True) -> Flavor:
+        """Return one, with its projects.  ``any_project`` false: public ones or those of the caller.
+
+        Raises FlavorNotFound.
+        """
+
+    @rpc.call()
+    def list_flavors(
+        self,
+        context: Ctx,
+        is_public: bool | None,
+        project_id: str | None = None,
+        min_disk: int | None = None,
+        min_ram: int | None = None,
+        sort_key: str = 'flavorid',
+        sort_dir: str = 'asc',
+        limit: int | None = None,
+        marker: str | None = None,
+    ) -> list[Flavor]:
+        """Return flavors; ``is_public`` None: all; ``project_id``: public ones and that project's."""
+
+    @rpc.call()
+    def update_flavor(self, context: Ctx, flavorid: str, description: str | None) -> Flavor:
+        """Set the description."""
+
+    @rpc.call()
+    def delete_flavor(self, context: Ctx, flavorid: str) -> None:
+        """Delete a flavor with its specs and access."""
+
+    @rpc.call()
+    def set_flavor_extra_specs(self, context: Ctx, flavorid: str, specs: dict[str, str]) -> None:
+        """Add or change extra specs."""
+
+    @rpc.call()
+    def delete_flavor_extra_spec(self, context: Ctx, flavorid: str, key: str) -> None:
+        """Remove one.  Raises FlavorExtraSpecsNotFound."""
+
+    @rpc.call()
+    def add_flavor_access(self, context: Ctx, flavorid: str, project_id: str) -> list[str]:
+        """Return the projects afterwards.  Raises FlavorAccessExists, Conflict for a public flavor."""
+
+    @rpc.call()
+    def remove_flavor_access(self, context: Ctx, flavorid: str, project_id: str) -> list[str]:
+        """Return the projects afterwards.  Raises FlavorAccessNotFound."""
+
+    # -- key pairs
+
+    @rpc.call()
+    def create_keypair(self, context: Ctx, keypair: Keypair) -> Keypair:
+        """Store a key pair (public part).  Raises KeyPairExists, LimitExceeded."""
+
+    @rpc.call()
+    def get_keypair(self, context: Ctx, user_id: str, name: str) -> Keypair:
+        """Raises KeypairNotFound."""
+
+    @rpc.call()
+    def list_keypairs(
+        self, context: Ctx, user_id: str, limit: int | None = None, marker: str | None = None
+    ) -> list[Keypair]:
+        """Return a user's key pairs by name.  Raises MarkerNotFound."""
+
+    @rpc.call()
+    def delete_keypair(self, context: Ctx, user_id: str, name: str) -> None:
+        """Raises KeypairNotFound."""
+
+    # -- hosts
+
+    @rpc.call()
+    def list_services(
+        self,
+        context: Ctx,
+        host: str | None = None,
+        binary: str | None = None,
+        disabled: bool | None = None,
+    ) -> list[Service]:
+        """Return services, with their zone and whether they are up."""
+
+    @rpc.call()
+    def get_service(self, context: Ctx, service_id: str) -> Service:
+        """By uuid or by number.  Raises ServiceNotFound."""
+
+    @rpc.call(timeout=90)
+    def update_service(
+        self,
+        context: Ctx,
+        service_id: str,
+        disabled: bool | None = None,
+        disabled_reason: str | None = None,
+        forced_down: bool | None = None,
+    ) -> Service:
+        """Enable, disable, force down; the host's COMPUTE_STATUS_DISABLED trait follows."""
+
+    @rpc.call()
+    def delete_service(self, context: Ctx, service_id: str) -> None:
+        """Delete a service, its nodes, host mapping and resource providers.
+
+        Raises Conflict when servers are on the host.
+        """
+
+    @rpc.call()
+    def list_hypervisors(
+        self,
+        context: Ctx,
+        with_servers: bool = False,
+        limit: int | None = None,
+        marker: str | None = None,
+        hostname_pattern: str | None = None,
+    ) -> list[Hypervisor]:
+        """Return compute nodes, ordered by id.  Marker: node uuid (or id).  Raises MarkerNotFound."""
+
+    @rpc.call()
+    def get_hypervisor(self, context: Ctx, node_id: str, with_servers: bool = False) -> Hypervisor:
+        """By node uuid or number.  Raises ComputeHostNotFound."""
+
+    @rpc.call(timeout=30)
+    def get_host_uptime(self, context: Ctx, host: str) -> str:
+        """Ask a host for its ``uptime`` line.  Raises ComputeServiceUnavailable, NotSupported."""
+
+    @rpc.call()
+    def list_aggregates(self, context: Ctx) -> list[Aggregate]:
+        """Return all aggregates by id."""
+
+    @rpc.call()
+    def get_aggregate(self, context: Ctx, aggregate_id: int) -> Aggregate:
+        """Raises AggregateNotFound."""
+
+    @rpc.call()
+    def create_aggregate(self, context: Ctx, name: str, availability_zone: str | None) -> Aggregate:
+        """Raises AggregateNameExists, Invalid."""
+
+    @rpc.call()
+    def update_aggregate(
+        self, context: Ctx, aggregate_id: int, changes: dict[str, Any]
+    ) -> Aggregate:
+        """Change ``name`` and/or ``availability_zone``.  Raises InvalidAggregateAction."""
+
+    @rpc.call()
+    def delete_aggregate(self, context: Ctx, aggregate_id: int) -> None:
+        """Raises AggregateNotFound, InvalidAggregateAction when it still has hosts."""
+
+    @rpc.call(timeout=60)
+    def add_aggregate_host(self, context: Ctx, aggregate_id: int, host: str) -> Aggregate:
+        """Also in placement.  Raises AggregateHostExists, HostMappingNotFound, InvalidAggregateAction."""
+
+    @rpc.call(timeout=60)
+    def remove_aggregate_host(self, context: Ctx, aggregate_id: int, host: str) -> Aggregate:
+        """Raises AggregateHostNotFound, InvalidAggregateAction."""
+
+    @rpc.call()
+    def set_aggregate_metadata(
+        self, context: Ctx, aggregate_id: int, metadata: dict[str, str | None]
+    ) -> Aggregate:
+        """Set items; a None removes one.  Raises InvalidAggregateAction (zone with servers)."""
+
+    # -- quotas
+
+    @rpc.call()
+    def get_quotas(
+        self,
+        context: Ctx,
+        project_id: str,
+        user_id: str | None = None,
+        usage: bool = False,
+        defaults: bool = False,
+    ) -> QuotaSet:
+        """Return limits (and usage); ``defaults``: the class's alone."""
+
+    @rpc.call()
+    def update_quotas(
+        self,
+        context: Ctx,
+        project_id: str,
+        user_id: str | None,
+        limits: dict[str, int],
+        force: bool = False,
+    ) -> QuotaSet:
+        """Set limits.  Raises Invalid when one is below what is in use and not ``force``."""
+
+    @rpc.call()
+    def delete_quotas(self, context: Ctx, project_id: str, user_id: str | None = None) -> None:
+        """Back to the defaults."""
+
+    @rpc.call()
+    def get_quota_class(self, context: Ctx, class_name: str) -> QuotaSet:
+        """Return the limits of a class ('default')."""
+
+    @rpc.call()
+    def update_quota_class(self, context: Ctx, class_name: str, limits: dict[str, int]) -> QuotaSet:
+        """Set limits of a class."""
+
+    # -- what compute hosts (and other daemons) report
+    #
+    # A host repeats a final report (build_finished, build_failed, power_finished, delete_finished,
+    # delete_failed) until it gets an answer.  So a repeated report of an attempt that has ended by
+    # that very report is answered like the first one: True, although the operation is over.
+
+    @rpc.call()
+    def service_started(
+        self, context: Ctx, host: str, binary: str, topic: str, version: int
+    ) -> Service:
+        """Register a daemon that starts (creates its record); its open operations are sent again."""
+
+    @rpc.call(timeout=15)
+    def report_state(self, context: Ctx, host: str, binary: str, operations: list[str]) -> None:
+        """Heartbeat; prolongs the leases of the operations that the host works on."""
+
+    @rpc.call()
+    def update_compute_node(self, context: Ctx, node: ComputeNode) -> ComputeNode:
+        """Create or update a node record (by uuid; adopts one of the same host and name)."""
+
+    @rpc.call()
+    def get_host_servers(self, context: Ctx, host: str) -> list[Server]:
+        """Return the servers that are on a host and not deleted."""
+
+    @rpc.call()
+    def server_progress(
+        self,
+        context: Ctx,
+        uuid: str,
+        fence: Fence,
+        task_state: str,
+        network_info: list[VIF] | None = None,
+    ) -> bool:
+        """A step of a build.  False: the fence is old; undo what was made and stop."""
+
+    @rpc.call()
+    def build_finished(
+        self,
+        context: Ctx,
+        uuid: str,
+        fence: Fence,
+        power_state: int,
+        network_info: list[VIF],
+        changes: dict[str, Any],
+    ) -> bool:
+        """The guest runs.  ``changes``: root_device_name, system_metadata, config_drive.
+
+        False: the fence is old; the host removes the guest.
+        """
+
+    @rpc.call()
+    def build_failed(
+        self,
+        context: Ctx,
+        uuid: str,
+        fence: Fence,
+        reason: str,
+        details: str | None,
+        reschedule: bool,
+        code: int = 500,
+    ) -> None:
+        """The host has removed all it made.  ``reschedule``: another host may do better."""
+
+    @rpc.call()
+    def power_finished(
+        self,
+        context: Ctx,
+        uuid: str,
+        fence: Fence,
+        power_state: int,
+        error: str | None = None,
+        details: str | None = None,
+    ) -> bool:
+        """A start, stop or reboot ended; with ``error`` the state goes back and a fault is kept."""
+
+    @rpc.call()
+    def delete_finished(self, context: Ctx, uuid: str, fence: Fence) -> bool:
+        """Guest, disks, ports are gone; the record and the allocation go now."""
+
+    @rpc.call()
+    def delete_failed(
+        self, context: Ctx, uuid: str, fence: Fence, reason: str, details: str | None
+    ) -> None:
+        """Something is left on the host: ERROR with a fault; a later delete tries again."""
+
+    @rpc.call()
+    def sync_power_states(self, context: Ctx, host: str, states: dict[str, int]) -> list[str]:
+        """Compare what guests do with the records; returns servers that the host has to stop.
+
+        ``states`` may be partial: servers that are not in it are left alone (an operation works
+        on them, or one event is told).  A server whose guest is missing has state 0.
+        """
+
+    @rpc.call()
+    def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
+        """Store what Neutron says now of a server's ports."""
+
+    # -- what the scheduler asks
+
+    @rpc.call()
+    def get_host_table(self, context: Ctx) -> HostTable:
+        """Return all compute nodes with services, aggregates and usage."""

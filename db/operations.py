@@ -1,0 +1,299 @@
+"""Durable operations: the rows behind leases, fences and os-instance-actions."""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from kilonova.common import exception
+from kilonova.common.objects.operation import Fence
+from kilonova.common.objects.server import Action, ActionEvent
+from kilonova.db import types
+from kilonova.db.engine import affected
+from kilonova.db.models.servers import InstanceRow, OperationEventRow, OperationRow
+
+OPERATIONS = sa.inspect(OperationRow).local_table
+EVENTS = sa.inspect(OperationEventRow).local_table
+INSTANCES = sa.inspect(InstanceRow).local_table
+
+RUNNING, DONE, FAILED, SUPERSEDED = 'running', 'done', 'failed', 'superseded'
+
+# Steps.  What a step is for is said in ``conductor.operations``.
+SCHEDULING, HOST, LOCAL, RELEASE = 'scheduling', 'host', 'local', 'release'
+
+COMPUTE = 'compute:'
+"""An owner that begins so is a compute host."""
+
+
+class Operation(msgspec.Struct, kw_only=True):
+    """One row of ``operations``."""
+
+    id: str
+    action: str
+    instance_uuid: str
+    request_id: str
+    user_id: str | None = None
+    project_id: str | None = None
+    step: str
+    payload: str = ''
+    owner: str | None = None
+    lease_until: datetime.datetime | None = None
+    attempt: int = 1
+    state: str = RUNNING
+    message: str | None = None
+    started_at: datetime.datetime
+    updated_at: datetime.datetime
+    finished_at: datetime.datetime | None = None
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(self.id, self.attempt)
+
+
+FIELDS = Operation.__struct_fields__
+COLUMNS = tuple(OPERATIONS.c[name] for name in FIELDS)
+
+
+def _from_row(row: Sequence[Any]) -> Operation:
+    return Operation(**dict(zip(FIELDS, row, strict=True)))
+
+
+def add(session: Session, operations: Sequence[Operation]) -> None:
+    """Record accepted operations."""
+    session.execute(sa.insert(OPERATIONS), [msgspec.structs.asdict(one) for one in operations])
+
+
+def get(session: Session, operation_id: str) -> Operation | None:
+    """Return one operation."""
+    query = sa.select(*COLUMNS).where(OPERATIONS.c.id == operation_id)
+    row = session.execute(query).one_or_none()
+    return _from_row(row) if row else None
+
+
+def running(session: Session, uuid: str) -> Operation | None:
+    """Return the operation that works on a server now."""
+    c = OPERATIONS.c
+    query = sa.select(*COLUMNS).where(c.instance_uuid == uuid, c.state == RUNNING)
+    row = session.execute(query.order_by(c.started_at.desc()).limit(1)).one_or_none()
+    return _from_row(row) if row else None
+
+
+def update(session: Session, operation_id: str, **values: Any) -> None:
+    """Change an operation whose fence was checked in this transaction."""
+    values['updated_at'] = types.utcnow()
+    session.execute(sa.update(OPERATIONS).where(OPERATIONS.c.id == operation_id).values(**values))
+
+
+def finish(
+    session: Session,
+    operation_id: str,
+    state: str = DONE,
+    message: str | None = None,
+    *,
+    release_at: datetime.datetime | None = None,
+    details: str | None = None,
+) -> None:
+    """End an operation and its open events; what it carried is forgotten.
+
+    ``release_at``: when to see that placement holds nothing for the server any more.
+    """
+    update(
+        session,
+        operation_id,
+        state=state,
+        message=message,
+        payload='',
+        owner=None,
+        step=RELEASE if release_at else HOST,
+        lease_until=release_at,
+        finished_at=types.utcnow(),
+    )
+    finish_events(session, operation_id, 'Success' if state == DONE else 'Error', details)
+
+
+def supersede(session: Session, operation_id: str, release_at: datetime.datetime) -> None:
+    """End an operation in favour of another.
+
+    One that was choosing a host may claim resources even now, so they are released later on.
+    """
+    scheduling = OPERATIONS.c.step == SCHEDULING
+    now = types.utcnow()
+    session.execute(
+        sa.update(OPERATIONS)
+        .where(OPERATIONS.c.id == operation_id, OPERATIONS.c.state == RUNNING)
+        # MariaDB assigns from left to right, so what looks at ``step`` comes before it.
+        .ordered_values(
+            (OPERATIONS.c.lease_until, sa.case((scheduling, release_at), else_=None)),
+            (OPERATIONS.c.step, sa.case((scheduling, RELEASE), else_=OPERATIONS.c.step)),
+            (OPERATIONS.c.state, SUPERSEDED),
+            (OPERATIONS.c.owner, None),
+            (OPERATIONS.c.payload, ''),
+            (OPERATIONS.c.finished_at, now),
+            (OPERATIONS.c.updated_at, now),
+        )
+    )
+    finish_events(session, operation_id, 'Error', None)
+
+
+# -- leases
+
+
+def expired(session: Session, limit: int) -> list[Operation]:
+    """Return operations whose lease has run out, the longest ago first; without payload."""
+    c = OPERATIONS.c
+    columns = [
+        sa.literal('').label('payload') if column.name == 'payload' else column
+        for column in COLUMNS
+    ]
+    query = sa.select(*columns).where(c.lease_until < types.utcnow())
+    return [_from_row(row) for row in session.execute(query.order_by(c.lease_until).limit(limit))]
+
+
+def take(
+    session: Session, operation: Operation, owner: str, until: datetime.datetime
+) -> Operation | None:
+    """Take an expired operation over; None when somebody else was faster.
+
+    A running one gets a new attempt, here and in the server's fence.
+    """
+    new = operation.attempt + (operation.state == RUNNING)
+    if operation.state == RUNNING:
+        # The server's row first: every transaction locks it before the operation's.
+        c = INSTANCES.c
+        session.execute(
+            sa.update(INSTANCES)
+            .where(c.uuid == operation.instance_uuid, c.operation == operation.id)
+            .where(c.attempt == operation.attempt)
+            .values(attempt=new)
+        )
+    o = OPERATIONS.c
+    statement = (
+        sa.update(OPERATIONS)
+        .where(o.id == operation.id, o.attempt == operation.attempt, o.state == operation.state)
+        .where(o.lease_until < types.utcnow())
+        .values(owner=owner, lease_until=until, attempt=new, updated_at=types.utcnow())
+    )
+    if affected(session, statement) != 1:
+        session.rollback()
+        return None
+    return get(session, operation.id)
+
+
+def prolong(
+    session: Session, owner: str, ids: Iterable[str], until: datetime.datetime
+) -> list[str]:
+    """Prolong leases of operations that ``owner`` says it works on; unknown ids are ignored."""
+    wanted = sorted(set(ids))
+    if wanted:
+        c = OPERATIONS.c
+        session.execute(
+            sa.update(OPERATIONS)
+            .where(c.id.in_(wanted), c.owner == owner, c.state == RUNNING)
+            .values(lease_until=until)
+        )
+    return wanted
+
+
+def hand_over(session: Session, owner: str) -> int:
+    """End the leases of all that ``owner`` works on, so that others take it at once."""
+    c = OPERATIONS.c
+    statement = (
+        sa.update(OPERATIONS)
+        .where(c.owner == owner, c.state == RUNNING)
+        .values(owner=None, lease_until=types.utcnow())
+    )
+    return affected(session, statement)
+
+
+def retry_at(session: Session, operation: Operation, when: datetime.datetime, message: str) -> bool:
+    """Put an operation down until ``when``; false when it is no longer ours."""
+    c = OPERATIONS.c
+    statement = (
+        sa.update(OPERATIONS)
+        .where(c.id == operation.id, c.attempt == operation.attempt, c.state == operation.state)
+        .values(owner=None, lease_until=when, message=message, updated_at=types.utcnow())
+    )
+    return affected(session, statement) == 1
+
+
+# -- os-instance-actions
+
+
+def start_events(session: Session, event: str, starts: Sequence[tuple[Operation, str]]) -> None:
+    """Note for each (operation, host) that a host begins with it."""
+    now = types.utcnow()
+    rows = [
+        {'operation_id': operation.id, 'event': event, 'start_time': now, 'host': host}
+        for operation, host in starts
+    ]
+    session.execute(sa.insert(EVENTS), rows)
+
+
+def finish_events(session: Session, operation_id: str, result: str, details: str | None) -> None:
+    """Close the open events of an operation."""
+    session.execute(
+        sa.update(EVENTS)
+        .where(EVENTS.c.operation_id == operation_id, EVENTS.c.finish_time.is_(None))
+        .values(finish_time=types.utcnow(), result=result, details=details)
+    )
+
+
+def list_actions(
+    session: Session,
+    uuid: str,
+    *,
+    limit: int | None = None,
+    marker: str | None = None,
+    changes_since: datetime.datetime | None = None,
+    changes_before: datetime.datetime | None = None,
+) -> list[Action]:
+    """Return a server's actions, newest first.  Raises MarkerNotFound."""
+    c = OPERATIONS.c
+    query = sa.select(*COLUMNS).where(c.instance_uuid == uuid)
+    if marker is not None:
+        last = session.execute(query.where(c.request_id == marker).limit(1)).one_or_none()
+        if last is None:
+            raise exception.MarkerNotFound(marker=marker)
+        at = _from_row(last)
+        earlier = sa.and_(c.started_at == at.started_at, c.id < at.id)
+        query = query.where(sa.or_(c.started_at < at.started_at, earlier))
+    if changes_since is not None:
+        query = query.where(c.updated_at >= changes_since)
+    if changes_before is not None:
+        query = query.where(c.updated_at <= changes_before)
+    query = query.order_by(c.started_at.desc(), c.id.desc()).limit(limit)
+    return [_action(_from_row(row)) for row in session.execute(query)]
+
+
+def get_action(session: Session, uuid: str, request_id: str) -> Action:
+    """Return one action with its events.  Raises ActionNotFound."""
+    c = OPERATIONS.c
+    query = sa.select(*COLUMNS).where(c.instance_uuid == uuid, c.request_id == request_id)
+    row = session.execute(query.order_by(c.started_at.desc()).limit(1)).one_or_none()
+    if row is None:
+        raise exception.ActionNotFound(request_id=request_id, instance_uuid=uuid)
+    operation = _from_row(row)
+    action = _action(operation)
+    names = ActionEvent.__struct_fields__
+    events = sa.select(*(EVENTS.c[name] for name in names))
+    events = events.where(EVENTS.c.operation_id == operation.id).order_by(EVENTS.c.id)
+    action.events = [
+        ActionEvent(**dict(zip(names, values, strict=True))) for values in session.execute(events)
+    ]
+    return action
+
+
+def _action(operation: Operation) -> Action:
+    return Action(
+        action=operation.action,
+        instance_uuid=operation.instance_uuid,
+        request_id=operation.request_id,
+        user_id=operation.user_id,
+        project_id=operation.project_id,
+        start_time=operation.started_at,
+        updated_at=operation.updated_at,
+        message=operation.message,
+    )

@@ -1,0 +1,279 @@
+"""Lists of servers: filters, sorting, paging.
+
+Pages go on by comparing sort keys with those of the marker's row, so a deep page costs
+what the first one costs.  NULL counts as the smallest value on every database.
+"""
+
+import datetime
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from oslo_utils import timeutils
+from sqlalchemy import exc
+from sqlalchemy.orm import Session
+
+from kilonova.common import exception
+from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.server import Server, ServerQuery
+from kilonova.db import servers
+from kilonova.db.servers import INSTANCES, TAGS
+
+Condition = sa.ColumnElement[bool]
+Key = tuple[sa.Column[Any], bool]
+"""A column and whether it descends."""
+
+# The API's words that differ from the columns'.
+NAMES = {
+    'display_name': 'name',
+    'display_description': 'description',
+    'image': 'image_id',
+    'image_ref': 'image_id',
+    'flavor': 'flavorid',
+    'instance_type_id': 'flavorid',
+}
+EXACT = {
+    'uuid', 'host', 'node', 'project_id', 'user_id', 'reservation_id', 'image_id', 'flavorid',
+    'vm_state', 'task_state', 'power_state', 'locked', 'hidden', 'availability_zone', 'key_name',
+    'config_drive', 'launch_index', 'root_device_name', 'kernel_id', 'ramdisk_id',
+    'terminated_at', 'launched_at', 'created_at', 'progress', 'auto_disk_config',
+    'launched_on', 'locked_by', 'id',
+}  # fmt: skip
+PATTERNS = {
+    'name': 'name',
+    'description': 'description',
+    'hostname': 'hostname',
+    'access_ip_v4': 'access_ip_v4',
+    'access_ip_v6': 'access_ip_v6',
+    'ip': 'ip_v4',
+    'ip6': 'ip_v6',
+}
+SORTABLE = (EXACT | {'name', 'description', 'hostname', 'updated_at', 'access_ip_v4',
+                     'access_ip_v6'}) - {'hidden', 'reservation_id'}  # fmt: skip
+# What makes ^ match after a line break too, in each database's regular expressions.
+LINEWISE = {'postgresql': '(?n)', 'mysql': '(?m)', 'mariadb': '(?m)', 'sqlite': '(?m)'}
+
+_NO_FLAVOR = Flavor(flavorid='', name='', memory_mb=0, vcpus=0)
+
+
+def find(session: Session, query: ServerQuery) -> list[Server]:
+    """Return the servers of one page.  Raises MarkerNotFound, InvalidInput."""
+    keys = _sort_keys(query)
+    conditions = _conditions(session, query.filters)
+    if query.marker:
+        conditions.append(_after(keys, _marker_values(session, query, keys)))
+    c = INSTANCES.c
+    columns = servers.COLUMNS if query.detail else (c.uuid, c.name, c.project_id, c.user_id)
+    order = [_ordered(session, column, descends) for column, descends in keys]
+    statement = sa.select(*columns).where(*conditions).order_by(*order).limit(query.limit)
+    rows = _execute(session, statement)
+    if not query.detail:
+        return [
+            Server(uuid=uuid, name=name, project_id=project, user_id=user, flavor=_NO_FLAVOR)
+            for uuid, name, project, user in rows
+        ]
+    cache: dict[tuple[int, str], Any] = {}
+    found = [servers.from_row(row, cache) for row in rows]
+    servers.add_parts(session, found)
+    return found
+
+
+def _execute(session: Session, statement: sa.Select[Any]) -> Sequence[Any]:
+    try:
+        return session.execute(statement).all()
+    except (exc.DataError, exc.OperationalError, exc.InternalError, exc.ProgrammingError) as error:
+        # MariaDB 1139, PostgreSQL 2201B: Python took the pattern, the database does not.
+        code = getattr(error.orig, 'pgcode', None) or (error.orig and error.orig.args[0])
+        if code in (1139, 3685, 3692, '2201B'):
+            raise exception.InvalidInput(reason='The regular expression is not valid.') from error
+        raise
+
+
+# -- filters
+
+
+def _conditions(session: Session, filters: dict[str, Any]) -> list[Condition]:
+    filters = {NAMES.get(name, name): value for name, value in filters.items()}
+    found: list[Condition] = []
+    if 'deleted' not in filters:
+        # Who asks for changes wants to hear of those that are gone, too.
+        filters['deleted'] = None if 'changes_since' in filters else False
+    for name, value in filters.items():
+        condition = _condition(session, name, value)
+        if condition is not None:
+            found.append(condition)
+    return found
+
+
+def _condition(session: Session, name: str, value: Any) -> Condition | None:
+    if name in EXACT:
+        return _exact(INSTANCES.c[name], value)
+    if name in PATTERNS:
+        return _pattern(session, name, value)
+    if name == 'metadata':
+        return _metadata(session, value)
+    if name in OTHERS:
+        return OTHERS[name](value)
+    raise exception.InvalidInput(reason=f'Unknown filter: {name}')
+
+
+def _exact(column: sa.Column[Any], value: Any) -> Condition:
+    if isinstance(value, list | tuple | set):
+        values = [_typed(column, one) for one in value if one is not None]
+        condition = column.in_(values)
+        return sa.or_(condition, column.is_(None)) if None in value else condition
+    if value is None:
+        return column.is_(None)
+    return column == _typed(column, value)
+
+
+def _typed(column: sa.Column[Any], value: Any) -> Any:
+    """Read a value that came as text in a query string."""
+    kind = column.type
+    try:
+        if isinstance(kind, sa.Boolean):
+            if isinstance(value, str):
+                return value.strip().lower() in ('1', 't', 'true', 'on', 'y', 'yes')
+            return bool(value)
+        if isinstance(kind, sa.Integer):
+            number = int(value)
+            if not -(2**31) <= number < 2**31:
+                raise ValueError('out of range')
+            return number
+        if isinstance(kind, sa.types.TypeDecorator) and isinstance(value, str):
+            return _when(value)
+    except (ValueError, TypeError) as error:
+        reason = f'Invalid filter value for {column.name}: {value}'
+        raise exception.InvalidInput(reason=reason) from error
+    return str(value) if isinstance(kind, sa.String) else value
+
+
+def _when(value: Any) -> datetime.datetime:
+    if isinstance(value, datetime.datetime):
+        return timeutils.normalize_time(value)
+    try:
+        return timeutils.normalize_time(timeutils.parse_isotime(str(value)))
+    except ValueError as error:
+        raise exception.InvalidInput(reason=f'Invalid time: {value}') from error
+
+
+def _pattern(session: Session, name: str, value: Any) -> Condition:
+    pattern = str(value)
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise exception.InvalidInput(
+            reason=f'Filter {name}: {pattern!r} is not a regular expression: {error}'
+        ) from error
+    if name in ('ip', 'ip6'):
+        # One address a line, matched from its beginning.
+        dialect = session.get_bind().dialect.name
+        pattern = f'{LINEWISE[dialect]}^(?:{pattern})'
+    return INSTANCES.c[PATTERNS[name]].regexp_match(pattern)
+
+
+def _metadata(session: Session, wanted: Any) -> Condition:
+    """All pairs must be there; JSON text has them as "key":"value"."""
+    pairs: list[tuple[str, str]] = []
+    for part in wanted if isinstance(wanted, list) else [wanted]:
+        if not isinstance(part, dict):
+            raise exception.InvalidInput(reason='Filter metadata must be a JSON object.')
+        pairs += [(str(key), str(value)) for key, value in part.items()]
+    text = sa.type_coerce(INSTANCES.c['metadata'], sa.Text)
+    conditions: list[Condition] = []
+    for key, value in pairs:
+        piece = msgspec.json.encode({key: value}).decode()[1:-1]
+        # A quote inside a string is escaped, so one that stands after { or , is a key's own.
+        conditions.append(sa.or_(_contains(text, '{' + piece), _contains(text, ',' + piece)))
+    return sa.and_(sa.true(), *conditions)
+
+
+def _contains(session: Session, column: sa.ColumnElement[str], piece: str) -> Condition:
+    """Look for a piece of text; LIKE would not care for case on SQLite."""
+    postgresql = session.get_bind().dialect.name == 'postgresql'
+    position = sa.func.strpos if postgresql else sa.func.instr
+    return position(column, piece) > 0
+
+
+def _tagged(tags: Any, every: bool, negate: bool) -> Condition:
+    names = list(dict.fromkeys(tags))
+    match = sa.select(TAGS.c.instance_uuid).where(TAGS.c.tag.in_(names))
+    if every:
+        match = match.group_by(TAGS.c.instance_uuid).having(sa.func.count() == len(names))
+    column = INSTANCES.c.uuid
+    return column.not_in(match) if negate else column.in_(match)
+
+
+def _deleted(value: bool | None) -> Condition | None:
+    if value is None:
+        return None
+    return INSTANCES.c.deleted != 0 if value else INSTANCES.c.deleted == 0
+
+
+OTHERS: dict[str, Callable[[Any], Condition | None]] = {
+    'tags': lambda tags: _tagged(tags, True, False),
+    'tags_any': lambda tags: _tagged(tags, False, False),
+    'not_tags': lambda tags: _tagged(tags, True, True),
+    'not_tags_any': lambda tags: _tagged(tags, False, True),
+    'deleted': _deleted,
+    'changes_since': lambda value: INSTANCES.c.updated_at >= _when(value),
+    'changes_before': lambda value: INSTANCES.c.updated_at <= _when(value),
+}
+
+
+# -- order and pages
+
+
+def _sort_keys(query: ServerQuery) -> list[Key]:
+    """Return the keys asked for, then uuid, which makes every order total."""
+    found: list[Key] = []
+    for position, word in enumerate(query.sort_keys):
+        name = NAMES.get(word, word)
+        if name not in SORTABLE:
+            raise exception.InvalidInput(reason=f'Sort key supplied is invalid: {word}')
+        direction = query.sort_dirs[position] if position < len(query.sort_dirs) else None
+        if direction not in (None, 'asc', 'desc'):
+            raise exception.InvalidInput(reason=f'Unknown sort direction: {direction}')
+        descends = direction == 'desc' if direction else bool(found and found[-1][1])
+        found.append((INSTANCES.c[name], descends))
+    found.append((INSTANCES.c.uuid, bool(found and found[-1][1])))
+    return found
+
+
+def _ordered(session: Session, column: sa.Column[Any], descends: bool) -> Any:
+    order = column.desc() if descends else column.asc()
+    if column.nullable and session.get_bind().dialect.name == 'postgresql':
+        return order.nulls_last() if descends else order.nulls_first()
+    return order
+
+
+def _marker_values(session: Session, query: ServerQuery, keys: list[Key]) -> Sequence[Any]:
+    statement = sa.select(*(column for column, _ in keys)).where(INSTANCES.c.uuid == query.marker)
+    project = query.filters.get('project_id')
+    if isinstance(project, str):
+        statement = statement.where(INSTANCES.c.project_id == project)
+    row = session.execute(statement).one_or_none()
+    if row is None:
+        raise exception.MarkerNotFound(marker=query.marker)
+    return row
+
+
+def _after(keys: list[Key], values: Sequence[Any]) -> Condition:
+    """(a, b, c) comes after the marker: a after, or a equal and b after, or …"""
+    steps: list[Condition] = []
+    equal: list[Condition] = []
+    for (column, descends), value in zip(keys, values, strict=True):
+        steps.append(sa.and_(*equal, _beyond(column, descends, value)))
+        equal.append(column.is_(None) if value is None else column == value)
+    return sa.or_(*steps)
+
+
+def _beyond(column: sa.Column[Any], descends: bool, value: Any) -> Condition:
+    if value is None:
+        return sa.false() if descends else column.is_not(None)
+    marker = sa.literal(value, column.type)
+    if not descends:
+        return column > marker
+    return sa.or_(column < marker, column.is_(None)) if column.nullable else column < marker

@@ -1,0 +1,248 @@
+"""Server records: writing them, and reading one.  Lists are in ``db.server_list``."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from kilonova.common import exception
+from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.image import Image
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.operation import Fence
+from kilonova.common.objects.server import Fault, Server
+from kilonova.db import types
+from kilonova.db.engine import affected
+from kilonova.db.models.servers import BlockDeviceRow, InstanceRow, TagRow
+
+INSTANCES = sa.inspect(InstanceRow).local_table
+TAGS = sa.inspect(TagRow).local_table
+DEVICES = sa.inspect(BlockDeviceRow).local_table
+
+Values = dict[str, Any]
+Decode = Callable[[str], Any]
+
+# Fields of Server that have no column, and columns that are no field.
+ELSEWHERE = {'tags', 'block_devices', 'host_status'}
+DECODERS: dict[str, Decode] = {
+    name: msgspec.json.Decoder(kind).decode
+    for name, kind in {
+        'flavor': Flavor,
+        'image': Image,
+        'metadata': dict[str, str],
+        'system_metadata': dict[str, str],
+        'network_info': list[VIF],
+        'security_groups': list[str],
+        'trusted_image_certificates': list[str] | None,
+        'fault': Fault,
+    }.items()
+}
+FIELDS = tuple(name for name in Server.__struct_fields__ if name not in ELSEWHERE)
+COLUMNS = tuple(
+    # JSON comes as text, to be decoded into its type at once.
+    sa.type_coerce(INSTANCES.c[name], types.LongText).label(name)
+    if name in DECODERS
+    else INSTANCES.c[name]
+    for name in FIELDS
+)
+_JSON = tuple((FIELDS.index(name), decode) for name, decode in DECODERS.items())
+_DELETED = FIELDS.index('deleted')
+_decode_device = msgspec.json.Decoder(BlockDevice).decode
+
+
+def from_row(row: Sequence[Any], cache: dict[tuple[int, str], Any]) -> Server:
+    """Make a server of the values of ``COLUMNS``.
+
+    Servers made with one ``cache`` share equal parts (flavor, image …): for reading only.
+    """
+    values = list(row)
+    for index, decode in _JSON:
+        text = values[index]
+        if text is not None:
+            key = (index, text)
+            if key in cache:
+                values[index] = cache[key]
+            else:
+                values[index] = cache[key] = decode(text)
+    values[_DELETED] = values[_DELETED] != 0
+    return Server(**dict(zip(FIELDS, values, strict=True)))
+
+
+def to_values(server: Server) -> Values:
+    """Return the columns of a new record."""
+    values = {name: getattr(server, name) for name in FIELDS if name != 'id'}
+    values['deleted'] = 0
+    return values | derived(values)
+
+
+def derived(values: Mapping[str, Any]) -> Values:
+    """Return the columns that repeat parts of others for SQL's sake."""
+    found: Values = {}
+    flavor, image, vifs = (values.get(name) for name in ('flavor', 'image', 'network_info'))
+    if flavor is not None:
+        found = {n: getattr(flavor, n) for n in ('vcpus', 'memory_mb', 'root_gb', 'ephemeral_gb')}
+        found['flavorid'] = flavor.flavorid
+    if image is not None:
+        found['image_id'] = image.id
+    if vifs is not None:
+        ips = [ip for vif in vifs for ip in vif.fixed_ips]
+        found['ip_v4'] = '\n'.join(ip.address for ip in ips if ip.version == 4)
+        found['ip_v6'] = '\n'.join(ip.address for ip in ips if ip.version == 6)
+    return found
+
+
+def add(session: Session, servers: Sequence[Server]) -> None:
+    """Insert new servers with their tags and block devices."""
+    session.execute(sa.insert(INSTANCES), [to_values(server) for server in servers])
+    tags = [{'instance_uuid': s.uuid, 'tag': tag} for s in servers for tag in s.tags]
+    if tags:
+        session.execute(sa.insert(TAGS), tags)
+    devices = [
+        {'uuid': d.uuid, 'instance_uuid': s.uuid, 'volume_id': d.volume_id, 'device': d}
+        for s in servers
+        for d in s.block_devices
+    ]
+    if devices:
+        session.execute(sa.insert(DEVICES), devices)
+
+
+def get(
+    session: Session,
+    uuid: str,
+    project_id: str | None = None,
+    *,
+    deleted: bool | None = False,
+    lock: bool = False,
+    parts: bool = True,
+) -> Server:
+    """Return one server; ``deleted`` None: also a deleted one.
+
+    ``lock``: nobody else changes it until the transaction ends.  ``parts``: with tags and
+    block devices.  Raises InstanceNotFound.
+    """
+    query = sa.select(*COLUMNS).where(INSTANCES.c.uuid == uuid)
+    if project_id is not None:
+        query = query.where(INSTANCES.c.project_id == project_id)
+    if deleted is not None:
+        query = query.where(INSTANCES.c.deleted != 0 if deleted else INSTANCES.c.deleted == 0)
+    row = session.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise exception.InstanceNotFound(instance_id=uuid)
+    server = from_row(row, {})
+    if parts:
+        add_parts(session, [server])
+    return server
+
+
+def add_parts(session: Session, servers: Sequence[Server]) -> None:
+    """Fill in tags and block devices of all servers with one statement."""
+    by_uuid = {server.uuid: server for server in servers}
+    if not by_uuid:
+        return
+    tags = sa.select(
+        TAGS.c.instance_uuid, sa.literal(0).label('kind'), TAGS.c.tag.label('value')
+    ).where(TAGS.c.instance_uuid.in_(by_uuid))
+    devices = sa.select(
+        DEVICES.c.instance_uuid,
+        DEVICES.c.id.label('kind'),
+        sa.type_coerce(DEVICES.c.device, types.LongText).label('value'),
+    ).where(DEVICES.c.instance_uuid.in_(by_uuid))
+    found: dict[str, tuple[list[str], list[tuple[int, BlockDevice]]]] = {}
+    for uuid, number, value in session.execute(sa.union_all(tags, devices)):
+        mine = found.setdefault(uuid, ([], []))
+        if number:
+            mine[1].append((number, _decode_device(value)))
+        else:
+            mine[0].append(value)
+    for uuid, (names, numbered) in found.items():
+        by_uuid[uuid].tags = sorted(names)
+        by_uuid[uuid].block_devices = [_numbered(*pair) for pair in sorted(numbered, key=_number)]
+
+
+def _number(pair: tuple[int, BlockDevice]) -> int:
+    return pair[0]
+
+
+def _numbered(number: int, device: BlockDevice) -> BlockDevice:
+    device.id = number
+    return device
+
+
+def update(session: Session, uuid: str, fence: Fence | None = None, **values: Any) -> bool:
+    """Change columns of a server that is not deleted; false when the fence is old.
+
+    This one statement is the compare-and-swap of every step of an operation.
+    """
+    match = [INSTANCES.c.uuid == uuid, INSTANCES.c.deleted == 0]
+    if fence is not None:
+        match += [INSTANCES.c.operation == fence.operation, INSTANCES.c.attempt == fence.attempt]
+    values = {**values, **derived(values), 'updated_at': types.utcnow()}
+    return affected(session, sa.update(INSTANCES).where(*match).values(**values)) == 1
+
+
+def mark_deleted(session: Session, uuid: str, fence: Fence) -> bool:
+    """End a record; its row stays.  False when the fence is old."""
+    now = types.utcnow()
+    return update(
+        session,
+        uuid,
+        fence,
+        deleted=INSTANCES.c.id,
+        deleted_at=now,
+        terminated_at=now,
+        vm_state='deleted',
+        task_state=None,
+        power_state=0,
+        operation=None,
+    )
+
+
+def on_host(session: Session, host: str) -> list[Server]:
+    """Return the servers of a host that are not deleted, with their parts."""
+    query = sa.select(*COLUMNS).where(INSTANCES.c.host == host, INSTANCES.c.deleted == 0)
+    servers = [from_row(row, {}) for row in session.execute(query.order_by(INSTANCES.c.id))]
+    for start in range(0, len(servers), 1000):
+        add_parts(session, servers[start : start + 1000])
+    return servers
+
+
+def find_by_port(session: Session, port_id: str) -> Server:
+    """Return the server that has a port.  Raises PortNotFound."""
+    # An id is made of letters, digits and dashes: nothing that LIKE or JSON would change.
+    if not port_id or not all(c.isalnum() or c == '-' for c in port_id):
+        raise exception.PortNotFound(port_id=port_id)
+    column = sa.type_coerce(INSTANCES.c.network_info, types.LongText)
+    query = sa.select(*COLUMNS).where(INSTANCES.c.deleted == 0, column.like(f'%"id":"{port_id}"%'))
+    for row in session.execute(query):
+        server = from_row(row, {})
+        if any(vif.id == port_id for vif in server.network_info):
+            add_parts(session, [server])
+            return server
+    raise exception.PortNotFound(port_id=port_id)
+
+
+def locate(session: Session, uuids: Iterable[str]) -> dict[str, str | None]:
+    """Return the host of each server that exists and is not deleted."""
+    query = sa.select(INSTANCES.c.uuid, INSTANCES.c.host).where(
+        INSTANCES.c.uuid.in_(set(uuids)), INSTANCES.c.deleted == 0
+    )
+    return {uuid: host for uuid, host in session.execute(query)}
+
+
+def set_tags(session: Session, uuid: str, tags: Iterable[str]) -> None:
+    """Replace a server's tags; its row has to be locked."""
+    session.execute(sa.delete(TAGS).where(TAGS.c.instance_uuid == uuid))
+    rows = [{'instance_uuid': uuid, 'tag': tag} for tag in tags]
+    if rows:
+        session.execute(sa.insert(TAGS), rows)
+
+
+def power_states(session: Session, host: str) -> list[tuple[str, str, str | None, int]]:
+    """Return (uuid, vm_state, task_state, power_state) of a host's servers."""
+    c = INSTANCES.c
+    query = sa.select(c.uuid, c.vm_state, c.task_state, c.power_state)
+    rows = session.execute(query.where(c.host == host, c.deleted == 0))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]

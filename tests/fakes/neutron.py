@@ -1,0 +1,203 @@
+"""A network service that keeps networks, ports, floating IPs and security groups."""
+
+import ipaddress
+import uuid
+from typing import Any
+
+from kilonova.tests.fakes.server import Answer, FakeService, Fault, route
+
+PLURALS = {
+    'networks': 'network',
+    'subnets': 'subnet',
+    'ports': 'port',
+    'floatingips': 'floatingip',
+    'security-groups': 'security_group',
+}
+
+
+class FakeNeutron(FakeService):
+    """Neutron v2.0 as far as the control plane asks it; everybody is an administrator."""
+
+    def __init__(self) -> None:
+        self.things: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in PLURALS}
+        self.port_quota = 1000
+        super().__init__()
+
+    # -- what a test sets up and looks at
+
+    @property
+    def ports(self) -> dict[str, dict[str, Any]]:
+        return self.things['ports']
+
+    def add_network(self, name: str = 'private', project: str = 'demo', **fields: Any) -> str:
+        """Add a network with a /24 subnet; returns its id."""
+        network = str(uuid.uuid4())
+        number = len(self.things['networks']) + 1
+        subnet = str(uuid.uuid4())
+        self.things['networks'][network] = {
+            'id': network,
+            'name': name,
+            'tenant_id': project,
+            'project_id': project,
+            'shared': False,
+            'router:external': False,
+            'status': 'ACTIVE',
+            'admin_state_up': True,
+            'subnets': [subnet],
+            'mtu': 1450,
+            'port_security_enabled': True,
+            **fields,
+        }
+        self.things['subnets'][subnet] = {
+            'id': subnet,
+            'network_id': network,
+            'cidr': f'10.{number}.0.0/24',
+            'ip_version': 4,
+            'gateway_ip': f'10.{number}.0.1',
+            'enable_dhcp': True,
+            'dns_nameservers': ['192.0.2.53'],
+            'host_routes': [],
+            'tenant_id': project,
+            'ipv6_address_mode': None,
+        }
+        return network
+
+    def add_group(self, name: str, project: str = 'demo') -> str:
+        """Add a security group; returns its id."""
+        group = str(uuid.uuid4())
+        self.things['security-groups'][group] = {
+            'id': group,
+            'name': name,
+            'tenant_id': project,
+            'project_id': project,
+            'description': '',
+            'security_group_rules': [],
+        }
+        return group
+
+    # -- the API
+
+    @route('GET', '/v2.0/{kind}')
+    def index(self, kind: str, query: dict[str, list[str]], **_: Any) -> Answer:
+        if kind == 'extensions':
+            return 200, {'extensions': [{'alias': 'binding'}, {'alias': 'port-resource-request'}]}
+        if kind not in self.things:
+            raise Fault(404, 'no such collection')
+        query = {
+            k: v for k, v in query.items() if k not in ('fields', 'limit', 'marker', 'sort_key')
+        }
+        found = [t for t in self.things[kind].values() if _matches(t, query)]
+        return 200, {kind.replace('-', '_'): found}
+
+    @route('GET', '/v2.0/auto-allocated-topology/{project}')
+    def topology(self, project: str, query: dict[str, list[str]], **_: Any) -> Answer:
+        raise Fault(409, 'no default external network', 'AutoAllocationFailure')
+
+    @route('GET', '/v2.0/quotas/{project}/details.json')
+    @route('GET', '/v2.0/quotas/{project}')
+    def quotas(self, project: str, **_: Any) -> Answer:
+        return 200, {'quota': {'port': self.port_quota}}
+
+    @route('GET', '/v2.0/{kind}/{thing}')
+    def show(self, kind: str, thing: str, **_: Any) -> Answer:
+        return 200, {PLURALS[kind]: self._get(kind, thing)}
+
+    @route('POST', '/v2.0/ports')
+    def create_port(self, body: Any, **_: Any) -> Answer:
+        port = self._make_port(**body['port'])
+        return 201, {'port': port}
+
+    def _make_port(self, network_id: str, **fields: Any) -> dict[str, Any]:
+        if len(self.ports) >= self.port_quota:
+            raise Fault(409, 'Quota exceeded for resources: port', 'OverQuota')
+        network = self._get('networks', network_id)
+        wanted = (fields.pop('fixed_ips', None) or [{}])[0].get('ip_address')
+        subnet = self.things['subnets'][network['subnets'][0]]
+        port_id = str(uuid.uuid4())
+        port = {
+            'id': port_id,
+            'network_id': network_id,
+            'name': '',
+            'mac_address': 'fa:16:3e:' + ':'.join(port_id[i : i + 2] for i in (0, 2, 4)),
+            'fixed_ips': [{'subnet_id': subnet['id'], 'ip_address': self._address(subnet, wanted)}],
+            'status': 'DOWN',
+            'device_id': '',
+            'device_owner': '',
+            'binding:vif_type': 'unbound',
+            'binding:vif_details': {},
+            'binding:vnic_type': 'normal',
+            'binding:profile': {},
+            'binding:host_id': '',
+            'security_groups': [],
+            'tenant_id': network['tenant_id'],
+            'project_id': network['tenant_id'],
+            **fields,
+        }
+        self._bind(port)
+        self.ports[port_id] = port
+        return port
+
+    def _address(self, subnet: dict[str, Any], wanted: str | None) -> str:
+        used = {
+            ip['ip_address']
+            for port in self.ports.values()
+            for ip in port['fixed_ips']
+            if ip['subnet_id'] == subnet['id']
+        }
+        if wanted is not None:
+            if wanted in used:
+                raise Fault(
+                    409, f'IP address {wanted} already allocated', 'IpAddressAlreadyAllocated'
+                )
+            if ipaddress.ip_address(wanted) not in ipaddress.ip_network(subnet['cidr']):
+                raise Fault(400, f'IP address {wanted} is not valid', 'InvalidIpForSubnet')
+            return wanted
+        for address in list(ipaddress.ip_network(subnet['cidr']).hosts())[9:]:
+            if str(address) not in used:
+                return str(address)
+        raise Fault(409, 'No more IP addresses available', 'IpAddressGenerationFailure')
+
+    @staticmethod
+    def _bind(port: dict[str, Any]) -> None:
+        if port['binding:host_id']:
+            port['binding:vif_type'] = 'ovs'
+            port['binding:vif_details'] = {'port_filter': True, 'datapath_type': 'system'}
+            port['status'] = 'ACTIVE'
+        else:
+            port['binding:vif_type'], port['status'] = 'unbound', 'DOWN'
+
+    @route('PUT', '/v2.0/ports/{port_id}')
+    def update_port(self, port_id: str, body: Any, **_: Any) -> Answer:
+        port = self._get('ports', port_id)
+        port.update(body['port'])
+        self._bind(port)
+        return 200, {'port': port}
+
+    @route('DELETE', '/v2.0/ports/{port_id}')
+    def delete_port(self, port_id: str, **_: Any) -> Answer:
+        self._get('ports', port_id)
+        del self.ports[port_id]
+        return 204, None
+
+    @route('PUT', '/v2.0/ports/{port_id}/tags/{tag}')
+    def tag_port(self, port_id: str, tag: str, **_: Any) -> Answer:
+        self._get('ports', port_id).setdefault('tags', []).append(tag)
+        return 201, None
+
+    def _get(self, kind: str, thing: str) -> dict[str, Any]:
+        found = self.things[kind].get(thing)
+        if found is None:
+            name = PLURALS[kind].title().replace('_', '') + 'NotFound'
+            raise Fault(404, f'{PLURALS[kind]} {thing} could not be found', name)
+        return found
+
+
+def _matches(thing: dict[str, Any], query: dict[str, list[str]]) -> bool:
+    for key, wanted in query.items():
+        value = thing.get(key)
+        if isinstance(value, bool):
+            value = str(value).lower()
+            wanted = [word.lower() for word in wanted]
+        if str(value) not in wanted:
+            return False
+    return True

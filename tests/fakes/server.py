@@ -1,0 +1,114 @@
+"""A small HTTP server for the fakes: state as the service keeps it, faults on demand."""
+
+import json
+import re
+import socketserver
+import threading
+import time
+import urllib.parse
+import wsgiref.simple_server
+from collections.abc import Callable
+from typing import Any
+
+Answer = tuple[int, Any]
+
+
+class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        """Keep the test's output readable."""
+
+
+class _Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+    daemon_threads = True
+
+
+class Fault(Exception):
+    """An error answer: status and message."""
+
+    def __init__(self, status: int, message: str, kind: str = 'error') -> None:
+        super().__init__(message)
+        self.status, self.kind = status, kind
+
+
+class FakeService:
+    """Base of the fakes.  Handlers are methods marked with ``route``; ``url`` is where it listens.
+
+    ``requests`` counts what came in as (method, path); ``break_with`` makes answers fail.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str]] = []
+        self.lock = threading.RLock()
+        self._broken: list[tuple[re.Pattern[str], int, float]] = []
+        self._routes = [
+            (method, pattern, getattr(self, name))
+            for name in dir(type(self))
+            for method, pattern in getattr(getattr(type(self), name), 'routes', [])
+        ]
+        self._server = wsgiref.simple_server.make_server(
+            '127.0.0.1', 0, self._app, server_class=_Server, handler_class=_Quiet
+        )
+        self.url = f'http://127.0.0.1:{self._server.server_port}'
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def break_with(self, status: int, match: str = '.*', delay: float = 0.0) -> None:
+        """Answer ``status`` (after ``delay`` seconds) to 'METHOD path' that matches."""
+        self._broken.append((re.compile(match), status, delay))
+
+    def mend(self) -> None:
+        self._broken.clear()
+
+    def _app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        method, path = environ['REQUEST_METHOD'], environ['PATH_INFO']
+        length = int(environ.get('CONTENT_LENGTH') or 0)
+        raw = environ['wsgi.input'].read(length) if length else b''
+        query = urllib.parse.parse_qs(environ.get('QUERY_STRING', ''))
+        with self.lock:
+            self.requests.append((method, path))
+        status, body = self._answer(method, path, query, raw)
+        data = (
+            body
+            if isinstance(body, bytes)
+            else json.dumps(body).encode()
+            if body is not None
+            else b''
+        )
+        kind = 'application/octet-stream' if isinstance(body, bytes) else 'application/json'
+        start_response(f'{status} X', [('Content-Type', kind), ('Content-Length', str(len(data)))])
+        return [data]
+
+    def _answer(self, method: str, path: str, query: dict[str, list[str]], raw: bytes) -> Answer:
+        for pattern, status, delay in self._broken:
+            if pattern.search(f'{method} {path}'):
+                time.sleep(delay)
+                return status, {'error': {'code': status, 'message': 'broken on purpose'}}
+        for wanted, pattern, handler in self._routes:
+            found = pattern.fullmatch(path)
+            if found and wanted == method:
+                body = json.loads(raw) if raw[:1] in (b'{', b'[') else raw
+                try:
+                    with self.lock:
+                        return handler(query=query, body=body, **found.groupdict())
+                except Fault as error:
+                    return error.status, {
+                        'NeutronError': {'type': error.kind, 'message': str(error), 'detail': ''}
+                    }
+        return 404, {'error': {'code': 404, 'message': f'{method} {path} is not there'}}
+
+
+def route(method: str, path: str) -> Callable[[Any], Any]:
+    """Mark a handler; ``{name}`` in the path is one segment."""
+    pattern = re.compile(re.sub(r'\{(\w+)\}', r'(?P<\1>[^/]+)', path))
+
+    def mark(function: Any) -> Any:
+        function.routes = [*getattr(function, 'routes', []), (method, pattern)]
+        return function
+
+    return mark

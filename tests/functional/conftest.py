@@ -1,0 +1,41 @@
+"""One cloud a module; tests clean up the servers that they make."""
+
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from kilonova.tests.functional.cloud import Cloud
+
+
+@pytest.fixture(scope='module')
+def cloud(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Cloud]:
+    folder: pathlib.Path = tmp_path_factory.mktemp('cloud')
+    made = Cloud(folder, **getattr(request.module, 'CLOUD', {}))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def flavor(cloud: Cloud) -> str:
+    return cloud.flavor()
+
+
+@pytest.fixture(scope='module')
+def image(cloud: Cloud) -> str:
+    return cloud.glance.add()
+
+
+@pytest.fixture
+def clean(cloud: Cloud) -> Iterator[None]:
+    """Delete every server after the test, and see that nothing is left of them."""
+    yield
+    servers = cloud.get('/servers?all_tenants=1', token='admin:admin')['servers']
+    for server in servers:
+        assert cloud.admin('DELETE', f'/servers/{server["id"]}').status == 204
+    for server in servers:
+        cloud.wait_gone(server['id'])
+    assert cloud.placement.usages() == {}
+    assert not [p for p in cloud.neutron.ports.values() if p['device_id']]
