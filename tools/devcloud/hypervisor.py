@@ -39,7 +39,9 @@ def start(settings: Settings, processes: Processes) -> None:
         # Without it no domain starts: it keeps the console logs.
         processes.start('virtlogd', ['virtlogd'])
         processes.wait('virtlogd', 'ready', lambda: _connects(_LOG_SOCKET), 60)
-    processes.start('libvirtd', _command(settings))
+    command = _command(settings)
+    if processes.start('libvirtd', command) and len(command) > 1:
+        say('libvirt', f"QEMU's user may not open {_KVM}: hiding it, guests are emulated")
     processes.wait('libvirtd', 'ready', answers, 120)
 
 
@@ -53,7 +55,6 @@ def _command(settings: Settings) -> list[str | Path]:
     """
     if not _KVM.exists() or _qemu_may_use_kvm():
         return ['libvirtd']
-    say('libvirt', f"QEMU's user may not open {_KVM}: hiding it, guests are emulated")
     cover = settings.state / 'no-kvm'
     cover.touch(0o444)
     own = settings.state / 'qemu.conf'
