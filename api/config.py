@@ -1,6 +1,6 @@
 """Options of the two APIs: names, groups and defaults are Nova's."""
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
 from kilonova.common.config import Opts
 
@@ -8,7 +8,7 @@ SERVER = [
     cfg.ListOpt(
         'enabled_apis',
         default=['osapi_compute', 'metadata'],
-        item_type=cfg.types.String(choices=['osapi_compute', 'metadata']),
+        item_type=types.String(choices=['osapi_compute', 'metadata']),
         help='Which APIs nova-api serves.',
     ),
     cfg.ListOpt(

@@ -217,7 +217,7 @@ def request_log(application: Application, _parts: Parts) -> Application:
 class SizeLimit(sizelimit_module.RequestBodySizeLimiter):
     """The library's limit, refused with a JSON fault."""
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # type: ignore[override]
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         limit = self._conf_get('max_request_body_size')
         length = environ.get('CONTENT_LENGTH')
         if length:

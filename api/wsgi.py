@@ -40,13 +40,14 @@ def _configured() -> cfg.ConfigOpts:
 def _application(name: str) -> Any:
     from kilonova.api import service
     from kilonova.common import rpc
+    from kilonova.common.service import version_cap
     from kilonova.conductor.interface import ConductorInterface
 
     conf = _configured()
     conductor = rpc.client_for(
         ConductorInterface,
         rpc.get_transport(conf),
-        version_cap=service.version_cap(conf, 'conductor'),
+        version_cap=version_cap(conf, 'conductor'),
     )
     return service.APPLICATIONS[name](conf, conductor)
 
