@@ -73,7 +73,7 @@ class ResourceRequest(msgspec.Struct):
     def describe(self) -> str:
         """Return what is asked for, as an operator reads it."""
         parts = []
-        for group in self.groups.values():
+        for _, group in sorted(self.groups.items()):
             wanted = [_amounts(group.resources, ' ', ', ')] if group.resources else []
             wanted += [f'trait {name}' for name in sorted(group.required)]
             wanted += [f'no trait {name}' for name in sorted(group.forbidden)]
