@@ -21,6 +21,16 @@ BASE = [
         sample_default='<host_ipv4>',
         help='Address of this host on the management network.',
     ),
+    cfg.StrOpt(
+        'instance_name_template',
+        default='instance-%08x',
+        help='Name of a server on its hypervisor: %08x takes its number, %(uuid)s its id.',
+    ),
+    cfg.StrOpt(
+        'default_schedule_zone',
+        help='Availability zone of servers that ask for none; empty for any zone.',
+    ),
+    cfg.IntOpt('password_length', default=12, min=0, help='Length of generated passwords.'),
     cfg.StrOpt('state_path', default='/var/lib/nova', help='Directory for what has to be kept.'),
     cfg.IntOpt('report_interval', default=10, help='Seconds between two heartbeats.'),
     cfg.IntOpt(
@@ -41,6 +51,11 @@ BASE = [
         min=0,
         help='Seconds that a guest gets to shut down before it is powered off; the image '
         'property os_shutdown_timeout overrides it.',
+    ),
+    cfg.StrOpt(
+        'default_availability_zone',
+        default='nova',
+        help='Zone of compute hosts that no aggregate puts into another one.',
     ),
     cfg.StrOpt(
         'concurrency_backend',
@@ -111,10 +126,38 @@ GLANCE = [
 ]
 
 
+# Read by the metadata API and by computes that write config drives.
+METADATA = [
+    cfg.StrOpt(
+        'dhcp_domain',
+        default='novalocal',
+        help="Domain that metadata puts after a server's host name; empty for none.",
+    ),
+    cfg.StrOpt(
+        'config_drive_skip_versions',
+        default='1.0 2007-01-19 2007-03-01 2007-08-29 2007-10-10 2007-12-15 2008-02-01 2008-09-01',
+        help='Versions of the EC2 tree that config drives go without, separated by spaces.',
+    ),
+    cfg.ListOpt(
+        'vendordata_providers',
+        default=['StaticJSON'],
+        help='What vendor data is made of; StaticJSON is the file of vendordata_jsonfile_path.',
+    ),
+    cfg.IntOpt(
+        'metadata_cache_expiration',
+        default=15,
+        min=0,
+        help='Seconds for which the metadata API remembers a server; 0 forgets it at once.',
+    ),
+    cfg.StrOpt('vendordata_jsonfile_path', help='JSON file with vendor data for every server.'),
+]
+
+
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
         (None, BASE),
+        ('api', METADATA),
         ('upgrade_levels', UPGRADE_LEVELS),
         ('placement', fellow_service('placement')),
         ('neutron', NEUTRON),

@@ -4,7 +4,9 @@
 standard library is made cooperative here, once a process.
 """
 
+import collections
 import os
+import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -96,6 +98,50 @@ def in_native_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 
         return eventlet.tpool.execute(function, *args, **kwargs)
     return function(*args, **kwargs)
+
+
+def start_native_thread(function: Callable[[], None], name: str) -> None:
+    """Run a C library's event loop beside everything else, as a daemon thread of the system.
+
+    It must not touch locks, queues or sockets that greenthreads use: a Mailbox is for that.
+    """
+    native: Any = threading
+    if _backend == 'eventlet':
+        import eventlet.patcher
+
+        native = eventlet.patcher.original('threading')
+    native.Thread(target=function, name=name, daemon=True).start()
+
+
+class Mailbox:
+    """Hands things from a native thread to a greenthread (or to another thread)."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._green = _backend == 'eventlet'
+        if self._green:
+            import eventlet.patcher
+
+            self._letters: collections.deque[Any] = collections.deque()
+            self._native_os: Any = eventlet.patcher.original('os')
+            self._reader, self._writer = os.pipe()
+            # A green read waits in the hub only where a plain read would not block.
+            os.set_blocking(self._reader, False)
+
+    def put(self, letter: Any) -> None:
+        """Called from any thread."""
+        if not self._green:
+            self._queue.put(letter)
+            return
+        self._letters.append(letter)
+        self._native_os.write(self._writer, b'.')
+
+    def get(self) -> Any:
+        """Wait for the next thing; called from one greenthread or thread."""
+        if not self._green:
+            return self._queue.get()
+        os.read(self._reader, 1)
+        return self._letters.popleft()
 
 
 def cooperate_with_psycopg2() -> None:

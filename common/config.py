@@ -20,7 +20,7 @@ ROOMS = (
     'conductor.config',
     'scheduler.config',
     'compute.config',
-    'compute.virt.config',
+    'compute.virt.libvirt.config',
     'db.config',
     'allinone.config',
 )

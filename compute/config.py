@@ -137,8 +137,8 @@ PERIODIC = [
 FAKE = [
     cfg.StrOpt(
         'hosts',
-        help='Hosts that one nova-compute with a fake driver plays: a number (HOST-1, HOST-2 …) '
-        'or names with commas between them. Unset: [DEFAULT]host alone.',
+        help='Hosts that one nova-compute with a fake driver plays: a number (HOST-1, HOST-2 …; '
+        '1: HOST) or names with commas between them. Unset: [DEFAULT]host alone.',
     ),
     cfg.IntOpt('vcpus', min=1, help='Processors of each host; unset: as the driver class has it.'),
     cfg.IntOpt('memory_mb', min=1, help='Memory of each host in MiB.'),

@@ -1,0 +1,181 @@
+"""Building servers: ports, configuration drive, guest, and the report.
+
+Whatever a step makes is put on a stack with its undoing; only a report that the
+conductor takes clears the stack.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from oslo_log import log as logging
+
+from kilonova.common import exception
+from kilonova.common.context import RequestContext
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.operation import BuildRequest
+from kilonova.compute import config_drive, report
+from kilonova.compute.events import Expectation
+from kilonova.compute.host import Host
+from kilonova.compute.images import GlanceImages
+from kilonova.compute.operations import Abandoned, Slots, Task
+from kilonova.compute.virt.driver import GuestSpec
+
+LOG = logging.getLogger(__name__)
+
+# What is the same on every host although no BuildAborted says so.
+HOPELESS = (exception.BuildAborted, exception.ImageNotFound)
+
+
+class BuildEndpoint:
+    """Builds servers on one host, ``max_concurrent_builds`` at a time."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._slots = Slots(host.conf.max_concurrent_builds)
+
+    def build_server(self, context: RequestContext, request: BuildRequest) -> None:
+        def work(task: Task) -> None:
+            with self._slots.take(task, self._host.operations.stopping):
+                _Build(self._host, context, request, task).run()
+
+        self._host.operations.start('build', request.server.uuid, request.fence, work)
+
+
+class _Build:
+    """One attempt."""
+
+    def __init__(
+        self, host: Host, context: RequestContext, request: BuildRequest, task: Task
+    ) -> None:
+        self.host, self.context, self.request, self.task = host, context, request, task
+        self.server, self.fence = request.server, request.fence
+        self.left: list[str] = []
+
+    def run(self) -> None:
+        LOG.info('Building server %s (%s)', self.server.uuid, self.fence)
+        try:
+            with self.host.events.expect(self.server.uuid) as expectation:
+                self._make(expectation)
+        except (exception.Superseded, Abandoned):
+            raise
+        except Exception as error:
+            expected = isinstance(error, exception.KilonovaError)
+            LOG.warning(
+                'Building server %s failed: %s', self.server.uuid, error, exc_info=not expected
+            )
+            self._report_failure(error)
+        else:
+            LOG.info('Server %s is built', self.server.uuid)
+
+    def _make(self, expectation: Expectation) -> None:
+        with contextlib.ExitStack() as undo:
+            try:
+                vifs = self._make_ports(undo)
+                changes = self._make_guest(undo, vifs, expectation)
+                self._finish(vifs, changes)
+            except Abandoned:
+                undo.pop_all()
+                raise
+            undo.pop_all()
+
+    def _make_ports(self, undo: contextlib.ExitStack) -> list[VIF]:
+        networks, ports = self.request.networks, self.host.ports
+        if networks.mode == 'none':
+            return []
+        undo.callback(self._undo, 'ports', lambda: ports.roll_back(self.server, networks))
+        vifs = ports.allocate(
+            self.server, networks, clean_first=self.fence.attempt > 1, check=self.task.check
+        )
+        self._fenced(
+            lambda: self.host.conductor.server_progress(
+                self.context, self.server.uuid, self.fence, 'spawning', vifs
+            )
+        )
+        return vifs
+
+    def _make_guest(
+        self, undo: contextlib.ExitStack, vifs: list[VIF], expectation: Expectation
+    ) -> dict[str, Any]:
+        tree = None
+        if config_drive.is_wanted(self.host.conf, self.server):
+            tree = config_drive.build(
+                self.host.conf,
+                self.server,
+                vifs,
+                self.request.personality,
+                self.request.admin_password,
+            )
+        self.task.check()
+        undo.callback(self._undo, 'guest', lambda: self.host.driver.destroy(self.server, vifs))
+        spec = GuestSpec(
+            server=self.server,
+            vifs=vifs,
+            config_drive=tree,
+            admin_password=self.request.admin_password,
+            personality=self.request.personality,
+        )
+        images = GlanceImages(self.host.conf, self.context, self.server.image)
+        changes = self.host.driver.spawn(
+            spec, images, lambda start: self._wait_plugged(start, vifs, expectation)
+        )
+        return changes | {'config_drive': tree is not None}
+
+    def _wait_plugged(
+        self, start: Callable[[], None], vifs: list[VIF], expectation: Expectation
+    ) -> None:
+        conf = self.host.conf
+        waiting = [vif for vif in vifs if not vif.active]
+        self.task.check()
+        start()
+        if not (waiting and conf.vif_plugging_timeout and self.host.driver.needs_plug_events):
+            return
+        try:
+            expectation.wait([vif.id for vif in waiting], conf.vif_plugging_timeout, self.task)
+        except exception.VirtualInterfacePlugTimeout as error:
+            if conf.vif_plugging_is_fatal:
+                raise
+            LOG.warning('Server %s starts all the same: %s', self.server.uuid, error)
+        else:
+            for vif in waiting:
+                vif.active = True
+
+    def _finish(self, vifs: list[VIF], changes: dict[str, Any]) -> None:
+        power_state = int(self.host.driver.get_power_state(self.server.uuid))
+        self._fenced(
+            lambda: self.host.conductor.build_finished(
+                self.context, self.server.uuid, self.fence, power_state, vifs, changes
+            )
+        )
+        self.host.told[self.server.uuid] = power_state
+
+    def _fenced(self, send: Callable[[], bool]) -> None:
+        """Report a step; Superseded when the conductor does not want it any more."""
+        if not report.deliver_fenced(f'Server {self.server.uuid}', send, self.task):
+            raise exception.Superseded(operation=self.fence.operation, uuid=self.server.uuid)
+
+    def _undo(self, what: str, remove: Callable[[], None]) -> None:
+        """Remove one thing; what cannot be removed must not keep the rest from being removed."""
+        try:
+            remove()
+        except Exception:
+            LOG.exception('The %s of server %s could not be removed', what, self.server.uuid)
+            self.left.append(what)
+
+    def _report_failure(self, error: Exception) -> None:
+        reason, details = report.describe(error)
+        if self.left:
+            details += f'\nLeft on {self.host.name}: {", ".join(self.left)}'
+        report.deliver(
+            f'The failed build of server {self.server.uuid}',
+            lambda: self.host.conductor.build_failed(
+                self.context,
+                self.server.uuid,
+                self.fence,
+                reason,
+                details,
+                reschedule=not isinstance(error, HOPELESS),
+                code=error.code if isinstance(error, exception.KilonovaError) else 500,
+            ),
+            self.task,
+        )

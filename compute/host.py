@@ -1,0 +1,37 @@
+"""What the endpoints of one host share."""
+
+import dataclasses
+
+from oslo_config import cfg
+
+from kilonova.common.objects.server import Server
+from kilonova.compute.events import PlugEvents
+from kilonova.compute.inventory import HostInventory
+from kilonova.compute.network import Ports
+from kilonova.compute.operations import Operations
+from kilonova.compute.virt.driver import Driver
+from kilonova.conductor.interface import ConductorInterface
+
+
+@dataclasses.dataclass
+class Host:
+    """One hypervisor host that this process serves."""
+
+    name: str
+    conf: cfg.ConfigOpts
+    driver: Driver
+    conductor: ConductorInterface
+    ports: Ports
+    inventory: HostInventory
+    operations: Operations = dataclasses.field(default_factory=Operations)
+    events: PlugEvents = dataclasses.field(default_factory=PlugEvents)
+    told: dict[str, int] = dataclasses.field(default_factory=dict)
+    """The power states that the conductor has from us, so that only news is sent."""
+
+    def shutdown_timeout(self, server: Server) -> int:
+        """Return how many seconds a guest gets to shut down by itself."""
+        wanted = server.image.properties.get('os_shutdown_timeout')
+        try:
+            return int(wanted) if wanted is not None else int(self.conf.shutdown_timeout)
+        except ValueError:
+            return int(self.conf.shutdown_timeout)

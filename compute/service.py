@@ -1,0 +1,200 @@
+"""nova-compute: one object a host, several of them in a process if wanted."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_messaging.rpc import server as rpc_server
+
+from kilonova.common import concurrency, config, exception, rpc, service, version
+from kilonova.common import context as ctx
+from kilonova.common.clients import keystone
+from kilonova.common.clients.placement import Placement
+from kilonova.compute import report
+from kilonova.compute.build import BuildEndpoint
+from kilonova.compute.config import list_opts
+from kilonova.compute.console import ConsoleEndpoint
+from kilonova.compute.delete import DeleteEndpoint
+from kilonova.compute.enabling import HostEndpoint
+from kilonova.compute.events import EventsEndpoint
+from kilonova.compute.host import Host
+from kilonova.compute.interface import ComputeInterface
+from kilonova.compute.inventory import HostInventory
+from kilonova.compute.network import Ports
+from kilonova.compute.network_refresh import NetworkRefresh
+from kilonova.compute.orphans import Orphans
+from kilonova.compute.periodic import Periodic
+from kilonova.compute.power import PowerEndpoint
+from kilonova.compute.power_sync import PowerSync
+from kilonova.compute.recovery import Recovery
+from kilonova.compute.virt import loader
+from kilonova.conductor.interface import ConductorInterface
+
+LOG = logging.getLogger(__name__)
+T = TypeVar('T')
+
+BINARY = 'nova-compute'
+# Hosts that come up at the same time in one process.
+STARTING = 16
+# What is left of graceful_shutdown_timeout for stopping itself.
+MARGIN = 5
+
+
+class Compute:
+    """One hypervisor host: driver, endpoints, reports."""
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        transport: messaging.Transport,
+        host: str | None = None,
+        conductor: ConductorInterface | None = None,
+        placement: Placement | None = None,
+    ) -> None:
+        config.register(list_opts(), conf)
+        self.conf, self._transport = conf, transport
+        name = host or conf.host
+        driver = loader.load(conf)
+        conductor = conductor or rpc.client_for(
+            ConductorInterface, transport, version_cap=service.version_cap(conf, 'conductor')
+        )
+        placement = placement or Placement(keystone.adapter(conf, 'placement'))
+        self.host = Host(
+            name=name,
+            conf=conf,
+            driver=driver,
+            conductor=conductor,
+            ports=Ports(conf, name),
+            inventory=HostInventory(conf, name, driver, conductor, placement),
+        )
+        self.power_sync = PowerSync(self.host)
+        self.network_refresh = NetworkRefresh(self.host)
+        self.orphans = Orphans(self.host)
+        self._recovery = Recovery(self.host, self.orphans, self.power_sync)
+        self._periodic = Periodic()
+        self._heartbeat = service.Heartbeat(conf.report_interval, self.report_state)
+        self._server: rpc_server.RPCServer | None = None
+
+    def start(self) -> None:
+        """Come up; what the conductor sends meanwhile waits until the guests are looked through."""
+        host = self.host
+        host.driver.init_host(host.name)
+        self._server = rpc.serve(self._transport, ComputeInterface, self.endpoints(), host.name)
+        self._register()
+        self._update_inventory()
+        self._until_answered('The look at the guests', self._recovery.run)
+        host.operations.ready.set()
+        self._heartbeat.start()
+        self.power_sync.collector.start()
+        self.network_refresh.collector.start()
+        self._add_jobs()
+        self._periodic.start()
+        LOG.info('Host %s is up', host.name)
+
+    def stop(self) -> None:
+        """Finish what runs here within graceful_shutdown_timeout; leave the rest to the next start."""
+        limit = self.conf.graceful_shutdown_timeout
+        self._periodic.stop()
+        # Events are still taken in: builds that are to be finished wait for them.
+        self.host.operations.drain(max(limit - MARGIN, 0) if limit else float('inf'))
+        if self._server is not None:
+            self._server.stop()
+            self._server.wait()
+        self.power_sync.collector.stop()
+        self.network_refresh.collector.stop()
+        self._heartbeat.stop()
+        self.host.driver.close()
+
+    def endpoints(self) -> list[object]:
+        """Return what answers ComputeInterface."""
+        return [
+            BuildEndpoint(self.host),
+            DeleteEndpoint(self.host),
+            PowerEndpoint(self.host),
+            ConsoleEndpoint(self.host),
+            HostEndpoint(self.host),
+            EventsEndpoint(self.host.events, self.network_refresh),
+        ]
+
+    def report_state(self) -> None:
+        """Send one heartbeat with what runs here; register anew when our record was deleted."""
+        host = self.host
+        try:
+            host.conductor.report_state(
+                ctx.get_admin_context(), host.name, BINARY, host.operations.running()
+            )
+        except exception.NotFound:
+            LOG.warning('The record of host %s is gone, registering again', host.name)
+            self._register()
+            host.inventory.forget()
+            host.inventory.update()
+
+    def _register(self) -> None:
+        found = self._until_answered(
+            'The start',
+            lambda: self.host.conductor.service_started(
+                ctx.get_admin_context(),
+                self.host.name,
+                BINARY,
+                ComputeInterface.TOPIC,
+                version.SERVICE_VERSION,
+            ),
+        )
+        self.host.inventory.disabled = found.disabled
+
+    def _update_inventory(self) -> None:
+        """Tell what we offer; a placement that is away holds up nothing, it is told later."""
+        try:
+            self.host.inventory.update()
+        except exception.KilonovaError as error:
+            LOG.error('The inventory of %s could not be sent yet: %s', self.host.name, error)
+
+    def _until_answered(self, what: str, send: Callable[[], T]) -> T:
+        return report.deliver(what, send, report.Until(self.host.operations.stopping))
+
+    def _add_jobs(self) -> None:
+        conf = self.conf
+        self._periodic.add(conf.update_resources_interval, self._update_inventory)
+        self._periodic.add(conf.sync_power_state_interval, self.power_sync.sync_all)
+        self._periodic.add(conf.running_deleted_instance_poll_interval, self.orphans.reap)
+        self._periodic.add(conf.heal_instance_info_cache_interval, self.network_refresh.heal_next)
+
+
+class Computes:
+    """Several hosts in one process: what the fake driver is for."""
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, transport: messaging.Transport, hosts: Sequence[str]
+    ) -> None:
+        self.computes = [Compute(conf, transport, host) for host in hosts]
+
+    def start(self) -> None:
+        for number in range(0, len(self.computes), STARTING):
+            self._together(compute.start for compute in self.computes[number : number + STARTING])
+
+    def stop(self) -> None:
+        self._together(compute.stop for compute in self.computes)
+
+    @staticmethod
+    def _together(actions: Iterable[Callable[[], None]]) -> None:
+        for future in [concurrency.spawn(action) for action in actions]:
+            future.result()
+
+
+def make(conf: cfg.ConfigOpts, transport: messaging.Transport) -> Computes:
+    """Return the daemon: one host, or those of ``[fake_driver]hosts``."""
+    config.register(list_opts(), conf)
+    hosts = fake_hosts(conf) if loader.is_fake(conf) else [conf.host]
+    return Computes(conf, transport, hosts)
+
+
+def fake_hosts(conf: cfg.ConfigOpts) -> list[str]:
+    """Return the names of the hosts that a fake driver plays."""
+    wanted = (conf.fake_driver.hosts or '1').strip()
+    if not wanted.isdigit():
+        return [name.strip() for name in wanted.split(',') if name.strip()]
+    if int(wanted) <= 1:
+        return [conf.host]
+    return [f'{conf.host}-{number}' for number in range(1, int(wanted) + 1)]
