@@ -4,6 +4,8 @@ import threading
 import time
 from concurrent import futures
 
+import numpy as np
+
 from kilonova.common.objects.host import HostTable
 from kilonova.scheduler import hosts as hosts_module
 from kilonova.scheduler.hosts import HostCache, Hosts
@@ -110,7 +112,7 @@ def test_aggregate_numbers():
         make_host('c'),
     ]
     hosts = Hosts(states)
-    assert hosts.aggregate_numbers('limit', 9.0).tolist() == [3, 9, 9]
+    assert list(np.atleast_1d(hosts.aggregate_numbers('limit', 9.0))) == [3, 9, 9]
     assert hosts.aggregate_numbers('other', 9.0) == 9.0
 
 

@@ -103,13 +103,9 @@ def test_metrics():
         make_host('b', node_metrics=[{'name': 'load', 'value': 1}, {'name': 'fans', 'value': 1}]),
         make_host('c'),
     ]
-    assert metrics.MetricsWeigher(conf).weigh(
-        Hosts(states), everyone(Hosts(states)), make_spec()
-    ).tolist() == [
-        -2.0,
-        1.0,
-        -10000.0,
-    ]
+    hosts = Hosts(states)
+    values = metrics.MetricsWeigher(conf).weigh(hosts, everyone(hosts), make_spec())
+    assert values is not None and values.tolist() == [-2.0, 1.0, -10000.0]
     assert scores(metrics.MetricsWeigher(CONF), states) is None
 
 
