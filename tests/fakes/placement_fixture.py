@@ -65,6 +65,8 @@ class PlacementFixture:
     def __init__(self, directory: pathlib.Path) -> None:
         self.requests: list[tuple[str, str]] = []
         """Method and path (with query) of every request so far."""
+        self.connections: set[str] = set()
+        """The clients' ports: one for each connection."""
         self.intercept: Intercept | None = None
         self._path = directory / 'placement.sqlite'
         self._conf = _make_config()
@@ -142,6 +144,7 @@ class PlacementFixture:
         query = environ.get('QUERY_STRING')
         path = f'{path}?{query}' if query else path
         self.requests.append((method, path))
+        self.connections.add(environ['REMOTE_PORT'])
         if self.intercept is not None:
             answer = self.intercept(method, path)
             if answer is not None:

@@ -139,6 +139,16 @@ def test_refused_claim_goes_on_to_the_next_host(cloud):
     assert list(cloud.held()) == uuids
 
 
+def test_host_that_refused_is_no_alternate(cloud):
+    cloud.add('h1', vcpus=8)
+    cloud.add('h2', vcpus=6)
+    cloud.add('h3', vcpus=4)
+    answers = iter([(409, 'placement.undefined_code', 'Unable to allocate inventory: full')])
+    cloud.service.intercept = lambda method, path: next(answers, None) if method == 'PUT' else None
+    [[chosen, *others]] = cloud.selector().select(make_spec(), new(), 1, alternates=2)
+    assert [chosen.host, *(one.host for one in others)] == ['h2', 'h3']
+
+
 def test_conflict_is_retried_on_the_same_host(cloud):
     cloud.add('h1', vcpus=8)
     cloud.add('h2', vcpus=4)
