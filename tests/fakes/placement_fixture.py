@@ -28,6 +28,8 @@ from placement import conf as placement_conf
 from placement import db_api, deploy
 from placement.db.sqlalchemy import migration
 
+from kilonova.common.clients import keystone
+
 # Answers (status, error code, detail) instead of placement, or None to let it work.
 Intercept = Callable[[str, str], tuple[int, str, str] | None]
 StartResponse = Callable[..., Any]
@@ -120,6 +122,7 @@ class PlacementFixture:
 
     def configure(self, conf: cfg.ConfigOpts) -> None:
         """Make a daemon's [placement] section point here."""
+        keystone._sections.clear()  # of an earlier fixture: sessions are kept by configuration
         conf.register_opts(ks.get_auth_plugin_conf_options('admin_token'), group='placement')
         for name, value in self.options().items():
             conf.set_override(name, value, group='placement')
