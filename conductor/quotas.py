@@ -64,6 +64,7 @@ class Quotas:
         session: Session, project_id: str, user_id: str | None, resource: str, limit: int
     ) -> None:
         row: Limit
+        same: sa.Executable
         if user_id is None:
             row = Quota(project_id=project_id, resource=resource, hard_limit=limit)
             same = sa.select(Quota).where(
