@@ -257,6 +257,7 @@ class Build:
 
     @retry
     def finished(self, uuid: str, fence: Fence, values: dict[str, Any]) -> bool:
+        """The guest runs; true also for a report that comes again."""
         with self._parts.cell_db.transaction() as session:
             if values.get('system_metadata'):
                 known = servers.get(session, uuid, lock=True, parts=False).system_metadata
@@ -271,7 +272,7 @@ class Build:
                 launched_at=types.utcnow(),
                 operation=None,
             ):
-                return False
+                return operations.is_done(session, fence)
             operation = operations.get(session, fence.operation)
             assert operation is not None
             operations.finish(session, fence.operation)

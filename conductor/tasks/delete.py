@@ -111,13 +111,12 @@ class Delete:
 
     def finished(self, uuid: str, fence: Fence) -> bool:
         """The host has nothing of the server any more."""
-        try:
-            with self._parts.cell_db.reader() as session:
-                server = servers.get(session, uuid, parts=False)
-        except exception.InstanceNotFound:
+        with self._parts.cell_db.reader() as session:
+            operation = operations.get(session, fence.operation)
+        if operation is None or operation.attempt != fence.attempt:
             return False
-        if (server.operation, server.attempt) != (fence.operation, fence.attempt):
-            return False
+        if operation.state != operations.RUNNING:
+            return operation.state == operations.DONE
         return self._end(uuid, fence)
 
     def _end(self, uuid: str, fence: Fence) -> bool:

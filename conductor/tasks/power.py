@@ -128,8 +128,10 @@ class Power:
         """End an action; with ``error`` the server stays what it was."""
         with self._parts.cell_db.transaction() as session:
             operation = operations.get(session, fence.operation)
-            if operation is None or not operation.payload:
+            if operation is None or operation.attempt != fence.attempt:
                 return False
+            if operation.state != operations.RUNNING:
+                return operation.state != operations.SUPERSEDED  # the report comes again
             rule = state.RULES[_decode(operation.payload).rule]
             values: dict[str, Any] = {'task_state': None, 'operation': None}
             if power_state is not None:
