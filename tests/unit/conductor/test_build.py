@@ -1,17 +1,9 @@
 """How a build goes, and how it goes on after each thing that can go wrong."""
 
-import pytest
-
 from kilonova.common import exception
 from kilonova.common.objects.network import NetworkRequest, Networks
 from kilonova.db import operations
 from kilonova.db.engine import count_statements
-from kilonova.tests.unit.conductor.world import World
-
-
-@pytest.fixture
-def world(conf, api_db, cell_db, monkeypatch):
-    return World(conf, api_db, cell_db, monkeypatch)
 
 
 def sql(statements):
@@ -144,8 +136,7 @@ class TestNoHost:
         server = world.server(world.boot())
         assert server.fault.code == 500
         assert (
-            server.fault.message
-            == 'No valid host was found. There are not enough hosts available.'
+            server.fault.message == 'No valid host was found. There are not enough hosts available.'
         )
         assert 'ComputeFilter' in server.fault.details
         world.check()
@@ -239,11 +230,11 @@ class TestMessages:
         def refuse(*args):
             raise exception.ServiceUnavailable('The message bus cannot be reached.')
 
-        monkeypatch.setattr(world, 'post', refuse)
-        [uuid] = world.create()
-        world.run()
+        with monkeypatch.context() as patch:
+            patch.setattr(world, 'post', refuse)
+            [uuid] = world.create()
+            world.run()
         assert world.server(uuid).host == 'h1'
-        monkeypatch.undo()
         world.settle()
         assert world.server(uuid).vm_state == 'active'
 

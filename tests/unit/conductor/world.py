@@ -16,7 +16,6 @@ from oslo_config import cfg
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
-from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, FixedIP, Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
@@ -25,9 +24,8 @@ from kilonova.common.objects.server import Server, ServerCreate
 from kilonova.conductor import service
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.servers import names
 from kilonova.db import hosts as db_hosts
-from kilonova.db import operations, servers, types
+from kilonova.db import servers, types
 from kilonova.db.engine import Database
 from kilonova.db.models.api import FlavorRow, InstanceMapping
 from kilonova.db.models.cell import ServiceRow
@@ -167,6 +165,8 @@ class World:
         self.placement_error: Exception | None = None
         self.before_select: Callable[[], None] | None = None
         self.context = RequestContext(project_id='p', user_id='u', overwrite=False)
+        for resource in ('instances', 'cores', 'ram'):
+            conf.set_override(resource, 10**6, 'quota')
         self._prepare()
         self.conductor = Node(self)
 
@@ -347,9 +347,7 @@ class World:
         return ServerCreate(**(defaults | values))
 
     def new_context(self) -> RequestContext:
-        return RequestContext(
-            project_id='p', user_id='u', auth_token='secret', overwrite=False
-        )
+        return RequestContext(project_id='p', user_id='u', auth_token='secret', overwrite=False)
 
     def create(self, **values: Any) -> list[str]:
         created = self.conductor.create_servers(self.new_context(), self.request(**values))
@@ -376,11 +374,12 @@ class World:
         live = 0
         for uuid in uuids:
             server = self.server(uuid)
-            where = [name for name, host in self.hosts.items() if uuid in host.guests]
+            alive = [host for name, host in self.hosts.items() if name not in self.down]
+            where = [host.name for host in alive if uuid in host.guests]
             assert server.task_state is None, server.task_state
             assert server.operation is None
             if server.vm_state in ('active', 'stopped'):
-                assert where == [server.host]
+                assert where == [server.host] or server.host in self.down
                 assert self.allocations.get(uuid) == server.host
             else:
                 assert server.vm_state in ('error', 'deleted')
@@ -433,6 +432,3 @@ class Computes:
 
     def at(self, host: str) -> FakeHost:
         return self._world.hosts[host]
-
-
-__all__ = ['Flavor', 'Killed', 'Node', 'World', 'names', 'operations']
