@@ -71,6 +71,7 @@ class Build:
     def resume(self, operation: Operation) -> None:
         work = self._load(operation)
         if work is None:
+            self._engine.drop(operation)
             return
         if operation.step == operations.HOST and work.server.host:
             if self._send_again(work):
@@ -84,7 +85,7 @@ class Build:
             with self._parts.cell_db.reader() as session:
                 server = servers.get(session, operation.instance_uuid)
         except exception.InstanceNotFound:
-            return None  # its deletion ends this operation, too
+            return None
         if (server.operation, server.attempt) != (operation.id, operation.attempt):
             return None
         payload = _decode(operation.payload)

@@ -59,6 +59,7 @@ class Delete:
     def resume(self, operation: Operation) -> None:
         server = self._load(operation)
         if server is None:
+            self._engine.drop(operation)
             return
         if server.host and self._take_to_host(server.host, operation):
             context = faults.decode(operation.payload)

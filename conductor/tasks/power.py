@@ -83,6 +83,7 @@ class Power:
     def resume(self, operation: Operation) -> None:
         server = self._to_host(operation)
         if server is None:
+            self._engine.drop(operation)
             return
         if operation.step == operations.HOST:
             payload = _decode(operation.payload)
