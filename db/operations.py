@@ -293,5 +293,5 @@ def _action(operation: Operation) -> Action:
         project_id=operation.project_id,
         start_time=operation.started_at,
         updated_at=operation.updated_at,
-        message=operation.message,
+        message='Error' if operation.state == FAILED else None,
     )
