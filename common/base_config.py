@@ -147,7 +147,7 @@ METADATA = [
         'metadata_cache_expiration',
         default=15,
         min=0,
-        help="Seconds for which the metadata API remembers a server; 0 forgets it at once.",
+        help='Seconds for which the metadata API remembers a server; 0 forgets it at once.',
     ),
     cfg.StrOpt('vendordata_jsonfile_path', help='JSON file with vendor data for every server.'),
 ]

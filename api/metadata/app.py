@@ -17,7 +17,7 @@ import webob
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from kilonova.api import config
+from kilonova.api import config, pipeline
 from kilonova.common import exception
 from kilonova.common.clients import neutron
 from kilonova.common.config import register
@@ -49,10 +49,16 @@ class Asker(NamedTuple):
     address: str | None
 
 
-def make_metadata_app(conf: cfg.ConfigOpts, conductor: ConductorInterface) -> 'MetadataApp':
-    """Return the metadata API as a WSGI application."""
+def make_metadata_app(conf: cfg.ConfigOpts, conductor: ConductorInterface) -> Any:
+    """Return the metadata API as a WSGI application, with the layers of ``api-paste.ini``."""
     register(config.list_opts(), conf)
-    return MetadataApp(conf, conductor)
+    return pipeline.load('metadata', conf, conductor)
+
+
+def factory(_global_conf: dict[str, str], **_local_conf: str) -> 'MetadataApp':
+    """Paste application factory."""
+    parts = pipeline.building()
+    return MetadataApp(parts.conf, parts.conductor)
 
 
 class MetadataApp:

@@ -80,7 +80,7 @@ def scene(request: Request, *, full: bool = True) -> Scene:
         extended=full and request.allows(EXTENDED),
         host_status=full and minor >= 16 and request.allows(HOST_STATUS),
         host_status_unknown=full and minor >= 16 and request.allows(HOST_STATUS_UNKNOWN),
-        is_admin=request.context.is_admin,
+        is_admin=bool(request.context.is_admin),
         with_address_types=full,
     )
 

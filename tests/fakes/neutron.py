@@ -1,5 +1,6 @@
 """A network service that keeps networks, ports, floating IPs and security groups."""
 
+import datetime
 import ipaddress
 import uuid
 from typing import Any
@@ -21,6 +22,10 @@ class FakeNeutron(FakeService):
     def __init__(self) -> None:
         self.things: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in PLURALS}
         self.port_quota = 1000
+        self.automatic_network: str | None = None
+        """What auto-allocated-topology gives."""
+        self.plugged_at_once = True
+        """A port is ACTIVE as soon as it is bound; otherwise ``plug`` makes it so."""
         super().__init__()
 
     # -- what a test sets up and looks at
@@ -91,7 +96,9 @@ class FakeNeutron(FakeService):
 
     @route('GET', '/v2.0/auto-allocated-topology/{project}')
     def topology(self, project: str, query: dict[str, list[str]], **_: Any) -> Answer:
-        raise Fault(409, 'no default external network', 'AutoAllocationFailure')
+        if self.automatic_network is None:
+            raise Fault(409, 'no default external network', 'AutoAllocationFailure')
+        return 200, {'auto_allocated_topology': {'id': self.automatic_network}}
 
     @route('GET', '/v2.0/quotas/{project}/details.json')
     @route('GET', '/v2.0/quotas/{project}')
@@ -104,8 +111,22 @@ class FakeNeutron(FakeService):
 
     @route('POST', '/v2.0/ports')
     def create_port(self, body: Any, **_: Any) -> Answer:
+        if 'ports' in body:
+            return 201, {'ports': self._make_ports(body['ports'])}
         port = self._make_port(**body['port'])
         return 201, {'port': port}
+
+    def _make_ports(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Make all or none."""
+        made: list[dict[str, Any]] = []
+        try:
+            for body in bodies:
+                made.append(self._make_port(**body))
+        except Fault:
+            for port in made:
+                del self.ports[port['id']]
+            raise
+        return made
 
     def _make_port(self, network_id: str, **fields: Any) -> dict[str, Any]:
         if len(self.ports) >= self.port_quota:
@@ -131,6 +152,7 @@ class FakeNeutron(FakeService):
             'security_groups': [],
             'tenant_id': network['tenant_id'],
             'project_id': network['tenant_id'],
+            'created_at': f'{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}',
             **fields,
         }
         self._bind(port)
@@ -157,12 +179,11 @@ class FakeNeutron(FakeService):
                 return str(address)
         raise Fault(409, 'No more IP addresses available', 'IpAddressGenerationFailure')
 
-    @staticmethod
-    def _bind(port: dict[str, Any]) -> None:
+    def _bind(self, port: dict[str, Any]) -> None:
         if port['binding:host_id']:
             port['binding:vif_type'] = 'ovs'
             port['binding:vif_details'] = {'port_filter': True, 'datapath_type': 'system'}
-            port['status'] = 'ACTIVE'
+            port['status'] = 'ACTIVE' if self.plugged_at_once else 'DOWN'
         else:
             port['binding:vif_type'], port['status'] = 'unbound', 'DOWN'
 

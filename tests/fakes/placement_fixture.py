@@ -74,6 +74,9 @@ class PlacementFixture:
     def __enter__(self) -> Self:
         if not db_api.configure.called:
             db_api.configure(self._conf)
+            # Started by itself the facade would register its options in our [database].
+            cfg.CONF.register_group(cfg.OptGroup('database'))
+            db_api.placement_context_manager._factory._start(conf=None)
         self._path.write_bytes(self._get_template())
         self._patch(_engine(self._path))
         self._app = deploy.loadapp(self._conf)

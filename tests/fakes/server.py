@@ -45,6 +45,7 @@ class FakeService:
             for name in dir(type(self))
             for method, pattern in getattr(getattr(type(self), name), 'routes', [])
         ]
+        self._routes.sort(key=lambda route: route[1].groups)  # the most specific ones first
         self._server = wsgiref.simple_server.make_server(
             '127.0.0.1', 0, self._app, server_class=_Server, handler_class=_Quiet
         )
