@@ -117,8 +117,11 @@ class Operations:
             fences = [task.fence for tasks in self._tasks.values() for task in tasks]
         return list(dict.fromkeys(fence.operation for fence in fences if fence))
 
-    def drain(self, limit: float) -> bool:
-        """Accept nothing more and wait until all is done; abandon what is not within ``limit``."""
+    def drain(self, limit: float | None) -> bool:
+        """Accept nothing more and wait until all is done; abandon what is not within ``limit``.
+
+        What waits for a slot is abandoned at once.
+        """
         self.stopping.set()
         with self._idle:
             if not self.ready.is_set():
@@ -189,6 +192,9 @@ class Slots:
             if stopping.is_set():
                 raise Abandoned
         try:
+            task.check()
+            if stopping.is_set():
+                raise Abandoned
             yield
         finally:
             self._free.release()

@@ -12,11 +12,13 @@ import pytest
 from oslo_config import cfg
 
 from kilonova.common import exception, rpc
+from kilonova.common.clients import keystone
 from kilonova.common.clients.placement import Placement
 from kilonova.common.objects.network import Networks
 from kilonova.common.objects.operation import BuildRequest, ExternalEvent, Fence
 from kilonova.compute import service
 from kilonova.compute.interface import ComputeInterface
+from kilonova.compute.virt.fake import FakeDriver
 from kilonova.conductor.interface import ConductorInterface
 from kilonova.tests.fakes.conductor import FakeConductor
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
@@ -80,6 +82,11 @@ class Bus:
         self.server.stop()
         self.server.wait()
         self.transport.cleanup()
+
+
+def spawned(compute: service.Compute) -> int:
+    assert isinstance(compute.host.driver, FakeDriver)
+    return compute.host.driver.calls['spawn']
 
 
 @pytest.fixture(scope='module')
@@ -180,7 +187,7 @@ def test_stopping_finishes_what_runs_and_begins_nothing(bus: Bus) -> None:
     bus.conf.set_override('max_concurrent_builds', 1)
     compute = bus.start()
     first, _ = bus.build()
-    wait(lambda: compute.host.driver.calls['spawn'], 'the first build')
+    wait(lambda: spawned(compute), 'the first build')
     bus.build()
     stopper = threading.Thread(target=compute.stop)
     stopper.start()
@@ -190,7 +197,7 @@ def test_stopping_finishes_what_runs_and_begins_nothing(bus: Bus) -> None:
     assert bus.conductor.wait_for('build_finished')['uuid'] == first.uuid
     assert len(bus.conductor.named('build_finished')) == 1
     assert bus.conductor.named('build_failed') == []
-    assert compute.host.driver.calls['spawn'] == 1
+    assert spawned(compute) == 1
     bus.computes.clear()
 
 
@@ -225,7 +232,7 @@ def test_guests_survive_a_restart_of_the_daemon(bus: Bus, tmp_path: pathlib.Path
 
 def test_several_hosts_in_one_process(bus: Bus, monkeypatch: Any) -> None:
     monkeypatch.setattr(service, 'Placement', lambda adapter: Placement(bus.placement.adapter()))
-    monkeypatch.setattr(service.keystone, 'adapter', lambda conf, group: None)
+    monkeypatch.setattr(keystone, 'adapter', lambda conf, group: None)
     bus.conf.set_override('hosts', '3', group='fake_driver')
     computes = service.make(bus.conf, bus.transport)
     computes.start()
@@ -250,7 +257,7 @@ def test_the_names_of_fake_hosts(tmp_path: pathlib.Path, option: str | None, nam
 def test_events_reach_the_builds_of_a_host(bus: Bus, monkeypatch: Any) -> None:
     compute = bus.start()
     seen: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(compute.host.events, 'put', lambda *values: seen.append(values) or True)
+    monkeypatch.setattr(compute.host.events, 'put', lambda *values: seen.append(values))
     event = ExternalEvent(name='network-vif-plugged', server_uuid='s', tag='p')
     bus.client.at('here').external_events(CONTEXT, [event])
     wait(lambda: seen, 'the event')

@@ -1,5 +1,6 @@
 """The hypervisor in memory, and how drivers are found."""
 
+import importlib.metadata
 import pathlib
 import threading
 from typing import Any
@@ -32,7 +33,8 @@ def spawn(made: driver.Driver, server: Server | None = None, **more: Any) -> Ser
 
 
 def test_the_guest_is_paused_until_its_ports_are_plugged(tmp_path: pathlib.Path) -> None:
-    made, server, seen = make(tmp_path), make_server(), []
+    made, server = make(tmp_path), make_server()
+    seen: list[object] = []
 
     def wait_plugged(start: Any) -> None:
         seen.append(made.list_guests())
@@ -99,11 +101,13 @@ def test_a_share_of_builds_fails(tmp_path: pathlib.Path) -> None:
         spawn(make(tmp_path, fail_spawn_rate=1.0))
 
 
-def test_a_guest_may_ignore_the_request_to_shut_down(tmp_path: pathlib.Path) -> None:
+def test_a_guest_may_ignore_the_request_to_shut_down(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = make(tmp_path, ignore_shutdown=['*'])
     server = spawn(made)
     pauses: list[float] = []
-    made._pause = pauses.append  # type: ignore[method-assign]
+    monkeypatch.setattr(made, '_pause', pauses.append)
     made.power_off(server, 7)
     assert pauses == [0.0, 7]
     assert made.get_power_state(server.uuid) == PowerState.SHUTDOWN
@@ -158,7 +162,7 @@ def test_a_driver_of_another_package(tmp_path: pathlib.Path, monkeypatch: Any) -
     def entry_points(group: str, name: str) -> list[Entry]:
         return [Entry()] if (group, name) == ('kilonova.virt', 'other') else []
 
-    monkeypatch.setattr(loader.importlib.metadata, 'entry_points', entry_points)
+    monkeypatch.setattr(importlib.metadata, 'entry_points', entry_points)
     conf = make_conf(tmp_path, DEFAULT={'compute_driver': 'other'})
     assert isinstance(loader.load(conf), fake.SmallFakeDriver)
     assert not loader.is_fake(conf)
