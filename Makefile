@@ -3,6 +3,10 @@
 SHELL = /bin/bash
 DB ?= sqlite
 PYTHON ?= python3
+# The demo cloud needs root, and Debian's Python: the one that its packages are for.  sudo drops the
+# environment, so what counts is handed on.
+AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
+DEVCLOUD = $(AS_ROOT) env KILONOVA_DEMO_DIR=$(KILONOVA_DEMO_DIR) /usr/bin/python3 tools/devcloud
 
 .PHONY: help demo demo-down demo-clean test test-env lint unit functional integration e2e docs bench generate
 
@@ -10,13 +14,14 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo:  ## a cloud on this machine: install, start, boot a guest with the openstack client (DB=sqlite|mariadb|postgresql)
-	$(PYTHON) tools/devcloud up --db $(DB)
+	@test -x /usr/bin/python3 || $(AS_ROOT) apt-get install -y --no-install-recommends python3
+	$(DEVCLOUD) up --db $(DB) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 demo-down:  ## stop the demo cloud; nothing of it keeps running
-	$(PYTHON) tools/devcloud down
+	$(DEVCLOUD) down
 
 demo-clean:  ## stop it and remove its files
-	$(PYTHON) tools/devcloud down --purge
+	$(DEVCLOUD) down --purge
 
 test: test-env  ## lint, unit, functional and integration suites; installs what they need
 	.venv/bin/tox run -e lint,unit,functional,integration

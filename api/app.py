@@ -122,17 +122,24 @@ def _handle(request: Request, values: list[str], body: Any) -> Any:
     """Validate, authorize, run."""
     one = request.operation
     if one.query is not None:
-        one.query.check_query(request.query, request.legacy)
+        one.query.at(request.version, request.legacy).check_query(request.query, request.legacy)
     arguments: dict[str, Any] = dict(zip(one.arguments, values, strict=True))
     if one.body is not None:
-        one.body.check_body(body, request.legacy)
+        one.body.at(request.version, request.legacy).check_body(body, request.legacy)
         arguments['body'] = body
     if one.target == 'caller':
         request.authorize()
-    result = one.handler(request, **arguments)
+    try:
+        result = one.handler(request, **arguments)
+    except tuple(one.errors) as error:
+        raise faults.Fault(_status(one, error), str(error)) from error
     if not request.authorized:
         raise RuntimeError(f'{one.handler.__name__} did not authorize its resource')
     return result
+
+
+def _status(one: Operation, error: Exception) -> int:
+    return next(code for kind, code in one.errors.items() if isinstance(error, kind))
 
 
 def _rendered(one: Operation, result: dict[str, Any] | Answer | None) -> webob.Response:

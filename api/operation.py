@@ -51,9 +51,10 @@ class Operation:
     target: str
     replaces: tuple[str, str] | None
     soft_rules: tuple[SoftRule, ...]
-    body: schema.Validator | None
-    query: schema.Validator | None
+    body: 'Ranges | None'
+    query: 'Ranges | None'
     success: int
+    errors: dict[type[Exception], int]
     handler: Callable[..., Any]
 
     @functools.cached_property
@@ -86,14 +87,16 @@ def operation(
     target: str = 'caller',
     replaces: tuple[str, str] | None = None,
     soft_rules: Iterable[SoftRule] = (),
-    body: schema.Schema | None = None,
-    query: schema.Schema | None = None,
+    body: schema.Schema | schema.ByVersion | None = None,
+    query: schema.Schema | schema.ByVersion | None = None,
     success: int = 200,
+    errors: dict[type[Exception], int] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Declare a handler's operation for one range of microversions.
 
     ``since='2.0', until='2.0'`` is for ``/v2`` alone, where it differs from 2.1.
     ``replaces``: (name, check) of the rule that an operator's file may still have.
+    ``errors``: statuses of errors that this operation answers otherwise than their class says.
     """
     if target not in ('caller', 'resource'):
         raise ValueError(target)
@@ -111,9 +114,10 @@ def operation(
                 target=target,
                 replaces=replaces,
                 soft_rules=tuple(soft_rules),
-                body=None if body is None else _compiled(body),
-                query=None if query is None else _compiled(query),
+                body=None if body is None else Ranges(body),
+                query=None if query is None else Ranges(query),
                 success=success,
+                errors=errors or {},
                 handler=handler,
             )
         )
@@ -132,6 +136,21 @@ def _compiled(declared: schema.Schema) -> schema.Validator:
         # It keeps the schema alive, so the id stays its own.
         found = _validators[id(declared)] = schema.Validator(declared)
     return found
+
+
+class Ranges:
+    """The validators of one operation: one for each range of versions that differs."""
+
+    def __init__(self, declared: schema.Schema | schema.ByVersion) -> None:
+        if not isinstance(declared, schema.ByVersion):
+            declared = schema.ByVersion({'2.0': declared})
+        self._ranges = sorted((versions.parse(v), _compiled(one)) for v, one in declared.items())
+
+    def at(self, version: Version, legacy: bool) -> schema.Validator:
+        """Return the one for a version; a request of ``/v2`` may have its own."""
+        if legacy:
+            return self._ranges[0][1]
+        return next(one for since, one in reversed(self._ranges) if since <= version)
 
 
 class _Node:

@@ -6,6 +6,7 @@ from typing import Any
 from oslo_config import cfg
 
 from kilonova.api.request import Request
+from kilonova.api.schema import ByVersion
 
 Schema = dict[str, Any]
 
@@ -84,12 +85,21 @@ def query(properties: Schema, *, more: bool = True) -> Schema:
 
 NO_QUERY = query({}, more=False)
 ANY_QUERY = query({})
+QUERY_LESS = ByVersion({'2.1': ANY_QUERY, '2.102': NO_QUERY})
+"""Of a resource that takes no parameters: unknown ones are refused from 2.102."""
+
+
+def query_since_275(properties: Schema) -> ByVersion:
+    """Parameters beside which unknown ones are refused from 2.75."""
+    return ByVersion({'2.1': query(properties), '2.75': query(properties, more=False)})
 
 
 def limit_and_marker(request: Request) -> tuple[int, str | None]:
     """Return how many to list at most, and after which one."""
     most: int = request.conf.api.max_limit
-    limit = int(request.query.one('limit') or 0)
+    asked = request.query.one('limit') or '0'
+    # int() refuses thousands of digits.
+    limit = int(asked) if len(asked) < 10 else most
     return min(limit or most, most), request.query.one('marker')
 
 
@@ -138,6 +148,12 @@ class Links:
             {'rel': 'self', 'href': self._own + identifier},
             {'rel': 'bookmark', 'href': self._bookmark + identifier},
         ]
+
+
+def next_page(request: Request, collection: str, shown: list[str]) -> list[dict[str, str]]:
+    """Return the link to the next page if this one is full, else nothing."""
+    limit, _marker = limit_and_marker(request)
+    return next_link(request, collection, shown[-1]) if shown and len(shown) >= limit else []
 
 
 def next_link(request: Request, collection: str, marker: str) -> list[dict[str, str]]:

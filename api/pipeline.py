@@ -132,6 +132,19 @@ def _filter(build: Callable[[Application, Parts], Application]) -> Callable[...,
     return factory
 
 
+class Preflight:
+    """Answers OPTIONS to anyone: a browser asks before it has a token to send."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ['REQUEST_METHOD'] != 'OPTIONS':
+            return self._application(environ, start_response)
+        start_response('200 OK', [('Content-Length', '0')])
+        return []
+
+
 @_filter
 def cors(application: Application, parts: Parts) -> Application:
     cors_module.set_defaults(
@@ -142,7 +155,7 @@ def cors(application: Application, parts: Parts) -> Application:
                         'X-Service-Token', versions.OLD_HEADER, versions.HEADER],
         allow_methods=['GET', 'PUT', 'POST', 'DELETE', 'PATCH'],
     )  # fmt: skip
-    return oslo_middleware.CORS(application, parts.conf)
+    return oslo_middleware.CORS(Preflight(application), parts.conf)
 
 
 @_filter

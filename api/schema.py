@@ -45,6 +45,9 @@ def is_printable(text: str) -> bool:
     return all(c.isprintable() or unicodedata.category(c) == 'Zs' for c in text)
 
 
+formats.checks('printable')(lambda value: not isinstance(value, str) or is_printable(value))
+
+
 @_format('name')
 def is_name(text: str) -> bool:
     return bool(text) and text == text.strip() and is_printable(text)
@@ -133,6 +136,10 @@ def is_uuid(text: str) -> bool:
         return False
 
 
+class ByVersion(dict[str, Schema]):
+    """Schemas by the microversion since which each holds; '2.0' is ``/v2``."""
+
+
 Errors = Iterator[jsonschema.ValidationError]
 
 
@@ -140,7 +147,8 @@ def _number(instance: Any) -> int | float | None:
     if isinstance(instance, bool) or not isinstance(instance, int | float | str):
         return None
     try:
-        return int(instance) if isinstance(instance, str) else instance
+        # A float is exact enough for limits, and knows digits that int() finds too many.
+        return float(instance) if isinstance(instance, str) else instance
     except ValueError:
         return None
 

@@ -26,6 +26,11 @@ BASE = [
         default='instance-%08x',
         help='Name of a server on its hypervisor: %08x takes its number, %(uuid)s its id.',
     ),
+    cfg.StrOpt(
+        'default_schedule_zone',
+        help='Availability zone of servers that ask for none; empty for any zone.',
+    ),
+    cfg.IntOpt('password_length', default=12, min=0, help='Length of generated passwords.'),
     cfg.StrOpt('state_path', default='/var/lib/nova', help='Directory for what has to be kept.'),
     cfg.IntOpt('report_interval', default=10, help='Seconds between two heartbeats.'),
     cfg.IntOpt(
@@ -46,6 +51,11 @@ BASE = [
         min=0,
         help='Seconds that a guest gets to shut down before it is powered off; the image '
         'property os_shutdown_timeout overrides it.',
+    ),
+    cfg.StrOpt(
+        'default_availability_zone',
+        default='nova',
+        help='Zone of compute hosts that no aggregate puts into another one.',
     ),
     cfg.StrOpt(
         'concurrency_backend',
@@ -132,6 +142,12 @@ METADATA = [
         'vendordata_providers',
         default=['StaticJSON'],
         help='What vendor data is made of; StaticJSON is the file of vendordata_jsonfile_path.',
+    ),
+    cfg.IntOpt(
+        'metadata_cache_expiration',
+        default=15,
+        min=0,
+        help='Seconds for which the metadata API remembers a server; 0 forgets it at once.',
     ),
     cfg.StrOpt('vendordata_jsonfile_path', help='JSON file with vendor data for every server.'),
 ]

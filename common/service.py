@@ -48,6 +48,7 @@ def run(
     make: Make,
     workers: Callable[[cfg.ConfigOpts], int] = lambda conf: 1,
     argv: list[str] | None = None,
+    transport: Callable[[cfg.ConfigOpts], messaging.Transport] = rpc.get_transport,
 ) -> int:
     """Read the configuration and run until told to stop; returns the exit status."""
     conf = cfg.CONF
@@ -58,9 +59,10 @@ def run(
         print(f'{prog}: {error}', file=sys.stderr)
         return 1
     count = workers(conf)
+    worker = _Worker(prog, conf, make, transport)
     if count > 1:
-        return _Parent(prog, conf, make, count).run()
-    return _work(prog, conf, make, _notify_systemd)
+        return _Parent(worker, count).run()
+    return worker.run(_notify_systemd)
 
 
 def version_cap(conf: cfg.ConfigOpts, name: str) -> str | None:
@@ -89,37 +91,57 @@ def _notify_systemd(state: str = 'READY=1') -> None:
             LOG.warning('systemd could not be told %s: %s', state, error)
 
 
-def _work(prog: str, conf: cfg.ConfigOpts, make: Make, ready: Callable[[], None]) -> int:
-    """Run one daemon object in this process until a signal ends it."""
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_read, False)
-    os.set_blocking(wake_write, False)
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+class _Worker:
+    """Runs one daemon object in this process until a signal ends it."""
+
+    def __init__(
+        self,
+        prog: str,
+        conf: cfg.ConfigOpts,
+        make: Make,
+        transport: Callable[[cfg.ConfigOpts], messaging.Transport],
+    ) -> None:
+        self.prog, self.conf, self.make, self.transport = prog, conf, make, transport
+
+    def run(self, ready: Callable[[], None]) -> int:
+        wake = _catch_signals()
+        transport = self.transport(self.conf)
+        daemon = self.make(self.conf, transport)
+        LOG.info('%s starts (%s)', self.prog, concurrency.backend())
+        try:
+            daemon.start()
+        except exception.KilonovaError as error:
+            LOG.critical('%s cannot start: %s', self.prog, error)
+            return 1
+        ready()
+        while signal.SIGHUP == _next_signal(wake):
+            _reload(self.prog, self.conf, daemon)
+        LOG.info('%s stops', self.prog)
+        _notify_systemd('STOPPING=1')
+        _guard_stop(self.prog, self.conf)
+        daemon.stop()
+        transport.cleanup()
+        return 0
+
+
+def _catch_signals() -> int:
+    """Let signals wake whoever reads the returned descriptor; handlers could run anywhere."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
-    transport = rpc.get_transport(conf)
-    daemon = make(conf, transport)
-    LOG.info('%s starts (%s)', prog, concurrency.backend())
-    try:
-        daemon.start()
-    except exception.KilonovaError as error:
-        LOG.critical('%s cannot start: %s', prog, error)
-        return 1
-    ready()
+    return read
+
+
+def _next_signal(wake: int) -> int:
+    """Wait for one of SIGNALS; one that ends the daemon goes before a SIGHUP."""
     while True:
-        select.select([wake_read], [], [])
-        received = os.read(wake_read, 64)
-        if received and set(received) <= {int(signal.SIGHUP), int(signal.SIGCHLD)}:
-            if int(signal.SIGHUP) in received:
-                _reload(prog, conf, daemon)
-            continue
-        break
-    LOG.info('%s stops', prog)
-    _notify_systemd('STOPPING=1')
-    _guard_stop(prog, conf)
-    daemon.stop()
-    transport.cleanup()
-    return 0
+        select.select([wake], [], [])
+        received = SIGNALS.intersection(os.read(wake, 64))
+        if received:
+            return max(received)  # SIGTERM 15 and SIGINT 2 against SIGHUP 1
 
 
 def _reload(prog: str, conf: cfg.ConfigOpts, daemon: Daemon) -> None:
@@ -151,8 +173,8 @@ def _guard_stop(prog: str, conf: cfg.ConfigOpts) -> None:
 class _Parent:
     """Forks the workers and keeps their number."""
 
-    def __init__(self, prog: str, conf: cfg.ConfigOpts, make: Make, count: int) -> None:
-        self.prog, self.conf, self.make, self.count = prog, conf, make, count
+    def __init__(self, worker: _Worker, count: int) -> None:
+        self.worker, self.prog, self.count = worker, worker.prog, count
         self.children: dict[int, float] = {}
         self.failures = 0
         self.stopping = False
@@ -181,7 +203,7 @@ class _Parent:
         concurrency.after_fork()
         status = 1
         try:
-            status = _work(self.prog, self.conf, self.make, lambda: None)
+            status = self.worker.run(lambda: None)
         except BaseException:
             LOG.exception('A worker of %s failed', self.prog)
         finally:

@@ -1,4 +1,4 @@
-"""Options of the conductor: quotas, zones, records of hosts."""
+"""Options of the conductor: quotas, zones, records of hosts, durable operations."""
 
 from oslo_config import cfg
 
@@ -58,6 +58,65 @@ QUOTA = [
 ]
 
 
+SERVERS = [
+    cfg.BoolOpt(
+        'force_config_drive', default=False, help='Give every server a configuration drive.'
+    ),
+]
+
+SCHEDULER = [
+    cfg.IntOpt(
+        'max_attempts',
+        default=3,
+        min=1,
+        help='On how many hosts a build is tried before the server goes to ERROR. The scheduler '
+        'is asked for that many hosts at once.',
+    ),
+]
+
+OPERATIONS = [
+    cfg.IntOpt(
+        'lease',
+        default=60,
+        min=1,
+        help='Seconds after which an operation that nobody reports on is taken over: another '
+        'conductor goes on with it, or its compute host is told once more. Must be longer than '
+        '[DEFAULT]report_interval.',
+    ),
+    cfg.FloatOpt(
+        'sweep_interval',
+        default=5.0,
+        min=0.01,
+        help='Seconds between two looks for operations whose lease has run out.',
+    ),
+    cfg.IntOpt(
+        'max_attempts',
+        default=10,
+        min=1,
+        help='How often an operation is taken up before it is ended with a fault.',
+    ),
+    cfg.IntOpt(
+        'concurrency',
+        default=64,
+        min=1,
+        help='How many operations one conductor process works on at once.',
+    ),
+    cfg.IntOpt(
+        'booking_time',
+        default=300,
+        min=1,
+        help='Seconds after which quota that was booked for a server is given back when the '
+        'server was never recorded because the conductor died in between.',
+    ),
+]
+
+
 def list_opts() -> Opts:
     """Return [(group, options)]."""
-    return [(None, HOSTS), ('conductor', CONDUCTOR), ('quota', QUOTA)]
+    return [
+        (None, HOSTS + SERVERS),
+        ('conductor', CONDUCTOR),
+        ('quota', QUOTA),
+        ('scheduler', SCHEDULER),
+        ('operations', OPERATIONS),
+    ]

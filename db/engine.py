@@ -230,7 +230,7 @@ def _ping_idle(engine: Engine) -> None:
             raise exc.DisconnectionError('the database closed an idle connection')
 
 
-def affected(session: orm.Session, statement: sa.sql.dml.DMLWhereBase | sa.Insert) -> int:
+def affected(session: orm.Session, statement: sa.Update | sa.Delete | sa.Insert) -> int:
     """Execute an UPDATE, DELETE or INSERT; return how many rows it met."""
     return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
 

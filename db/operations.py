@@ -13,11 +13,11 @@ from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Action, ActionEvent
 from kilonova.db import types
 from kilonova.db.engine import affected
-from kilonova.db.models.servers import InstanceRow, OperationEventRow, OperationRow
+from kilonova.db.models.servers import InstanceRow, OperationEventRow, OperationRow, table_of
 
-OPERATIONS = sa.inspect(OperationRow).local_table
-EVENTS = sa.inspect(OperationEventRow).local_table
-INSTANCES = sa.inspect(InstanceRow).local_table
+OPERATIONS = table_of(OperationRow)
+EVENTS = table_of(OperationEventRow)
+INSTANCES = table_of(InstanceRow)
 
 RUNNING, DONE, FAILED, SUPERSEDED = 'running', 'done', 'failed', 'superseded'
 
@@ -208,13 +208,13 @@ def hand_over(session: Session, owner: str) -> int:
     return affected(session, statement)
 
 
-def retry_at(session: Session, operation: Operation, when: datetime.datetime, message: str) -> bool:
-    """Put an operation down until ``when``; false when it is no longer ours."""
+def move(session: Session, operation: Operation, **values: Any) -> bool:
+    """Change an operation unless somebody has taken it over or ended it; false if so."""
     c = OPERATIONS.c
     statement = (
         sa.update(OPERATIONS)
         .where(c.id == operation.id, c.attempt == operation.attempt, c.state == operation.state)
-        .values(owner=None, lease_until=when, message=message, updated_at=types.utcnow())
+        .values(**values, updated_at=types.utcnow())
     )
     return affected(session, statement) == 1
 

@@ -90,7 +90,7 @@ def _stored(
     level: int,
     model: type[QuotaClass] | type[Quota] | type[ProjectUserQuota],
     condition: sa.ColumnElement[bool],
-) -> sa.Select[Any]:
+) -> Any:
     return sa.select(
         sa.literal(level, sa.Integer).label('level'), model.resource, model.hard_limit
     ).where(condition, model.hard_limit.is_not(None))

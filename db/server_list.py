@@ -186,7 +186,8 @@ def _metadata(session: Session, wanted: Any) -> Condition:
     for key, value in pairs:
         piece = msgspec.json.encode({key: value}).decode()[1:-1]
         # A quote inside a string is escaped, so one that stands after { or , is a key's own.
-        conditions.append(sa.or_(_contains(text, '{' + piece), _contains(text, ',' + piece)))
+        starts = ('{' + piece, ',' + piece)
+        conditions.append(sa.or_(*(_contains(session, text, start) for start in starts)))
     return sa.and_(sa.true(), *conditions)
 
 

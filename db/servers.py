@@ -16,17 +16,15 @@ from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Fault, Server
 from kilonova.db import types
 from kilonova.db.engine import affected
-from kilonova.db.models.servers import BlockDeviceRow, InstanceRow, TagRow
+from kilonova.db.models.servers import BlockDeviceRow, InstanceRow, TagRow, table_of
 
-INSTANCES = sa.inspect(InstanceRow).local_table
-TAGS = sa.inspect(TagRow).local_table
-DEVICES = sa.inspect(BlockDeviceRow).local_table
+INSTANCES = table_of(InstanceRow)
+TAGS = table_of(TagRow)
+DEVICES = table_of(BlockDeviceRow)
 
 Values = dict[str, Any]
 Decode = Callable[[str], Any]
 
-# Fields of Server that have no column, and columns that are no field.
-ELSEWHERE = {'tags', 'block_devices', 'host_status'}
 DECODERS: dict[str, Decode] = {
     name: msgspec.json.Decoder(kind).decode
     for name, kind in {
@@ -40,7 +38,8 @@ DECODERS: dict[str, Decode] = {
         'fault': Fault,
     }.items()
 }
-FIELDS = tuple(name for name in Server.__struct_fields__ if name not in ELSEWHERE)
+# Other fields are in tables of their own, or are filled where they are asked for.
+FIELDS = tuple(name for name in Server.__struct_fields__ if name in INSTANCES.c)
 COLUMNS = tuple(
     # JSON comes as text, to be decoded into its type at once.
     sa.type_coerce(INSTANCES.c[name], types.LongText).label(name)
@@ -171,14 +170,20 @@ def _numbered(number: int, device: BlockDevice) -> BlockDevice:
     return device
 
 
-def update(session: Session, uuid: str, fence: Fence | None = None, **values: Any) -> bool:
+def update(
+    session: Session, uuid: str, fence: Fence | None = None, *, idle: bool = False, **values: Any
+) -> bool:
     """Change columns of a server that is not deleted; false when the fence is old.
+
+    ``idle``: only while nothing works on it.
 
     This one statement is the compare-and-swap of every step of an operation.
     """
     match = [INSTANCES.c.uuid == uuid, INSTANCES.c.deleted == 0]
     if fence is not None:
         match += [INSTANCES.c.operation == fence.operation, INSTANCES.c.attempt == fence.attempt]
+    if idle:
+        match += [INSTANCES.c.operation.is_(None), INSTANCES.c.task_state.is_(None)]
     values = {**values, **derived(values), 'updated_at': types.utcnow()}
     return affected(session, sa.update(INSTANCES).where(*match).values(**values)) == 1
 
@@ -198,6 +203,13 @@ def mark_deleted(session: Session, uuid: str, fence: Fence) -> bool:
         power_state=0,
         operation=None,
     )
+
+
+def is_held(session: Session, uuid: str) -> bool:
+    """Tell whether a server is on a host, so that what it holds in placement is in use."""
+    c = INSTANCES.c
+    query = sa.select(c.id).where(c.uuid == uuid, c.deleted == 0, c.host.is_not(None))
+    return session.execute(query).first() is not None
 
 
 def on_host(session: Session, host: str) -> list[Server]:

@@ -69,19 +69,28 @@ class Scene:
 def scene(request: Request, *, full: bool = True) -> Scene:
     """Look up what the request's policy and configuration say."""
     minor = request.version.minor
+    base = params.unversioned(request)
     return Scene(
-        url=params.self_url(request, 'servers/'),
-        bookmark=params.bookmark_url(request, 'servers/'),
-        flavor_bookmark=params.bookmark_url(request, 'flavors/'),
-        image_bookmark=params.image_bookmark_url(request, 'images/'),
+        url=params.versioned(request) + '/servers/',
+        bookmark=base + '/servers/',
+        flavor_bookmark=base + '/flavors/',
+        image_bookmark=_image_base(request, base) + '/images/',
         name_template=request.conf.instance_name_template,
         extra_specs=minor >= 47 and request.allows(EXTRA_SPECS),
         extended=full and request.allows(EXTENDED),
         host_status=full and minor >= 16 and request.allows(HOST_STATUS),
         host_status_unknown=full and minor >= 16 and request.allows(HOST_STATUS_UNKNOWN),
-        is_admin=request.context.is_admin,
+        is_admin=bool(request.context.is_admin),
         with_address_types=full,
     )
+
+
+def _image_base(request: Request, base: str) -> str:
+    prefix: str | None = request.conf.api.glance_link_prefix
+    if not prefix:
+        return base
+    project = f'/{request.context.project_id}' if request.project_in_path else ''
+    return prefix.rstrip('/') + project
 
 
 def _isotime(when: datetime.datetime | None) -> str | None:

@@ -125,6 +125,23 @@ class Neutron:
             return None
         return max(0, limit - len(self._list('ports', tenant_id=project_id, fields='id')))
 
+    def port_behind_provider(self, provider_id: str, address: str) -> Json:
+        """Return the one port with an address on the networks of a metadata provider.
+
+        Raises NotFound when there is none, or more than one.
+        """
+        subnets = self._list(
+            'subnets', advanced_service_providers=[provider_id], fields=['network_id']
+        )
+        ports = self._list(
+            'ports',
+            network_id=sorted({subnet['network_id'] for subnet in subnets}),
+            fixed_ips=f'ip_address={address}',
+        )
+        if len(ports) != 1:
+            raise exception.NotFound()
+        return ports[0]
+
     # -- addresses and groups
 
     def floating_ips_of(self, port_ids: Iterable[str]) -> list[Json]:

@@ -102,7 +102,10 @@ class Http:
             return response
         raise self._error(refusal_of(response), method, path)
 
-    @staticmethod
-    def _error(refusal: Refusal, method: str, path: str) -> exception.KilonovaError:
+    def _error(self, refusal: Refusal, method: str, path: str) -> exception.KilonovaError:
+        if refusal.status in (401, 403):  # our own credentials: nothing that a request can help
+            return exception.FellowServiceError(
+                service='placement', reason=f'HTTP {refusal.status}'
+            )
         kind = ConcurrentUpdate if refusal.concurrent else PlacementError
         return kind(status=refusal.status, method=method, path=path, reason=refusal.detail)

@@ -18,6 +18,10 @@ LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 
+# What the root answers, for every server and for none.
+VERSION_LIST = ('text/plain', '\n'.join((*ec2.VERSIONS, ec2.LATEST)).encode())
+
+
 class Options(msgspec.Struct, kw_only=True, frozen=True):
     """What the configuration adds."""
 
@@ -73,8 +77,8 @@ class Tree:
         self._options = opts
         self._address = address
         self._admin_password = admin_password
-        self._user_data = base64.b64decode(server.user_data) if server.user_data else None
-        self._contents = [(path, base64.b64decode(data)) for path, data in personality]
+        self._user_data = base64.b64decode(server.user_data.encode()) if server.user_data else None
+        self._contents = [(path, base64.b64decode(data.encode())) for path, data in personality]
         name = server.hostname or server.name
         self._hostname = f'{name}.{opts.dhcp_domain}' if opts.dhcp_domain else name
 
@@ -84,7 +88,7 @@ class Tree:
         """Return content type and content of a path; None: there is no such thing."""
         parts = [part for part in path.split('/') if part]
         if not parts:
-            return 'text/plain', '\n'.join((*ec2.VERSIONS, ec2.LATEST)).encode()
+            return VERSION_LIST
         if parts[0] != 'openstack':
             return self._ec2(parts)
         if len(parts) == 1:

@@ -32,8 +32,9 @@ class RequestSpec(msgspec.Struct, kw_only=True):
 class Selection(msgspec.Struct, kw_only=True):
     """One host.  ``allocations`` is the body part of ``PUT /allocations/{consumer}``.
 
-    The first selection of a server has been claimed; an alternate is claimed by whoever
-    turns to it.
+    The first selection of a server has been claimed, and ``consumer_generation`` is what
+    ``Placement.release`` needs to give it back; an alternate is claimed by whoever turns
+    to it.
     """
 
     host: str
@@ -41,3 +42,4 @@ class Selection(msgspec.Struct, kw_only=True):
     compute_node_uuid: str
     availability_zone: str
     allocations: dict[str, Any] = {}
+    consumer_generation: int | None = None

@@ -109,6 +109,8 @@ class ServerCreate(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``name`` is the display name as asked for; with ``max_count`` > 1 the conductor names
     the servers by Nova's ``name-1``, ``name-2`` … rule.  ``flavorid`` and ``key_name``
     are resolved by the conductor.  ``personality`` is a list of (path, base64 contents).
+    ``block_devices`` holds the root disk; the conductor adds what the flavor brings.
+    ``zero_disk_allowed`` false: a flavor without a root disk needs a volume to boot from.
     """
 
     name: str
@@ -138,6 +140,7 @@ class ServerCreate(msgspec.Struct, kw_only=True, omit_defaults=True):
     min_count: int = 1
     max_count: int = 1
     trusted_image_certificates: list[str] | None = None
+    zero_disk_allowed: bool = True
 
 
 class CreatedServers(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -70,6 +70,7 @@ class ComputeNodeRow(Timestamps, CellBase):
     reserved_host_cpus: Mapped[int] = mapped_column(default=0)
     reserved_host_memory_mb: Mapped[int] = mapped_column(default=0)
     reserved_host_disk_mb: Mapped[int] = mapped_column(default=0)
+    failed_builds: Mapped[int] = mapped_column(default=0)
 
 
 class HostTableVersion(CellBase):

@@ -9,7 +9,7 @@ import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from kilonova.db.models.base import table
 from kilonova.db.models.cell import CellBase
@@ -179,3 +179,10 @@ class OperationEventRow(CellBase):
     host: Mapped[str | None] = _text()
 
     __table_args__ = table(sa.Index('ix_operation_events_operation_id', operation_id))
+
+
+def table_of(model: type[DeclarativeBase]) -> sa.Table:
+    """Return a model's table, for statements that need no objects."""
+    found = sa.inspect(model).local_table
+    assert isinstance(found, sa.Table)
+    return found

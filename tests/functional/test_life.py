@@ -6,7 +6,10 @@ import pytest
 
 from kilonova.tests.functional.cloud import Cloud
 
-CLOUD = {'hosts': 2}
+CLOUD = {
+    'hosts': 2,
+    'extra': '[fake_driver]\nfail_spawn = */bad-*, controller-1/half-*\n',
+}
 pytestmark = pytest.mark.usefixtures('clean')
 
 
@@ -90,18 +93,17 @@ def test_no_host_is_large_enough(cloud: Cloud, image: str) -> None:
     assert server['OS-EXT-SRV-ATTR:host'] is None
 
 
-def test_a_failed_build_tries_the_other_host(cloud: Cloud, flavor: str, image: str) -> None:
-    first = cloud.all.computes[0]
-    first.driver.fail_next_spawn('broken on purpose')
-    second = cloud.all.computes[1]
-    second.driver.fail_next_spawn('broken on purpose')
-    uuid = cloud.boot(flavor, image)
-    server = cloud.wait_status(uuid, 'ACTIVE', 'ERROR')
+def test_a_build_that_fails_everywhere_says_why(cloud: Cloud, flavor: str, image: str) -> None:
+    uuid = cloud.boot(flavor, image, name='bad-1')
+    server = cloud.wait_status(uuid, 'ERROR', 'ACTIVE')
     assert server['status'] == 'ERROR'
-    assert 'broken on purpose' in str(server['fault'])
-    cloud.call('DELETE', f'/servers/{uuid}')
-    cloud.wait_gone(uuid)
-    first.driver.fail_next_spawn('broken on purpose')
-    uuids = [cloud.boot(flavor, image) for _ in range(2)]
+    assert 'told to fail' in str(server['fault'])
+    assert cloud.placement.usages() == {}
+
+
+def test_a_failed_build_tries_another_host(cloud: Cloud, flavor: str, image: str) -> None:
+    uuids = [cloud.boot(flavor, image, name=f'half-{n}') for n in range(4)]
     for uuid in uuids:
-        cloud.wait_status(uuid, 'ACTIVE')
+        server = cloud.wait_status(uuid, 'ACTIVE', 'ERROR')
+        assert (server['status'], server['OS-EXT-SRV-ATTR:host']) == ('ACTIVE', 'controller-2')
+    assert len(cloud.placement.usages()) == 4

@@ -152,7 +152,8 @@ class Cloud:
         self._stop(self.kilonova.programs())
         self._try('domains', lambda: hypervisor.remove_domains(settings))
         say('down', 'stopping Neutron')
-        self._stop(self.neutron.programs())
+        # Its threads wait for messages, and look at the clock once a minute.
+        self._stop(self.neutron.programs(), seconds=6)
         self._try('helpers', self._stop_helpers)
         known = leftovers.before(settings, 'namespaces')
         self._try('namespaces', lambda: self.neutron.remove_namespaces(known))
@@ -169,9 +170,9 @@ class Cloud:
         """Dnsmasq, haproxy and the privileged helpers outlive their agents on purpose."""
         self.processes.stop_marked(except_sessions=self.processes.sessions())
 
-    def _stop(self, names: Iterable[str]) -> None:
+    def _stop(self, names: Iterable[str], seconds: float = 20) -> None:
         threads = [
-            threading.Thread(target=self.processes.stop, args=(name,), daemon=True)
+            threading.Thread(target=self.processes.stop, args=(name, seconds), daemon=True)
             for name in names
         ]
         for thread in threads:

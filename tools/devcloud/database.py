@@ -21,8 +21,8 @@ def mariadb(settings: Settings, processes: Processes) -> None:
     if not (data / 'mysql').is_dir():
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(mode=0o700)
-        options = ('--no-defaults', '--user=root', '--skip-test-db', '--skip-name-resolve')
-        run(['mariadb-install-db', *options, f'--datadir={data}'], log=log)
+        command: list[str | Path] = ['mariadb-install-db', '--no-defaults', f'--datadir={data}']
+        run([*command, '--user=root', '--skip-test-db', '--skip-name-resolve'], log=log)
     # As root, since the package without the system service makes no user for it.
     processes.start(
         'mariadb',

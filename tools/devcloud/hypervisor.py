@@ -1,6 +1,8 @@
 """libvirt: the machine's own if it runs, else one that we start and stop."""
 
 import contextlib
+import grp
+import pwd
 import socket
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from devcloud.progress import say
 from devcloud.settings import Settings
 
 URI = 'qemu:///system'
+_KVM = Path('/dev/kvm')
+_QEMU_CONF = Path('/etc/libvirt/qemu.conf')
 _LOG_SOCKET = Path('/run/libvirt/virtlogd-sock')
 _APPARMOR_PROFILE = Path('/etc/apparmor.d/usr.lib.libvirt.virt-aa-helper')
 _APPARMOR_LOCAL = Path('/etc/apparmor.d/local/usr.lib.libvirt.virt-aa-helper')
@@ -35,8 +39,43 @@ def start(settings: Settings, processes: Processes) -> None:
         # Without it no domain starts: it keeps the console logs.
         processes.start('virtlogd', ['virtlogd'])
         processes.wait('virtlogd', 'ready', lambda: _connects(_LOG_SOCKET), 60)
-    processes.start('libvirtd', ['libvirtd'])
+    command = _command(settings)
+    if processes.start('libvirtd', command) and len(command) > 1:
+        say('libvirt', f"QEMU's user may not open {_KVM}: hiding it, guests are emulated")
     processes.wait('libvirtd', 'ready', answers, 120)
+
+
+def _command(settings: Settings) -> list[str | Path]:
+    """How to start libvirtd.
+
+    Where no udev has given /dev/kvm to the group kvm (in containers), libvirt as root finds KVM
+    when it probes QEMU, and then finds that QEMU's user cannot have it: it probes again, at
+    every request, for seconds.  So this libvirtd alone sees a file there that is no KVM.  Mounts
+    below /dev cannot go with the separate /dev that it makes for each guest: hence the setting.
+    """
+    if not _KVM.exists() or _qemu_may_use_kvm():
+        return ['libvirtd']
+    cover = settings.state / 'no-kvm'
+    cover.touch(0o444)
+    own = settings.state / 'qemu.conf'
+    own.write_text(_QEMU_CONF.read_text() + '\nnamespaces = []\n')
+    script = (
+        f'mount --bind "$0" {_KVM} && mount -o remount,bind,ro {_KVM}'
+        f' && mount --bind "$1" {_QEMU_CONF} && exec libvirtd'
+    )
+    return ['unshare', '--mount', 'sh', '-c', script, cover, own]
+
+
+def _qemu_may_use_kvm() -> bool:
+    user = pwd.getpwnam('libvirt-qemu')
+    groups = {user.pw_gid} | {g.gr_gid for g in grp.getgrall() if 'libvirt-qemu' in g.gr_mem}
+    status = _KVM.stat()
+    bits = status.st_mode & 0o666
+    if status.st_uid == user.pw_uid:
+        return bits & 0o600 == 0o600
+    if status.st_gid in groups:
+        return bits & 0o060 == 0o060
+    return bits & 0o006 == 0o006
 
 
 def stop(settings: Settings, processes: Processes) -> None:

@@ -11,7 +11,7 @@ from devcloud.database import compute_url, sync
 from devcloud.processes import Processes
 from devcloud.progress import StepError, say
 from devcloud.rest import Rest, RestError
-from devcloud.settings import IP, REGION, Settings
+from devcloud.settings import CHECKOUT, IP, REGION, Settings
 
 DAEMONS = ('nova-conductor', 'nova-scheduler', 'nova-api', 'nova-compute')
 _PRIVSEP = ('privsep', 'vif_plug_ovs_privileged', 'nova_sys_admin', 'privsep_osbrick')
@@ -30,10 +30,11 @@ class Kilonova:
         self._etc.mkdir(exist_ok=True)
         # Nova expects the administrator to have made the directory of the guests' disks.
         (self._settings.state / 'nova/instances').mkdir(parents=True, exist_ok=True)
-        # Where the package brings one; it is looked for next to nova.conf.
-        paste = self._settings.compute_venv / 'etc/nova/api-paste.ini'
-        if paste.exists():
-            shutil.copy(paste, self._etc / paste.name)
+        # It is looked for next to nova.conf.  (Nova's, when it runs here for comparison, is in
+        # its environment.)
+        other = self._settings.choices.compute_venv
+        source = self._settings.compute_venv if other else CHECKOUT
+        shutil.copy(source / 'etc/nova/api-paste.ini', self._etc / 'api-paste.ini')
         ini.save(self._conf, self._nova_conf())
 
     def _nova_conf(self) -> dict[str, ini.Section]:

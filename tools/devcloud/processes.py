@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from devcloud import commands
+from devcloud import commands, progress
 from devcloud.progress import StepError, say
 from devcloud.settings import IP, Settings, write
 
@@ -212,7 +212,7 @@ class Processes:
             while self.pid(name) and time.monotonic() < end:
                 time.sleep(0.05)
             if self.pid(name):
-                say(name, f'did not end within {seconds:.0f} s: killing it')
+                progress.log_only(f'{name} did not end within {seconds:.0f} s: killing it')
                 _signal(pid, signal.SIGKILL)
         if record and record.get('boot') == boot_id():
             self._stop_session(int(str(record['session'])))

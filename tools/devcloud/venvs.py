@@ -11,8 +11,10 @@ from devcloud.settings import CHECKOUT, SYSTEM_PYTHON, Settings
 
 SERVICES = (
     'keystone', 'glance', 'openstack-placement', 'neutron', 'python-openstackclient', 'PyMySQL',
-    'uWSGI',
 )  # fmt: skip
+# Linked against the Python that it is compiled with.  pip's cache does not know of that, and
+# may hold one of another Python 3.11 of the user's, which then cannot find its own modules.
+COMPILED_HERE = 'uWSGI'
 SERVICES_CONSTRAINTS = Path(__file__).with_name('services-constraints.txt')
 _NOT_SOURCE = (
     '.git',
@@ -39,6 +41,7 @@ def services(settings: Settings) -> None:
     say('services', f'pip install {" ".join(SERVICES)}')
     log = settings.log / 'pip-services.log'
     pip = _create(settings.services_venv, log)
+    _install(pip, ['-c', SERVICES_CONSTRAINTS, '--no-cache-dir', COMPILED_HERE], log)
     _install(pip, ['-c', SERVICES_CONSTRAINTS, *SERVICES], log)
     settings.set_done('services-venv', key)
 
@@ -48,7 +51,7 @@ def services_key(settings: Settings) -> str:
     if settings.choices.services_venv:
         return settings.choices.services_venv
     digest = hashlib.sha256(SERVICES_CONSTRAINTS.read_bytes())
-    digest.update(' '.join(SERVICES).encode())
+    digest.update(' '.join([*SERVICES, COMPILED_HERE]).encode())
     return digest.hexdigest()
 
 

@@ -27,8 +27,8 @@ class WalkThrough:
             {
                 'OS_CLIENT_CONFIG_FILE': str(resources.clouds_yaml(settings)),
                 'OS_CLOUD': resources.CLOUD,
-                # Wide enough for the tables, whatever terminal this runs in.
-                'COLUMNS': '120',
+                # Tables that fit, whatever terminal this runs in.
+                'CLIFF_MAX_TERM_WIDTH': '120',
             },
             path_first=settings.services_venv / 'bin',
         )

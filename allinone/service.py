@@ -1,0 +1,75 @@
+"""All daemons as objects of one process."""
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+
+from kilonova.api import app as compute_api
+from kilonova.api import config as api_config
+from kilonova.api import server as api_server
+from kilonova.api.metadata import app as metadata_api
+from kilonova.common import base_config, config, rpc
+from kilonova.compute import config as compute_config
+from kilonova.compute import service as compute
+from kilonova.conductor import config as conductor_config
+from kilonova.conductor.interface import ConductorInterface
+from kilonova.conductor.manage import cells
+from kilonova.conductor.service import Conductor
+from kilonova.db import config as db_config
+from kilonova.scheduler import config as scheduler_config
+from kilonova.scheduler.service import Scheduler
+
+
+class AllInOne:
+    """API, metadata, conductor, scheduler and compute, over one transport.
+
+    The schemas are made, or brought up to date, when it starts.
+    """
+
+    def __init__(
+        self, conf: cfg.ConfigOpts, transport: messaging.Transport, serve_http: bool = True
+    ) -> None:
+        config.register(self.options(), conf)
+        self.conf, self.transport, self._serve_http = conf, transport, serve_http
+        for group, name in (('api_database', 'nova_api'), ('database', 'nova')):
+            conf.set_default(
+                'connection', f'sqlite:///{conf.state_path}/{name}.sqlite', group=group
+            )
+        conf.set_default('compute_driver', 'fake.FakeDriver')
+        self.client = rpc.client_for(ConductorInterface, transport)
+
+    @staticmethod
+    def options() -> config.Opts:
+        """Return what all of the daemons read."""
+        return [
+            *base_config.list_opts(),
+            *api_config.list_opts(),
+            *compute_config.list_opts(),
+            *conductor_config.list_opts(),
+            *db_config.list_opts(),
+            *scheduler_config.list_opts(),
+        ]
+
+    def start(self) -> None:
+        """Start the conductor first: everybody else waits for it."""
+        cells.set_up(self.conf)
+        self.conductor = Conductor(self.conf, self.transport)
+        self.conductor.start()
+        self.scheduler = Scheduler(self.conf, self.transport)
+        self.scheduler.start()
+        self.computes = compute.make(self.conf, self.transport)
+        self.computes.start()
+        self.compute_app = compute_api.make_compute_app(self.conf, self.client)
+        self.metadata_app = metadata_api.make_metadata_app(self.conf, self.client)
+        self._servers = []
+        if self._serve_http:
+            self._servers = api_server.serve(
+                self.conf, {'osapi_compute': self.compute_app, 'metadata': self.metadata_app}
+            )
+
+    def stop(self) -> None:
+        """Stop in the order in which requests come in."""
+        for server in self._servers:
+            server.stop()
+        self.computes.stop()
+        self.scheduler.stop()
+        self.conductor.stop()

@@ -1,0 +1,185 @@
+"""The metadata API: what a guest asks at 169.254.169.254.
+
+Requests come through Neutron's metadata agent, which says which server it is that asks
+and signs it; a guest that came directly could claim any address, so it is not served.
+Answers always have a Content-Type: Neutron's agent fails on one without.
+"""
+
+import hashlib
+import hmac
+import posixpath
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import webob
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from kilonova.api import config, pipeline
+from kilonova.common import exception
+from kilonova.common.clients import neutron
+from kilonova.common.config import register
+from kilonova.common.context import get_admin_context
+from kilonova.common.metadata import tree
+from kilonova.conductor.interface import ConductorInterface
+
+LOG = logging.getLogger(__name__)
+
+# A remembered server takes some 20 KB.
+MOST_REMEMBERED = 5000
+
+Headers = Any
+
+
+class Refusal(Exception):
+    """An answer that is no content."""
+
+    def __init__(self, status: int, message: str = '') -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class Asker(NamedTuple):
+    """Who asks: a server, its project, and the address that it asks from."""
+
+    server_id: str
+    project_id: str
+    address: str | None
+
+
+def make_metadata_app(conf: cfg.ConfigOpts, conductor: ConductorInterface) -> Any:
+    """Return the metadata API as a WSGI application, with the layers of ``api-paste.ini``."""
+    register(config.list_opts(), conf)
+    return pipeline.load('metadata', conf, conductor)
+
+
+def factory(_global_conf: dict[str, str], **_local_conf: str) -> 'MetadataApp':
+    """Paste application factory."""
+    parts = pipeline.building()
+    return MetadataApp(parts.conf, parts.conductor)
+
+
+class MetadataApp:
+    """One conductor call for a server that is not remembered, none for one that is."""
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        conductor: ConductorInterface,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._conf = conf
+        self._conductor = conductor
+        self._clock = clock
+        self._options = tree.options(conf)
+        self._remembered: dict[Asker, tuple[float, tree.Tree]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        request = webob.Request(environ)
+        status, kind, content = 200, 'text/plain', b''
+        try:
+            kind, content = self._answer(request)
+        except Refusal as refusal:
+            status, content = refusal.status, refusal.message.encode()
+        except exception.ServiceUnavailable as error:
+            LOG.warning('Metadata cannot be looked up: %s', error)
+            status, content = 503, b'Metadata is unavailable at this time.'
+        except Exception:
+            LOG.exception('Unexpected error in a metadata request')
+            status, content = 500, b'An unknown error has occurred. Please try your request again.'
+        response = webob.Response(body=content, status=status, content_type=kind, charset='UTF-8')
+        if request.method == 'HEAD':
+            start_response(response.status, response.headerlist)
+            return []
+        return response(environ, start_response)
+
+    def _answer(self, request: webob.Request) -> tuple[str, bytes]:
+        if request.method not in ('GET', 'HEAD'):
+            raise Refusal(405, 'Only GET and HEAD are served.')
+        path = _path(request)
+        if path == '/':
+            return tree.VERSION_LIST
+        found = self._tree(self._asker(request.headers)).lookup(path)
+        if found is None:
+            raise Refusal(404)
+        return found
+
+    # -- who asks
+
+    def _asker(self, headers: Headers) -> Asker:
+        if not self._conf.neutron.service_metadata_proxy:
+            raise Refusal(404, 'Metadata is served through the metadata agents of Neutron only.')
+        if headers.get('X-Metadata-Provider') is not None:
+            return self._behind_provider(headers)
+        server_id = _required(headers, 'X-Instance-ID')
+        project_id = _required(headers, 'X-Tenant-ID')
+        self._check_signature(server_id, headers.get('X-Instance-ID-Signature'))
+        return Asker(server_id, project_id, headers.get('X-Forwarded-For'))
+
+    def _behind_provider(self, headers: Headers) -> Asker:
+        """Find the server by its address on the networks of a load-balanced provider."""
+        provider_id = _required(headers, 'X-Metadata-Provider')
+        address = _required(headers, 'X-Forwarded-For').split(',')[0].strip()
+        if self._conf.neutron.metadata_proxy_shared_secret:
+            self._check_signature(provider_id, headers.get('X-Metadata-Provider-Signature'))
+        try:
+            port = neutron.client(self._conf).port_behind_provider(provider_id, address)
+        except (exception.NotFound, exception.NeutronRefused):
+            raise Refusal(404) from None
+        return Asker(port['device_id'], port.get('tenant_id') or port['project_id'], address)
+
+    def _check_signature(self, signed: str, signature: str | None) -> None:
+        secret = self._conf.neutron.metadata_proxy_shared_secret
+        right = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
+        if signature is None or not hmac.compare_digest(right.encode(), signature.encode()):
+            LOG.warning('A metadata request for %s has a wrong signature', signed)
+            raise Refusal(403, 'Invalid proxy request signature.')
+
+    # -- what is known of them
+
+    def _tree(self, asker: Asker) -> tree.Tree:
+        now = self._clock()
+        known = self._remembered.get(asker)
+        if known is not None and known[0] > now:
+            return known[1]
+        try:
+            server = self._conductor.get_server(
+                get_admin_context(), asker.server_id, expand=['block_devices']
+            )
+        except exception.InstanceNotFound:
+            raise Refusal(404) from None
+        if server.project_id != asker.project_id:
+            LOG.warning('Server %s is not of project %s', asker.server_id, asker.project_id)
+            raise Refusal(404)
+        made = tree.Tree(server, self._options, address=asker.address)
+        self._remember(asker, made, now)
+        return made
+
+    def _remember(self, asker: Asker, made: tree.Tree, now: float) -> None:
+        seconds = self._conf.api.metadata_cache_expiration
+        if not seconds:
+            return
+        with self._lock:
+            if len(self._remembered) >= MOST_REMEMBERED:
+                fresh = {k: v for k, v in self._remembered.items() if v[0] > now}
+                self._remembered = fresh if len(fresh) < MOST_REMEMBERED else {}
+            self._remembered[asker] = (now + seconds, made)
+
+
+def _path(request: webob.Request) -> str:
+    try:
+        path = posixpath.normpath('/' + request.path_info)
+    except UnicodeDecodeError:
+        raise Refusal(404) from None
+    # normpath keeps two leading slashes, which have no meaning here.
+    return '/' + path.lstrip('/')
+
+
+def _required(headers: Headers, name: str) -> str:
+    value = headers.get(name)
+    if not value:
+        raise Refusal(400, f'{name} header is missing from request.')
+    return str(value)

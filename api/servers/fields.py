@@ -1,0 +1,25 @@
+"""Schema pieces that creating and updating a server share."""
+
+from kilonova.api import params, schema
+
+Schema = params.Schema
+
+
+def _is_printable(value: object) -> bool:
+    return not isinstance(value, str) or schema.is_printable(value)
+
+
+schema.formats.checks('printable')(_is_printable)
+
+DESCRIPTION: Schema = {'type': ['string', 'null'], 'format': 'printable', 'maxLength': 255}
+DISK_CONFIG: Schema = {'type': 'string', 'enum': ['AUTO', 'MANUAL']}
+IPV4: Schema = {'type': 'string', 'format': 'ipv4'}
+IPV6: Schema = {'type': 'string', 'format': 'ipv6'}
+IP: Schema = {'type': 'string', 'oneOf': [{'format': 'ipv4'}, {'format': 'ipv6'}]}
+HOSTNAME_290: Schema = {
+    'type': 'string',
+    'minLength': 2,
+    'maxLength': 63,
+    'pattern': '^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$',
+}
+HOSTNAME_294 = params.HOST

@@ -1,0 +1,96 @@
+"""CPU time of a boot and a delete, memory at rest: every daemon, RabbitMQ, MariaDB, real placement.
+
+Starts a control plane of its own (fake virt driver, ``noauth2``, one worker a daemon), boots servers through the
+API and adds up the CPU time of all processes, placement, database and broker included.
+Exits with 1 when a figure is over its limit.
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from kilonova.tests.integration.backends import MariaDB, RabbitMQ
+from kilonova.tests.integration.processes import Processes
+from kilonova.tests.integration.stack import Stack
+
+HERE = pathlib.Path(__file__).resolve().parent
+# (phase, figure, limit): milliseconds of CPU an operation, megabytes PSS
+LIMITS = (
+    ('boot', 'cpu_ms_per_op', 350.0),
+    ('delete', 'cpu_ms_per_op', 250.0),
+)
+LIST_LIMIT = 0.5
+"""Milliseconds of CPU for each server that GET /servers/detail lists."""
+MEMORY_LIMIT = 450.0
+DAEMONS = ('nova-api', 'nova-conductor', 'nova-scheduler', 'nova-compute')
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('-k', type=int, default=100, help='servers to boot (100)')
+    parser.add_argument('-c', '--concurrency', type=int, default=8, help='clients (8)')
+    parser.add_argument('--runs', type=int, default=1, help='runs; the median counts')
+    parser.add_argument('--hosts', type=int, default=1, help='fake hypervisors (1)')
+    parser.add_argument('--backend', default='auto', help='concurrency_backend of the daemons')
+    parser.add_argument('--out', help='JSON file for all figures')
+    arguments = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix='kn-bench-', dir='/var/tmp'))
+    folder.chmod(0o755)
+    processes = Processes(folder)
+    stack = None
+    try:
+        print('starting MariaDB, RabbitMQ, placement and the daemons', flush=True)
+        database, broker = MariaDB(processes, folder), RabbitMQ(processes, folder)
+        stack = Stack(
+            folder, database, broker, processes, arguments.hosts, backend=arguments.backend
+        )
+        stack.start()
+        return _measure(stack, folder, arguments)
+    finally:
+        processes.close()
+        if stack is not None:
+            stack.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measure(stack: Stack, folder: pathlib.Path, arguments: argparse.Namespace) -> int:
+    image = stack.glance.add()
+    stack.flavor('bench')
+    out = folder / 'out.json'
+    for name, process in stack.processes.running.items():
+        (folder / f'{name}.pid').write_text(str(process.pid))
+    subprocess.run(
+        [sys.executable, str(HERE / 'client.py'), '--compute', stack.url, '--token', 'admin:admin',
+         '--image', image, '--flavor', 'bench', '--no-quota', '--pids', str(folder / '*.pid'),
+         '-k', str(arguments.k), '-c', str(arguments.concurrency), '--runs', str(arguments.runs),
+         '--label', 'kilonova', '--out', str(out)],
+        check=True,
+    )  # fmt: skip
+    result = json.loads(out.read_text())['kilonova']
+    if arguments.out:
+        pathlib.Path(arguments.out).write_text(json.dumps(result, indent=1, sort_keys=True))
+    return _judge(result['median'], result['runs'][-1], arguments.k)
+
+
+def _judge(median: dict, run: dict, servers: int) -> int:
+    figures = [
+        (f'{phase} {figure}', median[phase][figure], limit) for phase, figure, limit in LIMITS
+    ]
+    listed = median['list_detail']['cpu_ms_per_op'] / servers
+    figures.append(('list_detail cpu ms a server', listed, LIST_LIMIT))
+    memory = sum(run['idle']['pss_mb_by_group'].get(name, 0) for name in DAEMONS)
+    figures.append(('PSS MB of the daemons, idle', memory, MEMORY_LIMIT))
+    over = False
+    print()
+    for name, value, limit in figures:
+        over = over or value > limit
+        print(f'{name:32} {value:9.2f}  limit {limit:7.2f}  {"OVER" if value > limit else "ok"}')
+    return 1 if over else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

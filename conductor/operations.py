@@ -1,0 +1,256 @@
+"""The engine of durable operations.
+
+An operation is a row, written in the transaction that accepted the request.  ``owner``
+works on it until ``lease_until``; each conductor sweeps now and then for those whose
+lease has run out and goes on with them from the recorded step:
+
+* ``scheduling``: a conductor looks for a host.
+* ``host``: a compute host works.  Its heartbeat prolongs the lease, its report ends the step.
+* ``local``: a conductor does what a host that is gone cannot.
+* ``release``: the operation has ended, but something may still be held in placement.
+
+Taking over raises ``attempt``, in the operation and in the server's fence, so whatever an
+earlier owner does then changes nothing.  Messages are hints: one that is lost is sent
+again when the lease runs out.
+"""
+
+import os
+import random
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import oslo_messaging as messaging
+from oslo_log import log as logging
+
+from kilonova.common import concurrency, exception
+from kilonova.conductor.parts import Parts
+from kilonova.db import operations, servers, types
+from kilonova.db.engine import retry
+from kilonova.db.operations import Operation
+
+LOG = logging.getLogger(__name__)
+
+BATCH = 50
+LONGEST_PAUSE = 60
+SELECT_TIMEOUT = 120
+"""How long the scheduler may take; a claim of a lost request may arrive until then."""
+
+
+class Task(Protocol):
+    """One kind of operation; ``resume`` and ``give_up`` get one whose lease is ours."""
+
+    def resume(self, operation: Operation) -> None:
+        """Go on from ``operation.step``.  Raises ServiceUnavailable: to be tried again later."""
+
+    def give_up(self, operation: Operation, reason: str) -> None:
+        """End it: all attempts have failed."""
+
+
+class Engine:
+    """Runs operations in the background, keeps their leases, takes over those of the dead."""
+
+    def __init__(
+        self, parts: Parts, spawn: Callable[..., Any] = concurrency.spawn, worker: str | None = None
+    ) -> None:
+        self.parts = parts
+        self.worker = worker or f'{parts.conf.host}:{os.getpid()}:{uuid.uuid4().hex[:8]}'
+        self.tasks: dict[str, Task] = {}
+        self.chores: list[Callable[[], object]] = []
+        """What else is done now and then: about once a lease."""
+        self._spawn = spawn
+        self._slots = threading.BoundedSemaphore(parts.conf.operations.concurrency)
+        self._working: set[str] = set()
+        self._idle = threading.Condition()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._listening_since = types.utcnow()
+
+    # -- running
+
+    def run(self, ids: Sequence[str], function: Callable[..., None], *args: Any) -> None:
+        """Run ``function`` in the background; meanwhile our leases on ``ids`` are prolonged."""
+        with self._idle:
+            if self._stopping:
+                return  # what we own is handed over
+            self._working.update(ids)
+        self._spawn(self._run, ids, function, args)
+
+    def _run(
+        self, ids: Sequence[str], function: Callable[..., None], args: tuple[Any, ...]
+    ) -> None:
+        try:
+            with self._slots:
+                function(*args)
+        except Exception as error:
+            LOG.exception('Operation %s failed; it will be tried again', ', '.join(ids))
+            self._put_down_all(ids, f'{type(error).__name__}: {error}')
+        finally:
+            with self._idle:
+                self._working.difference_update(ids)
+                self._idle.notify_all()
+
+    def _put_down_all(self, ids: Sequence[str], reason: str) -> None:
+        for one in ids:
+            try:
+                with self.parts.cell_db.reader() as session:
+                    operation = operations.get(session, one)
+                if operation is not None and operation.owner == self.worker:
+                    self.put_down(operation, reason)
+            except Exception:  # the lease runs out, that is as good
+                LOG.exception('Operation %s could not be put down', one)
+
+    @retry
+    def put_down(self, operation: Operation, reason: str) -> None:
+        """Try again after a pause, or end the operation when there were too many attempts."""
+        conf = self.parts.conf.operations
+        if operation.state == operations.RUNNING and operation.attempt >= conf.max_attempts:
+            self.tasks[operation.action].give_up(operation, reason)
+            return
+        pause = min(conf.sweep_interval * 2 ** min(operation.attempt, 10), LONGEST_PAUSE)
+        LOG.warning(
+            '%s of server %s waits %s s: %s',
+            operation.action,
+            operation.instance_uuid,
+            pause,
+            reason,
+        )
+        with self.parts.cell_db.transaction() as session:
+            operations.move(
+                session, operation, owner=None, lease_until=self.parts.later(pause), message=reason
+            )
+
+    def send(self, what: str, cast: Callable[..., None], *args: Any) -> None:
+        """Send a message to a host in the background: a bus that is down holds up nobody."""
+        self._spawn(self._send, what, cast, args)
+
+    def _send(self, what: str, cast: Callable[..., None], args: tuple[Any, ...]) -> None:
+        try:
+            cast(*args)
+        except (exception.ServiceUnavailable, messaging.MessagingException, OSError) as error:
+            LOG.warning('%s was not sent, it will be sent again: %s', what, error)
+
+    # -- leases
+
+    def sweep(self) -> int:
+        """Take over what has been left; returns how many operations."""
+        with self.parts.cell_db.reader() as session:
+            found = operations.expired(session, BATCH)
+        random.shuffle(found)  # several conductors sweep
+        taken = [one for one in map(self._take, found) if one is not None]
+        for operation in taken:
+            self.run([operation.id], self._resume, operation)
+        return len(taken)
+
+    @retry
+    def _take(self, operation: Operation) -> Operation | None:
+        if self._stopping or operation.action not in self.tasks:
+            return None
+        if (operation.owner or '').startswith(operations.COMPUTE) and not self._heard_hosts():
+            return None
+        with self.parts.cell_db.transaction() as session:
+            return operations.take(session, operation, self.worker, self.parts.lease())
+
+    def _heard_hosts(self) -> bool:
+        """While no conductor ran, no host could prolong its leases: let them report first."""
+        listening = types.utcnow() - self._listening_since
+        return listening.total_seconds() >= self.parts.conf.report_interval * 1.5
+
+    def _resume(self, operation: Operation) -> None:
+        task = self.tasks[operation.action]
+        try:
+            if operation.state != operations.RUNNING:
+                self._release(operation)
+            elif operation.attempt > self.parts.conf.operations.max_attempts:
+                task.give_up(operation, operation.message or 'it was tried too often')
+            else:
+                task.resume(operation)
+        except exception.ServiceUnavailable as error:
+            self.put_down(operation, error.message)
+
+    def renew(self) -> None:
+        """Prolong the leases of what runs here."""
+        with self._idle:
+            working = set(self._working)
+        if working:
+            with self.parts.cell_db.transaction() as session:
+                operations.prolong(session, self.worker, working, self.parts.lease())
+
+    def report_host(self, host: str, ids: Sequence[str]) -> None:
+        """A compute host says which operations it works on."""
+        if ids:
+            with self.parts.cell_db.transaction() as session:
+                operations.prolong(session, operations.COMPUTE + host, ids, self.parts.lease())
+
+    def restart_host(self, host: str) -> None:
+        """A compute host has started anew: what it worked on is sent to it again."""
+        with self.parts.cell_db.transaction() as session:
+            operations.hand_over(session, operations.COMPUTE + host)
+        self._wake.set()
+
+    # -- what ended operations may have left in placement
+
+    def release(self, operation_id: str, server_uuid: str, again: bool = False) -> None:
+        """Give back what an ended operation may hold; what fails is done by the sweep.
+
+        ``again``: a late claim may still arrive, so the sweep shall look once more.
+        """
+        try:
+            self.parts.placement.delete_allocations(server_uuid)
+        except exception.KilonovaError as error:
+            LOG.warning('Allocations of server %s stay for now: %s', server_uuid, error)
+            return
+        if not again:
+            with self.parts.cell_db.transaction() as session:
+                operations.update(session, operation_id, lease_until=None)
+
+    def _release(self, operation: Operation) -> None:
+        with self.parts.cell_db.reader() as session:
+            held = servers.is_held(session, operation.instance_uuid)
+        if held:
+            # A guest may still run there; who deletes the server asks for the release, too.
+            with self.parts.cell_db.transaction() as session:
+                operations.move(session, operation, owner=None, lease_until=self.parts.lease())
+            return
+        self.parts.placement.delete_allocations(operation.instance_uuid)
+        with self.parts.cell_db.transaction() as session:
+            operations.move(session, operation, owner=None, lease_until=None)
+
+    # -- life
+
+    def start(self) -> None:
+        """Begin to sweep."""
+        self._listening_since = types.utcnow()
+        concurrency.spawn(self._loop)
+
+    def _loop(self) -> None:
+        conf = self.parts.conf.operations
+        since_renewal = since_chores = 0.0
+        while not self._stopping:
+            pause = random.uniform(0.5, 1.0) * conf.sweep_interval
+            self._wake.wait(pause)
+            self._wake.clear()
+            since_renewal, since_chores = since_renewal + pause, since_chores + pause
+            try:
+                if since_renewal > conf.lease / 4:
+                    since_renewal = 0.0
+                    self.renew()
+                self.sweep()
+                if since_chores > conf.lease:
+                    since_chores = 0.0
+                    for chore in self.chores:
+                        chore()
+            except Exception:  # the database may be away; the sweep must outlive that
+                LOG.exception('The sweep failed')
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Finish what runs, within ``timeout`` seconds, and hand over the rest."""
+        self._stopping = True
+        self._wake.set()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._working, timeout)
+        with self.parts.cell_db.transaction() as session:
+            count = operations.hand_over(session, self.worker)
+        if count:
+            LOG.info('%d operations were handed over', count)

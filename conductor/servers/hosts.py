@@ -1,0 +1,79 @@
+"""What goes to a server's host and back at once: console output, events, power states."""
+
+from collections import defaultdict
+from typing import Any
+
+from oslo_log import log as logging
+
+from kilonova.common import exception
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.operation import ExternalEvent
+from kilonova.conductor import state
+from kilonova.conductor.parts import Parts
+from kilonova.db import servers
+from kilonova.db.engine import retry
+
+LOG = logging.getLogger(__name__)
+
+RUNNING, PAUSED, SHUTDOWN, CRASHED, SUSPENDED = 1, 3, 4, 6, 7
+OFF = {SHUTDOWN, CRASHED}
+
+
+class ServerHosts:
+    """Endpoint."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
+        with self._parts.cell_db.reader() as session:
+            server = servers.get(session, uuid)
+            if not server.host:
+                raise exception.InstanceNotReady(instance_id=uuid)
+            if not self._parts.is_up(session, server.host):
+                raise exception.ServiceUnavailable(
+                    f'Compute service of {server.host} is unavailable at this time.'
+                )
+        host = self._parts.compute.at(server.host)
+        return host.get_console_output(context, server, length)
+
+    def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
+        with self._parts.cell_db.reader() as session:
+            known = servers.locate(session, [event.server_uuid for event in events])
+        codes: list[int] = []
+        by_host: dict[str, list[ExternalEvent]] = defaultdict(list)
+        for event in events:
+            host = known.get(event.server_uuid)
+            if host:
+                by_host[host].append(event)
+            codes.append(200 if host else 422 if event.server_uuid in known else 404)
+        for host, found in by_host.items():
+            self._parts.compute.at(host).external_events(context, found)
+        return codes
+
+    @retry
+    def sync_power_states(self, context: Ctx, host: str, states: dict[str, int]) -> list[str]:
+        """Correct the records of servers that nothing works on."""
+        to_stop: list[str] = []
+        with self._parts.cell_db.transaction() as session:
+            for uuid, vm_state, task_state, recorded in servers.power_states(session, host):
+                actual = states.get(uuid)
+                if actual is None or task_state is not None:
+                    continue
+                values: dict[str, Any] = {}
+                if actual != recorded:
+                    values['power_state'] = actual
+                if vm_state == state.ACTIVE and actual in OFF:
+                    LOG.info('Server %s was shut down from inside', uuid)
+                    values['vm_state'] = state.STOPPED
+                elif _should_stop(vm_state, actual):
+                    to_stop.append(uuid)
+                if values:
+                    servers.update(session, uuid, idle=True, **values)
+        return to_stop
+
+
+def _should_stop(vm_state: str, power_state: int) -> bool:
+    if vm_state == state.STOPPED:
+        return power_state in (RUNNING, PAUSED, SUSPENDED)
+    return vm_state == state.ACTIVE and power_state == SUSPENDED

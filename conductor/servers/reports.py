@@ -1,0 +1,74 @@
+"""What compute hosts report of the operations that they work on."""
+
+from typing import Any
+
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.operation import Fence
+from kilonova.conductor.tasks.build import Build
+from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.power import Power
+
+BUILD_CHANGES = ('root_device_name', 'system_metadata', 'config_drive')
+
+
+class Reports:
+    """Endpoint."""
+
+    def __init__(self, build: Build, delete: Delete, power: Power) -> None:
+        self._build, self._delete, self._power = build, delete, power
+
+    def server_progress(
+        self,
+        context: Ctx,
+        uuid: str,
+        fence: Fence,
+        task_state: str,
+        network_info: list[VIF] | None = None,
+    ) -> bool:
+        return self._build.progress(uuid, fence, task_state, network_info)
+
+    def build_finished(
+        self,
+        context: Ctx,
+        uuid: str,
+        fence: Fence,
+        power_state: int,
+        network_info: list[VIF],
+        changes: dict[str, Any],
+    ) -> bool:
+        # What we do not know comes from a newer host.
+        values = {name: changes[name] for name in BUILD_CHANGES if name in changes}
+        values |= {'power_state': power_state, 'network_info': network_info}
+        return self._build.finished(uuid, fence, values)
+
+    def build_failed(
+        self,
+        context: Ctx,
+        uuid: str,
+        fence: Fence,
+        reason: str,
+        details: str | None,
+        reschedule: bool,
+        code: int = 500,
+    ) -> None:
+        self._build.failed(uuid, fence, reason, details, reschedule, code)
+
+    def power_finished(
+        self,
+        context: Ctx,
+        uuid: str,
+        fence: Fence,
+        power_state: int,
+        error: str | None = None,
+        details: str | None = None,
+    ) -> bool:
+        return self._power.finished(uuid, fence, power_state, error, details)
+
+    def delete_finished(self, context: Ctx, uuid: str, fence: Fence) -> bool:
+        return self._delete.finished(uuid, fence)
+
+    def delete_failed(
+        self, context: Ctx, uuid: str, fence: Fence, reason: str, details: str | None
+    ) -> None:
+        self._delete.failed(uuid, fence, reason, details)

@@ -1,0 +1,110 @@
+"""What a create request has to satisfy; the messages are those that clients know."""
+
+import base64
+import binascii
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_config import cfg
+from sqlalchemy.orm import Session
+
+from kilonova.common import exception
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.server import ServerCreate
+from kilonova.db import aggregates, quotas
+from kilonova.db.models.cell import ComputeNodeRow
+
+GIB = 1024**3
+
+
+def boots_from_volume(request: ServerCreate) -> bool:
+    """Tell whether the root disk is a volume."""
+    return any(
+        device.boot_index == 0 and device.destination_type == 'volume'
+        for device in request.block_devices
+    )
+
+
+def check_image(flavor: Flavor, request: ServerCreate) -> None:
+    """Raises Invalid when the flavor is too small for the image."""
+    image = request.image
+    if image.min_ram > flavor.memory_mb:
+        raise exception.Invalid("Flavor's memory is too small for requested image.")
+    if boots_from_volume(request):
+        return
+    if flavor.root_gb == 0:
+        # The disk would be as large as the image says: nobody but an administrator wants that.
+        if image.id and not request.zero_disk_allowed:
+            raise exception.Forbidden(
+                'Only volume-backed servers are allowed for flavors with zero disk.'
+            )
+        return
+    disk = flavor.root_gb * GIB
+    if image.size > disk:
+        raise exception.FlavorDiskSmallerThanImage(flavor_size=disk, image_size=image.size)
+    if image.min_disk > flavor.root_gb:
+        raise exception.Invalid(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. "
+            f'Flavor disk is {disk} bytes, minimum size is {image.min_disk * GIB} bytes.'
+        )
+
+
+def check_zone(conf: cfg.ConfigOpts, session: Session, zone: str) -> None:
+    """Raises Invalid when no host can be in the zone."""
+    if zone == conf.default_availability_zone:
+        return
+    if not any(zone in given for given in aggregates.zones(session).values()):
+        raise exception.Invalid('The requested availability zone is not available')
+
+
+def check_destination(session: Session, host: str | None, node: str | None) -> None:
+    """Raises ComputeHostNotFound."""
+    query = sa.select(ComputeNodeRow.id).limit(1)
+    if host is not None:
+        query = query.where(ComputeNodeRow.host == host)
+    if node is not None:
+        query = query.where(ComputeNodeRow.hypervisor_hostname == node)
+    if session.execute(query).first() is None:
+        raise exception.ComputeHostNotFound(host=host or node)
+
+
+def check_limits(
+    session: Session, conf: cfg.ConfigOpts, context: Ctx, request: ServerCreate
+) -> None:
+    """Raises LimitExceeded: metadata items, injected files."""
+    _, limits = quotas.limits(session, conf, context.project_id or '', context.user_id)
+    check_metadata(limits, request.metadata)
+    _limit(limits, 'injected_files', len(request.personality), 'Personality file limit exceeded')
+    for path, contents in request.personality:
+        _limit(
+            limits,
+            'injected_file_path_bytes',
+            len(path.encode()),
+            f'Personality file path exceeds maximum {limits["injected_file_path_bytes"]}',
+        )
+        _limit(
+            limits,
+            'injected_file_content_bytes',
+            len(_decoded(contents)),
+            f'Personality file content exceeds maximum {limits["injected_file_content_bytes"]}',
+        )
+
+
+def check_metadata(limits: dict[str, int], metadata: dict[str, Any]) -> None:
+    """Raises LimitExceeded."""
+    allowed = limits['metadata_items']
+    message = f'Maximum number of metadata items exceeds {allowed}'
+    _limit(limits, 'metadata_items', len(metadata), message)
+
+
+def _limit(limits: dict[str, int], resource: str, count: int, message: str) -> None:
+    if 0 <= limits[resource] < count:
+        raise exception.LimitExceeded(message)
+
+
+def _decoded(contents: str) -> bytes:
+    try:
+        return base64.b64decode(contents, validate=False)
+    except (binascii.Error, ValueError) as error:
+        raise exception.Invalid('Personality content could not be base64 decoded.') from error

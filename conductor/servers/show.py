@@ -1,0 +1,108 @@
+"""Reading and updating server records."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from kilonova.common import exception
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.server import Server, ServerQuery
+from kilonova.conductor.parts import Parts
+from kilonova.db import hosts, server_list, servers
+from kilonova.db.engine import retry
+from kilonova.db.models.cell import ServiceRow
+
+UPDATABLE = {
+    'name',
+    'description',
+    'hostname',
+    'access_ip_v4',
+    'access_ip_v6',
+    'auto_disk_config',
+}
+
+
+class ShowServers:
+    """Endpoint."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @retry
+    def get_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        project_id: str | None = None,
+        expand: list[str] | None = None,
+    ) -> Server:
+        with self._parts.cell_db.reader() as session:
+            server = servers.get(session, uuid, project_id)
+            if 'host_status' in (expand or ()):
+                self._add_host_status(session, [server])
+            return server
+
+    @retry
+    def get_deleted_or_live_server(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> Server:
+        with self._parts.cell_db.reader() as session:
+            return servers.get(session, uuid, project_id, deleted=None)
+
+    @retry
+    def list_servers(self, context: Ctx, query: ServerQuery) -> list[Server]:
+        with self._parts.cell_db.reader() as session:
+            found = server_list.find(session, query)
+            if query.host_status:
+                self._add_host_status(session, found)
+            return found
+
+    @retry
+    def get_server_by_port(self, context: Ctx, port_id: str) -> Server:
+        with self._parts.cell_db.reader() as session:
+            return servers.find_by_port(session, port_id)
+
+    @retry
+    def get_host_servers(self, context: Ctx, host: str) -> list[Server]:
+        with self._parts.cell_db.reader() as session:
+            return servers.on_host(session, host)
+
+    @retry
+    def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
+        unknown = set(changes) - UPDATABLE
+        if unknown:
+            raise exception.InvalidInput(reason=f'Cannot be changed: {", ".join(sorted(unknown))}')
+        with self._parts.cell_db.transaction() as session:
+            if changes and not servers.update(session, uuid, **changes):
+                raise exception.InstanceNotFound(instance_id=uuid)
+            return servers.get(session, uuid)
+
+    @retry
+    def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
+        with self._parts.cell_db.transaction() as session:
+            servers.update(session, uuid, network_info=network_info)
+
+    def _add_host_status(self, session: Session, found: list[Server]) -> None:
+        names = {server.host for server in found if server.host}
+        rows: dict[str, ServiceRow] = {}
+        if names:
+            query = sa.select(ServiceRow).where(ServiceRow.binary == hosts.COMPUTE)
+            if len(names) < hosts.CHUNK:
+                query = query.where(ServiceRow.host.in_(names))
+            rows = {row.host: row for row in session.scalars(query)}
+        for server in found:
+            server.host_status = self._host_status(server.host, rows)
+
+    def _host_status(self, host: str | None, rows: dict[str, ServiceRow]) -> str:
+        if not host:
+            return ''
+        row = rows.get(host)
+        if row is None:
+            return 'UNKNOWN'
+        if row.forced_down:
+            return 'DOWN'
+        if not hosts.is_up(row, self._parts.conf.service_down_time):
+            return 'UNKNOWN'
+        return 'MAINTENANCE' if row.disabled else 'UP'

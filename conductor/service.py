@@ -1,0 +1,146 @@
+"""The conductor daemon: its endpoints, put together."""
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+
+from kilonova.common import config, rpc, service, version
+from kilonova.common import context as ctx
+from kilonova.common.clients import keystone, neutron
+from kilonova.common.clients.placement import Placement
+from kilonova.compute.interface import ComputeInterface
+from kilonova.conductor import config as conductor_config
+from kilonova.conductor.aggregates import Aggregates
+from kilonova.conductor.flavors import Flavors
+from kilonova.conductor.host_table import Hosts
+from kilonova.conductor.hypervisors import Hypervisors
+from kilonova.conductor.interface import ConductorInterface
+from kilonova.conductor.keypairs import Keypairs
+from kilonova.conductor.operations import Engine
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.quotas import Quotas
+from kilonova.conductor.servers.actions import ServerActions
+from kilonova.conductor.servers.change import ChangeServers
+from kilonova.conductor.servers.create import CreateServers
+from kilonova.conductor.servers.hosts import ServerHosts
+from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
+from kilonova.conductor.servers.reports import Reports
+from kilonova.conductor.servers.show import ShowServers
+from kilonova.conductor.services import Heartbeats, Services
+from kilonova.conductor.tasks.bookings import Bookings
+from kilonova.conductor.tasks.build import Build
+from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.power import Power
+from kilonova.db import cells
+from kilonova.db import config as db_config
+from kilonova.db.engine import Database
+from kilonova.scheduler.interface import SchedulerInterface
+
+BINARY = 'nova-conductor'
+
+
+def list_opts() -> config.Opts:
+    """Return the options of all that runs in this daemon."""
+    return [*conductor_config.list_opts(), *db_config.list_opts()]
+
+
+def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
+    """Return the endpoints for servers, with their operations known to the engine."""
+    build, delete, power = Build(parts, engine), Delete(parts, engine), Power(parts, engine)
+    engine.chores.append(Bookings(parts).sweep)
+    return [
+        CreateServers(parts, engine, build),
+        ShowServers(parts),
+        ChangeServers(delete, power),
+        ServerMetadata(parts),
+        ServerTags(parts),
+        ServerActions(parts),
+        ServerHosts(parts),
+        Reports(build, delete, power),
+    ]
+
+
+class Conductor:
+    """One conductor process."""
+
+    def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport) -> None:
+        config.register(list_opts(), conf)
+        self.conf, self._transport = conf, transport
+        self._api_db = Database(conf.api_database.connection, conf.api_database)
+        self._cell_db = Database(conf.database.connection, conf.database)
+        self._server: messaging.RPCServer | None = None
+
+    def start(self) -> None:
+        """Serve as soon as both databases answer.  Raises CellMappingNotFound."""
+        self._api_db.wait()
+        self._cell_db.wait()
+        conf, transport = self.conf, self._transport
+        cell_id = cells.ensure_simple(self._api_db, conf).id
+        caps = {name: service.version_cap(conf, name) for name in ('compute', 'scheduler')}
+        compute = rpc.client_for(ComputeInterface, transport, version_cap=caps['compute'])
+        placement = Placement(keystone.adapter(conf, 'placement'))
+        self._parts = Parts(
+            conf=conf,
+            api_db=self._api_db,
+            cell_db=self._cell_db,
+            scheduler=rpc.client_for(SchedulerInterface, transport, version_cap=caps['scheduler']),
+            compute=compute,
+            placement=placement,
+            neutron=neutron.client(conf),
+            cell_id=cell_id,
+        )
+        self.engine = Engine(self._parts)
+        self._heartbeats = Heartbeats(self._cell_db, self.engine.report_host)
+        endpoints = self._host_endpoints(placement, compute, cell_id)
+        self._services.service_started(
+            ctx.get_admin_context(), conf.host, BINARY, 'conductor', version.SERVICE_VERSION
+        )
+        endpoints += server_endpoints(self._parts, self.engine)
+        self._heartbeats.start()
+        self._own = service.Heartbeat(conf.report_interval, self._report)
+        self._own.start()
+        self._server = rpc.serve(transport, ConductorInterface, endpoints, conf.host)
+        self.engine.start()
+
+    def _host_endpoints(
+        self, placement: Placement, compute: ComputeInterface, cell_id: int
+    ) -> list[object]:
+        conf, api, cell = self.conf, self._api_db, self._cell_db
+        aggregates = Aggregates(conf, api, cell, placement)
+        self._services = Services(
+            conf,
+            api,
+            cell,
+            cell_id,
+            placement,
+            compute,
+            aggregates,
+            lambda context, host: self.engine.restart_host(host),
+        )
+        return [
+            Flavors(api),
+            Keypairs(conf, api),
+            aggregates,
+            self._services,
+            self._heartbeats,
+            Hypervisors(conf, api, cell, compute),
+            Hosts(conf, api, cell),
+            Quotas(conf, api),
+        ]
+
+    def _report(self) -> None:
+        self._heartbeats.report_state(ctx.get_admin_context(), self.conf.host, BINARY, [])
+
+    def stop(self) -> None:
+        """Answer what has been asked, finish or hand over what is in flight."""
+        if self._server is None:
+            return
+        self._server.stop()
+        self._server.wait()
+        # The guard of the process waits a little longer than this.
+        limit = self.conf.graceful_shutdown_timeout
+        self.engine.stop(limit * 0.8 if limit else None)
+        self._own.stop()
+        self._heartbeats.stop()
+        self._api_db.close()
+        self._cell_db.close()
+        self._server = None

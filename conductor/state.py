@@ -1,0 +1,115 @@
+"""Which action is allowed in which state, what it sets, and what it ends in."""
+
+import msgspec
+
+from kilonova.common import exception
+from kilonova.common.context import RequestContext
+from kilonova.common.objects.server import Server
+
+ACTIVE, BUILDING, STOPPED, ERROR = 'active', 'building', 'stopped', 'error'
+PAUSED, SUSPENDED = 'paused', 'suspended'
+DELETING = 'deleting'
+
+States = frozenset[str | None]
+IDLE: States = frozenset([None])
+BASIC: States = frozenset([ACTIVE, PAUSED, STOPPED, SUSPENDED])
+# A hard reboot helps where these got stuck.
+HARD_REBOOT: States = frozenset(
+    'pausing reboot_pending reboot_started rebooting rebooting_hard resuming suspending '
+    'unpausing'.split()
+) | {None}
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One action.  ``vm_states`` or ``task_states`` None: any.
+
+    ``name`` is what a refusal calls the action.  ``action`` is Nova's instance-action word and
+    ``event`` the name of the event at the host, where the action is an operation.
+    """
+
+    name: str
+    vm_states: States | None = None
+    task_states: States | None = IDLE
+    launched: bool = True
+    lockable: bool = True
+    needs_host: bool = False
+    task_state: str | None = None
+    vm_state: str | None = None
+    action: str | None = None
+    event: str = ''
+
+
+RULES = {
+    'delete': Rule(
+        name='delete',
+        task_states=None,
+        launched=False,
+        task_state=DELETING,
+        vm_state='deleted',
+        action='delete',
+        event='compute_terminate_instance',
+    ),
+    'start': Rule(
+        name='start',
+        vm_states=frozenset([STOPPED]),
+        needs_host=True,
+        task_state='powering-on',
+        vm_state=ACTIVE,
+        action='start',
+        event='compute_start_instance',
+    ),
+    'stop': Rule(
+        name='stop',
+        vm_states=frozenset([ACTIVE, ERROR]),
+        needs_host=True,
+        task_state='powering-off',
+        vm_state=STOPPED,
+        action='stop',
+        event='compute_stop_instance',
+    ),
+    'reboot SOFT': Rule(
+        name='reboot',
+        vm_states=frozenset([ACTIVE]),
+        needs_host=True,
+        task_state='rebooting',
+        vm_state=ACTIVE,
+        action='reboot',
+        event='compute_reboot_instance',
+    ),
+    'reboot HARD': Rule(
+        name='reboot',
+        vm_states=BASIC | {ERROR},
+        task_states=HARD_REBOOT,
+        needs_host=True,
+        task_state='rebooting_hard',
+        vm_state=ACTIVE,
+        action='reboot',
+        event='compute_reboot_instance',
+    ),
+    'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
+    'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
+    'update tags': Rule(
+        name='update tags', vm_states=BASIC, task_states=None, launched=False, lockable=False
+    ),
+    'delete tags': Rule(
+        name='delete tags', vm_states=BASIC, task_states=None, launched=False, lockable=False
+    ),
+}
+
+CREATE_EVENT = 'compute__do_build_and_run_instance'
+
+
+def check(context: RequestContext, server: Server, rule: Rule) -> None:
+    """Raises InstanceIsLocked, InstanceNotReady, InstanceInvalidState."""
+    if rule.lockable and server.locked and not context.is_admin:
+        raise exception.InstanceIsLocked(instance_uuid=server.uuid)
+    if rule.needs_host and not server.host:
+        raise exception.InstanceNotReady(instance_id=server.uuid)
+    for attr, allowed in (('vm_state', rule.vm_states), ('task_state', rule.task_states)):
+        value = getattr(server, attr)
+        if allowed is not None and value not in allowed:
+            raise exception.InstanceInvalidState(
+                method=rule.name, instance_uuid=server.uuid, attr=attr, state=value
+            )
+    if rule.launched and server.launched_at is None:
+        raise exception.InstanceInvalidState(f"Instance is in an invalid state for '{rule.name}'")

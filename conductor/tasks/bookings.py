@@ -1,0 +1,71 @@
+"""Quota that was booked for servers which were then never recorded.
+
+Quota and server are in two databases; a conductor that dies between the two transactions
+leaves a mapping without a server.  Nothing had been promised, so it is removed.
+"""
+
+import datetime
+
+import sqlalchemy as sa
+from oslo_log import log as logging
+
+from kilonova.conductor.parts import Parts
+from kilonova.db import types
+from kilonova.db.engine import retry
+from kilonova.db.models.api import InstanceMapping, RequestSpecRow
+from kilonova.db.models.servers import InstanceRow
+
+LOG = logging.getLogger(__name__)
+
+BATCH = 500
+OVERLAP = datetime.timedelta(minutes=10)
+
+
+class Bookings:
+    """Looks now and then; each look begins a little before the end of the last."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._since: datetime.datetime | None = None
+
+    def sweep(self) -> int:
+        """Remove what is old enough; returns how many bookings."""
+        age = datetime.timedelta(seconds=self._parts.conf.operations.booking_time)
+        until = types.utcnow() - age
+        if self._since is not None and until < self._since:
+            return 0
+        found = self._find(self._since, until)
+        lost = [uuid for start in range(0, len(found), BATCH)
+                for uuid in self._without_server(found[start : start + BATCH])]  # fmt: skip
+        if lost:
+            LOG.warning('Booked quota is given back for servers %s', ', '.join(lost))
+            self._remove(lost)
+        self._since = until - OVERLAP
+        return len(lost)
+
+    @retry
+    def _find(self, since: datetime.datetime | None, until: datetime.datetime) -> list[str]:
+        mapping = InstanceMapping
+        query = sa.select(mapping.instance_uuid).where(
+            mapping.queued_for_delete.is_(False), mapping.created_at <= until
+        )
+        if self._parts.cell_id is not None:
+            query = query.where(mapping.cell_id == self._parts.cell_id)
+        if since is not None:
+            query = query.where(mapping.created_at >= since)
+        with self._parts.api_db.reader() as session:
+            return list(session.scalars(query))
+
+    @retry
+    def _without_server(self, uuids: list[str]) -> list[str]:
+        with self._parts.cell_db.reader() as session:
+            known = set(
+                session.scalars(sa.select(InstanceRow.uuid).where(InstanceRow.uuid.in_(uuids)))
+            )
+        return [uuid for uuid in uuids if uuid not in known]
+
+    @retry
+    def _remove(self, uuids: list[str]) -> None:
+        with self._parts.api_db.transaction() as session:
+            for model in (RequestSpecRow, InstanceMapping):
+                session.execute(sa.delete(model).where(model.instance_uuid.in_(uuids)))

@@ -1,0 +1,445 @@
+"""The operation that makes a server: a host is chosen, told to build, and perhaps another one."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from oslo_log import log as logging
+
+from kilonova.common import exception
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.network import Networks
+from kilonova.common.objects.operation import BuildRequest, Fence
+from kilonova.common.objects.request_spec import RequestSpec, Selection
+from kilonova.common.objects.server import Fault, Server
+from kilonova.conductor import state
+from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import faults, ports
+from kilonova.db import hosts, operations, servers, types
+from kilonova.db.engine import retry
+from kilonova.db.operations import Operation
+
+LOG = logging.getLogger(__name__)
+
+
+class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a build carries until it ends.
+
+    ``failed``: host to why it did not work there; ``reasons``: the same for administrators.
+    """
+
+    context: dict[str, Any]
+    spec: RequestSpec
+    networks: Networks
+    personality: list[tuple[str, str]] = []
+    admin_password: str | None = None
+    selection: Selection | None = None
+    alternates: list[Selection] = []
+    failed: dict[str, str] = {}
+    reasons: list[str] = []
+
+
+class Work(msgspec.Struct):
+    """One server that is being built."""
+
+    context: Ctx
+    operation: Operation
+    server: Server
+    payload: Payload
+
+
+def encode(payload: Payload) -> str:
+    return msgspec.json.encode(payload).decode()
+
+
+_decode = msgspec.json.Decoder(Payload).decode
+
+
+class Build:
+    """The task ``create``."""
+
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self._parts, self._engine = parts, engine
+        engine.tasks['create'] = self
+
+    def start(self, works: Sequence[Work]) -> None:
+        """Go on with servers that have just been accepted, all of one request."""
+        self._engine.run([work.operation.id for work in works], self._schedule_or_wait, works)
+
+    def resume(self, operation: Operation) -> None:
+        work = self._load(operation)
+        if work is None:
+            return
+        if operation.step == operations.HOST and work.server.host:
+            if self._send_again(work):
+                return
+            self._leave_host(work, work.server.host, 'The host is down.')
+        else:
+            self._schedule([work])
+
+    def _load(self, operation: Operation) -> Work | None:
+        try:
+            with self._parts.cell_db.reader() as session:
+                server = servers.get(session, operation.instance_uuid)
+        except exception.InstanceNotFound:
+            return None  # its deletion ends this operation, too
+        if (server.operation, server.attempt) != (operation.id, operation.attempt):
+            return None
+        payload = _decode(operation.payload)
+        return Work(faults.restore(payload.context), operation, server, payload)
+
+    # -- choosing a host
+
+    def _schedule_or_wait(self, works: Sequence[Work]) -> None:
+        try:
+            self._schedule(works)
+        except exception.ServiceUnavailable as error:
+            for work in works:
+                self._engine.put_down(work.operation, error.message)
+
+    def _schedule(self, works: Sequence[Work]) -> None:
+        try:
+            chosen = self._choose(works)
+        except exception.ServiceUnavailable:
+            raise
+        except exception.NoValidHost as error:
+            for work in works:
+                self._no_host(work, error)
+        except exception.KilonovaError as error:
+            for work in works:
+                self._fail(work, error.message, f'{type(error).__name__} while scheduling')
+        else:
+            self._place(works, chosen)
+
+    def _choose(self, works: Sequence[Work]) -> list[list[Selection]]:
+        """Return for each server the host that was claimed and the alternates."""
+        first = works[0]
+        if len(works) == 1 and first.payload.alternates:
+            claimed = self._claim_alternate(first)
+            if claimed is not None:
+                return [claimed]
+        with self._parts.cell_db.reader() as session:
+            version = hosts.version(session)
+        spec = first.payload.spec
+        spec.ignore_hosts = sorted({*spec.ignore_hosts, *first.payload.failed})
+        return self._parts.scheduler.select_destinations(
+            first.context,
+            spec,
+            [work.server.uuid for work in works],
+            version,
+            self._parts.conf.scheduler.max_attempts - 1,
+        )
+
+    def _claim_alternate(self, work: Work) -> list[Selection] | None:
+        rest = list(work.payload.alternates)
+        server = work.server
+        while rest:
+            host = rest.pop(0)
+            if host.host in work.payload.failed or not self._is_up(host.host):
+                continue
+            try:
+                self._parts.placement.claim(
+                    server.uuid, host.allocations, server.project_id, server.user_id
+                )
+            except exception.Conflict as error:
+                LOG.info('Host %s is no alternative for %s: %s', host.host, server.uuid, error)
+                continue
+            return [host, *rest]
+        return None
+
+    @retry
+    def _is_up(self, host: str) -> bool:
+        with self._parts.cell_db.reader() as session:
+            return self._parts.is_up(session, host)
+
+    # -- telling it
+
+    def _place(self, works: Sequence[Work], chosen: Sequence[Sequence[Selection]]) -> None:
+        for work, (selection, *alternates) in zip(works, chosen, strict=True):
+            work.payload.selection, work.payload.alternates = selection, alternates
+        placed = self._record_hosts(works)
+        for work in works:
+            if work.operation.id in placed:
+                self._engine.send(f'Build of {work.server.uuid}', self._cast, work)
+            else:
+                self._give_back(work)
+
+    @retry
+    def _record_hosts(self, works: Sequence[Work]) -> set[str]:
+        """Write down who goes where; returns the operations that are still ours."""
+        started: list[tuple[Operation, str]] = []
+        with self._parts.cell_db.transaction() as session:
+            for work in works:
+                selection = work.payload.selection
+                assert selection is not None
+                values: dict[str, Any] = {
+                    'host': selection.host,
+                    'node': selection.node,
+                    'launched_on': selection.host,
+                    'availability_zone': selection.availability_zone,
+                    'task_state': _first_task(work.payload.networks),
+                }
+                if not servers.update(session, work.server.uuid, work.operation.fence, **values):
+                    continue
+                for name, value in values.items():
+                    setattr(work.server, name, value)
+                operations.update(
+                    session,
+                    work.operation.id,
+                    step=operations.HOST,
+                    owner=operations.COMPUTE + selection.host,
+                    lease_until=self._parts.lease(),
+                    payload=encode(work.payload),
+                )
+                started.append((work.operation, selection.host))
+            if started:
+                operations.start_events(session, state.CREATE_EVENT, started)
+        return {operation.id for operation, _ in started}
+
+    def _cast(self, work: Work) -> None:
+        payload, host = work.payload, work.server.host
+        assert host is not None
+        work.server.attempt = work.operation.attempt
+        request = BuildRequest(
+            server=work.server,
+            fence=work.operation.fence,
+            networks=payload.networks,
+            personality=payload.personality,
+            admin_password=payload.admin_password,
+        )
+        self._parts.compute.at(host).build_server(work.context, request)
+
+    @retry
+    def _send_again(self, work: Work) -> bool:
+        """Tell the same host once more; false when it is down."""
+        host = work.server.host
+        assert host is not None
+        with self._parts.cell_db.transaction() as session:
+            if not self._parts.is_up(session, host):
+                return False
+            mine = operations.move(
+                session,
+                work.operation,
+                owner=operations.COMPUTE + host,
+                lease_until=self._parts.lease(),
+            )
+        if mine:
+            self._engine.send(f'Build of {work.server.uuid}', self._cast, work)
+        return True
+
+    def _give_back(self, work: Work) -> None:
+        """The fence was lost while a host was being claimed.
+
+        A takeover of this same operation has claimed anew, and that claim stays.
+        """
+        with self._parts.cell_db.reader() as session:
+            operation = operations.get(session, work.operation.id)
+        if operation is not None and operation.state == operations.RUNNING:
+            return
+        try:
+            self._parts.placement.delete_allocations(work.server.uuid)
+        except exception.KilonovaError as error:  # what superseded us sees to it later
+            LOG.warning('Claim of server %s stays for now: %s', work.server.uuid, error)
+
+    # -- what the host says
+
+    @retry
+    def progress(
+        self, uuid: str, fence: Fence, task_state: str, network_info: Sequence[Any] | None
+    ) -> bool:
+        values: dict[str, Any] = {'task_state': task_state}
+        if network_info is not None:
+            values['network_info'] = list(network_info)
+        with self._parts.cell_db.transaction() as session:
+            return servers.update(session, uuid, fence, **values)
+
+    @retry
+    def finished(self, uuid: str, fence: Fence, values: dict[str, Any]) -> bool:
+        with self._parts.cell_db.transaction() as session:
+            if values.get('system_metadata'):
+                known = servers.get(session, uuid, lock=True, parts=False).system_metadata
+                values['system_metadata'] = known | values['system_metadata']
+            if not servers.update(
+                session,
+                uuid,
+                fence,
+                **values,
+                vm_state=state.ACTIVE,
+                task_state=None,
+                launched_at=types.utcnow(),
+                operation=None,
+            ):
+                return False
+            operation = operations.get(session, fence.operation)
+            assert operation is not None
+            operations.finish(session, fence.operation)
+            selection = _decode(operation.payload).selection
+            if selection is not None:
+                hosts.note_builds(session, selection.host, failed=False)
+        if fence.attempt > 1 and selection is not None:
+            self._confirm_claim(uuid, operation, selection)
+        return True
+
+    def _confirm_claim(self, uuid: str, operation: Operation, selection: Selection) -> None:
+        """See that the claim is the chosen host's.
+
+        A scheduler that answered nobody may have claimed another host after this one.
+        """
+        project, user = operation.project_id or '', operation.user_id or ''
+        try:
+            self._parts.placement.claim(uuid, selection.allocations, project, user)
+        except exception.KilonovaError as error:
+            LOG.error('The claim of server %s could not be confirmed: %s', uuid, error)
+
+    def failed(
+        self, uuid: str, fence: Fence, reason: str, details: str | None, again: bool, code: int
+    ) -> None:
+        """A host has given up; it has removed all that it had made."""
+        with self._parts.cell_db.reader() as session:
+            operation = operations.get(session, fence.operation)
+        if operation is None or operation.attempt != fence.attempt or not operation.payload:
+            return
+        work = self._load(operation)
+        if work is None or not work.server.host:
+            return
+        host, step = work.server.host, work.server.task_state or 'spawning'
+        where = f'{step} failed on host {host}: {details or reason}'
+        if again:
+            self._leave_host(work, host, reason, where)
+            return
+        if not self._fail(work, reason, where, code=code, host=host):
+            return
+        self._note_failure(host)
+
+    @retry
+    def _note_failure(self, host: str) -> None:
+        with self._parts.cell_db.transaction() as session:
+            hosts.note_builds(session, host, failed=True)
+
+    def _leave_host(self, work: Work, host: str, reason: str, details: str | None = None) -> None:
+        """Go on to another host, or end when there were enough."""
+        payload = work.payload
+        payload.failed[host] = reason
+        payload.reasons.append(details or f'Building on host {host}: {reason}')
+        if len(payload.failed) >= self._parts.conf.scheduler.max_attempts:
+            self._exhausted(work)
+            return
+        if details is None:
+            # The host did not say that it has cleaned up.
+            ports.clean(self._parts.neutron, work.server)
+        moved = self._back_to_scheduling(work, host, details)
+        if moved is not None:
+            self._engine.run([moved.operation.id], self._schedule_or_wait, [moved])
+
+    @retry
+    def _back_to_scheduling(self, work: Work, host: str, details: str | None) -> Work | None:
+        new = work.operation.attempt + 1
+        server, operation = work.server, work.operation
+        with self._parts.cell_db.transaction() as session:
+            if not servers.update(
+                session,
+                server.uuid,
+                operation.fence,
+                attempt=new,
+                host=None,
+                node=None,
+                launched_on=None,
+                availability_zone=work.payload.spec.availability_zone,
+                network_info=[],
+                task_state='scheduling',
+            ):
+                return None
+            operations.update(
+                session,
+                operation.id,
+                attempt=new,
+                step=operations.SCHEDULING,
+                owner=self._engine.worker,
+                lease_until=self._parts.lease(),
+                payload=encode(work.payload),
+            )
+            operations.finish_events(session, operation.id, 'Error', details)
+            hosts.note_builds(session, host, failed=True)
+            operation = operations.get(session, operation.id) or operation
+            server = servers.get(session, server.uuid)
+        return Work(work.context, operation, server, work.payload)
+
+    # -- the bad end
+
+    def _no_host(self, work: Work, error: exception.NoValidHost) -> None:
+        if work.payload.failed:
+            self._exhausted(work, error.message)
+            return
+        self._fail(work, faults.NO_VALID_HOST, error.message, claimed=work.operation.attempt > 1)
+
+    def _exhausted(self, work: Work, why: str | None = None) -> None:
+        count, failed = len(work.payload.failed), work.payload.failed
+        message = faults.RETRIES_EXCEEDED % (count, work.server.uuid, list(failed.values())[-1])
+        self._fail(work, message, '\n'.join([*work.payload.reasons, *([why] if why else [])]))
+
+    def give_up(self, operation: Operation, reason: str) -> None:
+        work = self._load(operation)
+        if work is None:
+            return
+        where = 'scheduling' if operation.step == operations.SCHEDULING else 'building'
+        details = f'{where} was given up after {operation.attempt} attempts: {reason}'
+        if work.server.host:
+            try:
+                ports.clean(self._parts.neutron, work.server)
+            except exception.KilonovaError as error:  # deleting the server tries again
+                details += f' Ports may be left: {error}'
+        self._fail(work, reason, details, host=work.server.host)
+
+    def _fail(
+        self,
+        work: Work,
+        message: str,
+        details: str,
+        *,
+        code: int = 500,
+        host: str | None = None,
+        claimed: bool = True,
+    ) -> bool:
+        """ERROR with a fault; what is claimed is given back.  False: the fence is old."""
+        fault = faults.make(message, details, code, host)
+        until = self._parts.later(self._parts.conf.operations.lease + SELECT_TIMEOUT)
+        if not self._record_failure(work, fault, until if claimed else None):
+            return False
+        LOG.warning('Build of server %s failed: %s', work.server.uuid, details)
+        if claimed:
+            late = work.operation.step == operations.SCHEDULING and work.operation.attempt > 1
+            self._engine.release(work.operation.id, work.server.uuid, again=late)
+        return True
+
+    @retry
+    def _record_failure(
+        self, work: Work, fault: Fault, release_at: datetime.datetime | None
+    ) -> bool:
+        with self._parts.cell_db.transaction() as session:
+            if not servers.update(
+                session,
+                work.server.uuid,
+                work.operation.fence,
+                vm_state=state.ERROR,
+                task_state=None,
+                host=None,
+                node=None,
+                fault=fault,
+                operation=None,
+            ):
+                return False
+            operations.finish(
+                session,
+                work.operation.id,
+                operations.FAILED,
+                fault.message,
+                release_at=release_at,
+                details=fault.details,
+            )
+        return True
+
+
+def _first_task(networks: Networks) -> str:
+    return 'spawning' if networks.mode == 'none' else 'networking'

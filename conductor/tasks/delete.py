@@ -1,0 +1,192 @@
+"""The operation that removes a server, wherever what is left of it may be."""
+
+import sqlalchemy as sa
+from oslo_log import log as logging
+
+from kilonova.common import exception
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.operation import Fence
+from kilonova.common.objects.server import Server
+from kilonova.conductor import state
+from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import accept, faults, ports
+from kilonova.db import operations, servers
+from kilonova.db.engine import retry
+from kilonova.db.models.api import InstanceMapping, RequestSpecRow
+from kilonova.db.operations import Operation
+
+LOG = logging.getLogger(__name__)
+RULE = state.RULES['delete']
+
+
+class Delete:
+    """The task ``delete``; it supersedes whatever else works on the server."""
+
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self._parts, self._engine = parts, engine
+        engine.tasks['delete'] = self
+
+    def accept(self, context: Ctx, uuid: str) -> None:
+        """Begin to delete; nothing happens when that has begun already."""
+        accepted = self._accept(context, uuid)
+        if accepted is None:
+            return
+        server, operation = accepted
+        if operation.step == operations.HOST:
+            self._engine.send(f'Deletion of {uuid}', self._cast, context, server, operation)
+        else:
+            self._engine.run([operation.id], self._without_host_or_wait, server, operation)
+
+    @retry
+    def _accept(self, context: Ctx, uuid: str) -> tuple[Server, Operation] | None:
+        with self._parts.cell_db.transaction() as session:
+            server = servers.get(session, uuid, lock=True)
+            state.check(context, server, RULE)
+            if server.operation is not None:
+                running = operations.get(session, server.operation)
+                if running is not None and running.state == operations.RUNNING:
+                    if running.action == 'delete':
+                        return None
+                    late = self._parts.conf.operations.lease + SELECT_TIMEOUT
+                    operations.supersede(session, running.id, self._parts.later(late))
+            payload = faults.encode(context)
+            operation = accept.accept(
+                self._parts, self._engine, session, context, server, RULE, payload
+            )
+        return server, operation
+
+    def resume(self, operation: Operation) -> None:
+        server = self._load(operation)
+        if server is None:
+            return
+        if server.host and self._take_to_host(server.host, operation):
+            context = faults.decode(operation.payload)
+            self._engine.send(f'Deletion of {server.uuid}', self._cast, context, server, operation)
+        else:
+            self._without_host(server, operation)
+
+    def _load(self, operation: Operation) -> Server | None:
+        """Return the server while the operation may still work on it."""
+        try:
+            with self._parts.cell_db.reader() as session:
+                server = servers.get(session, operation.instance_uuid)
+        except exception.InstanceNotFound:
+            return None
+        mine = (server.operation, server.attempt) == (operation.id, operation.attempt)
+        return server if mine else None
+
+    @retry
+    def _take_to_host(self, host: str, operation: Operation) -> bool:
+        """Let the host work on it; false when it is down."""
+        with self._parts.cell_db.transaction() as session:
+            if not self._parts.is_up(session, host):
+                return False
+            operations.move(
+                session,
+                operation,
+                step=operations.HOST,
+                owner=operations.COMPUTE + host,
+                lease_until=self._parts.lease(),
+            )
+        return True
+
+    def _cast(self, context: Ctx, server: Server, operation: Operation) -> None:
+        assert server.host is not None
+        self._parts.compute.at(server.host).terminate_server(context, server, operation.fence)
+
+    # -- without a host: one that is down removes the guest when it is back
+
+    def _without_host_or_wait(self, server: Server, operation: Operation) -> None:
+        try:
+            self._without_host(server, operation)
+        except exception.ServiceUnavailable as error:
+            self._engine.put_down(operation, error.message)
+
+    def _without_host(self, server: Server, operation: Operation) -> None:
+        ports.clean(self._parts.neutron, server)
+        self._end(server.uuid, operation.fence)
+
+    # -- the end
+
+    def finished(self, uuid: str, fence: Fence) -> bool:
+        """The host has nothing of the server any more."""
+        try:
+            with self._parts.cell_db.reader() as session:
+                server = servers.get(session, uuid, parts=False)
+        except exception.InstanceNotFound:
+            return False
+        if (server.operation, server.attempt) != (fence.operation, fence.attempt):
+            return False
+        return self._end(uuid, fence)
+
+    def _end(self, uuid: str, fence: Fence) -> bool:
+        """Allocation, quota and record end, in an order that may be begun anew at any point."""
+        try:
+            self._parts.placement.delete_allocations(uuid)
+            released = True
+        except exception.ServiceUnavailable as error:
+            LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)
+            released = False
+        self._end_mapping(uuid)
+        return self._end_record(uuid, fence, released)
+
+    @retry
+    def _end_mapping(self, uuid: str) -> None:
+        with self._parts.api_db.transaction() as session:
+            session.execute(
+                sa.update(InstanceMapping)
+                .where(InstanceMapping.instance_uuid == uuid)
+                .values(queued_for_delete=True)
+            )
+            session.execute(sa.delete(RequestSpecRow).where(RequestSpecRow.instance_uuid == uuid))
+
+    @retry
+    def _end_record(self, uuid: str, fence: Fence, released: bool) -> bool:
+        pause = self._parts.conf.operations.sweep_interval
+        with self._parts.cell_db.transaction() as session:
+            if not servers.mark_deleted(session, uuid, fence):
+                return False
+            operations.finish(
+                session,
+                fence.operation,
+                release_at=None if released else self._parts.later(pause),
+            )
+        return True
+
+    # -- the bad end
+
+    def failed(self, uuid: str, fence: Fence, reason: str, details: str | None) -> None:
+        """Something is left at the host; a later deletion tries again."""
+        with self._parts.cell_db.reader() as session:
+            operation = operations.get(session, fence.operation)
+        if operation is not None:
+            self._fail(uuid, fence, reason, f'{_where(operation)}: {details or reason}')
+
+    def give_up(self, operation: Operation, reason: str) -> None:
+        details = f'{_where(operation)} was given up after {operation.attempt} attempts: {reason}'
+        self._fail(operation.instance_uuid, operation.fence, reason, details)
+
+    @retry
+    def _fail(self, uuid: str, fence: Fence, reason: str, details: str) -> None:
+        fault = faults.make(f'Deleting the instance failed: {reason}', details)
+        with self._parts.cell_db.transaction() as session:
+            if servers.update(
+                session,
+                uuid,
+                fence,
+                vm_state=state.ERROR,
+                task_state=None,
+                fault=fault,
+                operation=None,
+            ):
+                operations.finish(
+                    session, fence.operation, operations.FAILED, fault.message, details=details
+                )
+
+
+def _where(operation: Operation) -> str:
+    owner = operation.owner or ''
+    if owner.startswith(operations.COMPUTE):
+        return f'Deleting on host {owner.removeprefix(operations.COMPUTE)}'
+    return 'Deleting'

@@ -1,0 +1,105 @@
+"""What the aggregates of a host say about flavors, images and projects."""
+
+import numpy as np
+
+from kilonova.common.objects.host import HostState
+from kilonova.common.objects.request_spec import RequestSpec
+from kilonova.scheduler.filters import operators
+from kilonova.scheduler.filters.base import Filter
+from kilonova.scheduler.hosts import Hosts, Indices, Mask
+
+
+class AggregateInstanceExtraSpecsFilter(Filter):
+    """Each ``aggregate_instance_extra_specs:`` or unscoped extra spec matches some aggregate's item."""
+
+    SCOPE = 'aggregate_instance_extra_specs:'
+
+    def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
+        wanted = self._wanted(spec)
+        if not wanted:
+            return None
+        columns = [(hosts.aggregate_values(key), value) for key, value in wanted.items()]
+        return np.array(
+            [
+                all(
+                    column is not None and any(operators.match(v, value) for v in column[i])
+                    for column, value in columns
+                )
+                for i in alive
+            ],
+            dtype=bool,
+        )
+
+    def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
+        return 'in no aggregate that fits the extra specs ' + ', '.join(sorted(self._wanted(spec)))
+
+    def _wanted(self, spec: RequestSpec) -> dict[str, str]:
+        return {
+            key.removeprefix(self.SCOPE): value
+            for key, value in spec.flavor.extra_specs.items()
+            if key.startswith(self.SCOPE) or (':' not in key and key != 'group_policy')
+        }
+
+
+class AggregateTypeAffinityFilter(Filter):
+    """Aggregate metadata ``instance_type`` lists the names of the flavors that may come."""
+
+    def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
+        values = hosts.aggregate_values('instance_type')
+        if values is None:
+            return None
+        name = spec.flavor.name
+        return np.array([not values[i] or name in values[i] for i in alive], dtype=bool)
+
+    def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
+        return 'kept for other flavors'
+
+
+class AggregateMultiTenancyIsolation(Filter):
+    """Aggregate metadata ``filter_tenant_id*`` lists the projects that may come."""
+
+    KEY = 'filter_tenant_id'
+
+    def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
+        if not any(
+            key.startswith(self.KEY) for a in hosts.aggregates.values() for key in a.metadata
+        ):
+            return None
+        return hosts.where(lambda state: self._welcome(state, spec.project_id), alive)
+
+    def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
+        return 'kept for other projects'
+
+    def _welcome(self, state: HostState, project_id: str) -> bool:
+        projects = {
+            project.strip()
+            for aggregate in state.aggregates
+            for key, value in aggregate.metadata.items()
+            if key.startswith(self.KEY)
+            for project in value.split(',')
+        }
+        return not projects or project_id in projects
+
+
+class AggregateImagePropertiesIsolation(Filter):
+    """Image properties do not contradict aggregate metadata of the same name."""
+
+    def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
+        namespace = self.conf.filter_scheduler.aggregate_image_properties_isolation_namespace
+        separator = self.conf.filter_scheduler.aggregate_image_properties_isolation_separator
+        prefix = f'{namespace}{separator}' if namespace else ''
+        properties = {k: str(v) for k, v in spec.image.properties.items() if k.startswith(prefix)}
+        columns = [
+            (column, value)
+            for key, value in properties.items()
+            if (column := hosts.aggregate_values(key)) is not None
+        ]
+        if not columns:
+            return None
+        return np.array(
+            [all(not column[i] or value in column[i] for column, value in columns) for i in alive],
+            dtype=bool,
+        )
+
+    def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
+        return 'kept for images with other properties'

@@ -1,0 +1,203 @@
+"""From flavor and image to the question that placement is asked.
+
+Resources and traits of the flavor's extra specs come as they are (``resources:VCPU``,
+``trait1:CUSTOM_X``); other properties that mean a resource or a trait are translated in
+``traits``.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from urllib import parse
+
+import msgspec
+from oslo_log import log as logging
+
+from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.request_spec import RequestSpec
+from kilonova.scheduler import traits
+
+LOG = logging.getLogger(__name__)
+
+# resources:VCPU, resources1:VGPU, trait_FPGA:CUSTOM_X; the suffix names a granular group
+_KEY = re.compile(r'(resources|trait)([a-zA-Z0-9_-]{0,64}):([A-Z0-9_]+)')
+DISABLED = 'COMPUTE_STATUS_DISABLED'
+
+
+class Group(msgspec.Struct):
+    """Resources that one provider has to give (the group '' may be spread over the tree)."""
+
+    resources: dict[str, int] = {}
+    required: set[str] = set()
+    forbidden: set[str] = set()
+
+    def traits(self) -> str:
+        return ','.join([*sorted(self.required), *(f'!{name}' for name in sorted(self.forbidden))])
+
+
+class ResourceRequest(msgspec.Struct):
+    """One question to placement."""
+
+    groups: dict[str, Group]
+    group_policy: str | None = None
+    root: Group = msgspec.field(default_factory=Group)
+    """Traits of the compute node itself."""
+    member_of: list[frozenset[str]] = []
+    """Aggregates: the host is in one of each set."""
+    not_member_of: frozenset[str] = frozenset()
+    in_tree: str | None = None
+
+    def is_empty(self) -> bool:
+        return not any(group.resources for group in self.groups.values())
+
+    def query(self, limit: int) -> str:
+        """Return the query string for ``GET /allocation_candidates``."""
+        pairs: list[tuple[str, str]] = []
+        for suffix, group in sorted(self.groups.items()):
+            if group.resources:
+                pairs.append((f'resources{suffix}', _amounts(group.resources, ':', ',')))
+            if group.traits():
+                pairs.append((f'required{suffix}', group.traits()))
+        pairs += [('member_of', 'in:' + ','.join(sorted(uuids))) for uuids in self.member_of]
+        if self.not_member_of:
+            pairs.append(('member_of', '!in:' + ','.join(sorted(self.not_member_of))))
+        if self.root.traits():
+            pairs.append(('root_required', self.root.traits()))
+        if self.in_tree:
+            pairs.append(('in_tree', self.in_tree))
+        if self._numbered() > 1:
+            pairs.append(('group_policy', self.group_policy or 'none'))
+        pairs.append(('limit', str(limit)))
+        return parse.urlencode(pairs, safe=':,!')
+
+    def describe(self) -> str:
+        """Return what is asked for, as an operator reads it."""
+        parts = []
+        for group in self.groups.values():
+            wanted = [_amounts(group.resources, ' ', ', ')] if group.resources else []
+            wanted += [f'trait {name}' for name in sorted(group.required)]
+            wanted += [f'no trait {name}' for name in sorted(group.forbidden)]
+            parts.append(', '.join(wanted))
+        parts += [f'trait {name}' for name in sorted(self.root.required)]
+        if self.member_of:
+            parts.append('membership in the required aggregates')
+        if self.not_member_of:
+            parts.append('no membership in isolated aggregates')
+        return '; '.join(part for part in parts if part)
+
+    def _numbered(self) -> int:
+        return sum(bool(suffix and group.resources) for suffix, group in self.groups.items())
+
+
+def _amounts(resources: dict[str, int], between: str, after: str) -> str:
+    return after.join(f'{name}{between}{amount}' for name, amount in sorted(resources.items()))
+
+
+def from_spec(spec: RequestSpec) -> ResourceRequest:
+    """Return what flavor and image ask for."""
+    extra_specs = spec.flavor.extra_specs
+    found, overridden = _from_extra_specs(extra_specs)
+    main = found.setdefault('', Group())
+    for name, amount in _from_flavor(spec).items():
+        if amount and name not in overridden:
+            main.resources.setdefault(name, amount)
+    _cpu_thread_policy(spec, main)
+    main.required |= traits.required_by_image(spec.image.properties)
+    root = Group(required=traits.translate(spec), forbidden={DISABLED})
+    policy = extra_specs.get('group_policy')
+    if policy is not None and policy not in ('none', 'isolate'):
+        LOG.warning('Flavor %s: group_policy %s is unknown', spec.flavor.flavorid, policy)
+        policy = None
+    # required= of the main group needs resources in it, so a request of granular groups alone asks the root
+    if not main.resources:
+        root.required |= main.required
+        root.forbidden |= main.forbidden
+        del found['']
+    return ResourceRequest(groups=found, group_policy=policy, root=root)
+
+
+def _from_extra_specs(extra_specs: dict[str, str]) -> tuple[dict[str, Group], set[str]]:
+    """Return the groups, and the classes of the main group that ``resources:`` sets (maybe to 0)."""
+    groups: dict[str, Group] = {}
+    overridden = set()
+    for key, value in extra_specs.items():
+        match = _KEY.fullmatch(key)
+        if match is None:
+            continue
+        kind, suffix, name = match.groups()
+        if kind == 'trait':
+            _add_trait(groups.setdefault(suffix, Group()), name, value)
+            continue
+        try:
+            amount = int(value)
+        except ValueError:
+            LOG.warning('Extra spec %s=%s is not a number and is ignored', key, value)
+            continue
+        if not suffix:
+            overridden.add(name)
+        if amount > 0:
+            groups.setdefault(suffix, Group()).resources[name] = amount
+    return groups, overridden
+
+
+def _add_trait(group: Group, name: str, value: str) -> None:
+    if value == 'required':
+        group.required.add(name)
+    elif value == 'forbidden':
+        group.forbidden.add(name)
+    else:
+        LOG.warning('Extra spec trait:%s is neither required nor forbidden but %s', name, value)
+
+
+def _from_flavor(spec: RequestSpec) -> dict[str, int]:
+    flavor = spec.flavor
+    root = 0 if spec.is_bfv else flavor.root_gb
+    wanted = {
+        'MEMORY_MB': flavor.memory_mb,
+        'DISK_GB': root + flavor.ephemeral_gb + math.ceil(flavor.swap / 1024),
+        **_cpus(spec),
+    }
+    if traits.flag(spec, 'mem_encryption'):
+        wanted['MEM_ENCRYPTION_CONTEXT'] = 1
+    for label in filter(None, flavor.extra_specs.get('hw:pmem', '').split(',')):
+        name = f'CUSTOM_PMEM_NAMESPACE_{label.strip().upper()}'
+        wanted[name] = wanted.get(name, 0) + 1
+    return wanted
+
+
+def _cpus(spec: RequestSpec) -> dict[str, int]:
+    """Split the CPUs into dedicated (PCPU) and shared ones (VCPU)."""
+    flavor, policy = spec.flavor, traits.prop(spec, 'cpu_policy')
+    dedicated = {'dedicated': flavor.vcpus, 'mixed': _dedicated_of_mixed(flavor)}.get(policy, 0)
+    shared = flavor.vcpus - dedicated
+    if dedicated and flavor.extra_specs.get('hw:emulator_threads_policy') == 'isolate':
+        dedicated += 1
+    return {'VCPU': shared, 'PCPU': dedicated}
+
+
+def _dedicated_of_mixed(flavor: Flavor) -> int:
+    """Count the dedicated CPUs of ``hw:cpu_dedicated_mask`` or of the realtime ones."""
+    specs = flavor.extra_specs
+    mask = specs.get('hw:cpu_dedicated_mask') or specs.get('hw:cpu_realtime_mask', '')
+    included: set[int] = set()
+    excluded: set[int] = set()
+    for part in filter(None, (word.strip() for word in mask.split(','))):
+        target = excluded if part.startswith('^') else included
+        first, _, last = part.lstrip('^').partition('-')
+        try:
+            target.update(range(int(first), int(last or first) + 1))
+        except ValueError:
+            LOG.warning('Flavor %s: CPU mask %s is malformed', flavor.flavorid, mask)
+            return 0
+    everything: Iterable[int] = range(flavor.vcpus)
+    return len((included or set(everything)) - excluded) if mask else 0
+
+
+def _cpu_thread_policy(spec: RequestSpec, main: Group) -> None:
+    if 'PCPU' not in main.resources:
+        return
+    policy = traits.prop(spec, 'cpu_thread_policy')
+    if policy == 'isolate':
+        main.forbidden.add('HW_CPU_HYPERTHREADING')
+    elif policy == 'require':
+        main.required.add('HW_CPU_HYPERTHREADING')

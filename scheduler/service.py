@@ -1,0 +1,67 @@
+"""The scheduler daemon."""
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+
+from kilonova.common import base_config, config, rpc, service
+from kilonova.common.clients import keystone, placement
+from kilonova.common.context import RequestContext, get_admin_context
+from kilonova.common.objects.request_spec import RequestSpec, Selection
+from kilonova.conductor.interface import ConductorInterface
+from kilonova.scheduler import config as scheduler_config
+from kilonova.scheduler.hosts import HostCache
+from kilonova.scheduler.interface import SchedulerInterface
+from kilonova.scheduler.select import Selector
+
+
+class Endpoint:
+    """Answers the scheduler's RPCs."""
+
+    def __init__(self, selector: Selector) -> None:
+        self._selector = selector
+
+    def select_destinations(
+        self,
+        context: RequestContext,
+        spec: RequestSpec,
+        uuids: list[str],
+        table_version: int,
+        alternates: int = 0,
+    ) -> list[list[Selection]]:
+        return self._selector.select(spec, uuids, table_version, alternates)
+
+
+class Scheduler:
+    """``client`` is for tests: a placement client of their own."""
+
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        transport: messaging.Transport,
+        client: placement.Placement | None = None,
+    ) -> None:
+        config.register(base_config.list_opts(), conf)
+        config.register(scheduler_config.list_opts(), conf)
+        self._conf, self._transport = conf, transport
+        self._conductor = rpc.client_for(
+            ConductorInterface, transport, version_cap=service.version_cap(conf, 'conductor')
+        )
+        cache = HostCache(lambda: self._conductor.get_host_table(get_admin_context()))
+        client = client or placement.Placement(keystone.adapter(conf, 'placement'))
+        self.selector = Selector(conf, client, cache)
+
+    def start(self) -> None:
+        """Serve; waits for the conductor."""
+        self._heartbeat = service.heartbeat_for(
+            self._conf, self._conductor, 'nova-scheduler', SchedulerInterface.TOPIC
+        )
+        self._server = rpc.serve(
+            self._transport, SchedulerInterface, [Endpoint(self.selector)], self._conf.host
+        )
+        self._heartbeat.start()
+
+    def stop(self) -> None:
+        """Take no more requests; those that run are finished."""
+        self._heartbeat.stop()
+        self._server.stop()
+        self._server.wait()

@@ -1,0 +1,110 @@
+"""Traits that a flavor or an image asks for in other words."""
+
+from typing import Any
+
+from oslo_utils import strutils
+
+from kilonova.common.objects.request_spec import RequestSpec
+
+# Image property to the prefix of the trait ([scheduler]image_metadata_prefilter)
+_MODELS = {
+    'hw_cdrom_bus': 'COMPUTE_STORAGE_BUS_',
+    'hw_disk_bus': 'COMPUTE_STORAGE_BUS_',
+    'hw_video_model': 'COMPUTE_GRAPHICS_MODEL_',
+    'hw_vif_model': 'COMPUTE_NET_VIF_MODEL_',
+    'hw_architecture': 'COMPUTE_ARCH_',
+    'hw_emulation_architecture': 'COMPUTE_ARCH_',
+    'hw_viommu_model': 'COMPUTE_VIOMMU_MODEL_',
+}
+_MAXPHYSADDR = {
+    'passthrough': 'COMPUTE_ADDRESS_SPACE_PASSTHROUGH',
+    'emulate': 'COMPUTE_ADDRESS_SPACE_EMULATED',
+}
+
+
+def prop(spec: RequestSpec, name: str) -> str | None:
+    """Return extra spec ``hw:name`` of the flavor, else property ``hw_name`` of the image."""
+    value = spec.flavor.extra_specs.get(f'hw:{name}')
+    if value is None:
+        value = spec.image.properties.get(f'hw_{name}')
+    return None if value is None else str(value)
+
+
+def flag(spec: RequestSpec, name: str) -> bool:
+    """Return ``prop`` as a boolean."""
+    return strutils.bool_from_string(prop(spec, name), default=False)
+
+
+def required_by_image(properties: dict[str, Any]) -> set[str]:
+    """Return the traits of ``trait:NAME=required`` properties."""
+    listed = properties.get('traits_required')
+    named = {
+        key.removeprefix('trait:')
+        for key, value in properties.items()
+        if key.startswith('trait:') and value == 'required'
+    }
+    return named | (set(listed) if isinstance(listed, list) else set())
+
+
+def translate(spec: RequestSpec) -> set[str]:
+    """Return the traits of the host that hw: extra specs and hw_ properties stand for."""
+    found = set()
+    if flag(spec, 'virtio_packed_ring'):
+        found.add('COMPUTE_NET_VIRTIO_PACKED')
+    if 'accel:device_profile' in spec.flavor.extra_specs:
+        found.add('COMPUTE_ACCELERATORS')
+    if _secure_boot(spec):
+        found.add('COMPUTE_SECURITY_UEFI_SECURE_BOOT')
+    found |= _ephemeral_encryption(spec) | _tpm(spec)
+    for name, prefix in (
+        ('sound_model', 'COMPUTE_SOUND_MODEL_'),
+        ('tpm_secret_security', 'COMPUTE_SECURITY_TPM_SECRET_SECURITY_'),
+        ('viommu_model', 'COMPUTE_VIOMMU_MODEL_'),
+    ):
+        value = prop(spec, name)
+        if value:
+            found.add(_trait(prefix, value))
+    mode = prop(spec, 'maxphysaddr_mode')
+    if mode in _MAXPHYSADDR:
+        found.add(_MAXPHYSADDR[mode])
+    return found
+
+
+def of_image_models(properties: dict[str, Any]) -> set[str]:
+    """Return the traits for the device models that the image wants to be emulated."""
+    return {
+        _trait(prefix, str(properties[name]))
+        for name, prefix in _MODELS.items()
+        if properties.get(name)
+    }
+
+
+def of_image_type(disk_format: str) -> str:
+    """Return the trait of hosts that can use images of a format."""
+    return _trait('COMPUTE_IMAGE_TYPE_', disk_format)
+
+
+def _trait(prefix: str, value: str) -> str:
+    return prefix + value.upper().replace('-', '_').replace('.', '_')
+
+
+def _secure_boot(spec: RequestSpec) -> bool:
+    specs, properties = spec.flavor.extra_specs, spec.image.properties
+    return 'required' in (specs.get('os:secure_boot'), properties.get('os_secure_boot'))
+
+
+def _ephemeral_encryption(spec: RequestSpec) -> set[str]:
+    if not flag(spec, 'ephemeral_encryption'):
+        return set()
+    form = prop(spec, 'ephemeral_encryption_format')
+    return {'COMPUTE_EPHEMERAL_ENCRYPTION'} | (
+        {_trait('COMPUTE_EPHEMERAL_ENCRYPTION_', form)} if form else set()
+    )
+
+
+def _tpm(spec: RequestSpec) -> set[str]:
+    version, model = prop(spec, 'tpm_version'), prop(spec, 'tpm_model')
+    found = {_trait('COMPUTE_SECURITY_TPM_', version)} if version else set()
+    if version and model:
+        found.add(_trait('COMPUTE_SECURITY_TPM_', model.removeprefix('tpm-')))
+    return found
