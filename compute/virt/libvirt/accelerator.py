@@ -23,9 +23,9 @@ LOG = logging.getLogger(__name__)
 
 TIMEOUT = 60.0
 # Hardware needs about one second of processor time, however loaded the host is.
-CPU_TIME = 10.0
+CPU_TIME = 6.0
 # A guest that used less than STILL_CPU seconds of it in STILL seconds does nothing any more.
-STILL, STILL_CPU = 6.0, 0.02
+STILL, STILL_CPU = 8.0, 0.15
 FLOPPY = 1474560
 X86 = ('x86_64', 'i686')
 
