@@ -10,7 +10,7 @@ class Interface(Element):
 
     type: str = at('@type')
     mac: str = at('mac/@address')
-    model: str = at('model/@type')
+    model: str | None = at('model/@type', default=None)
     driver: str | None = at('driver/@name', default=None)
     queues: int | None = at('driver/@queues', default=None)
     rx_queue_size: int | None = at('driver/@rx_queue_size', default=None)
