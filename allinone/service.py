@@ -9,8 +9,8 @@ from kilonova.api.metadata import app as metadata_api
 from kilonova.common import base_config, config, rpc
 from kilonova.compute import config as compute_config
 from kilonova.compute import service as compute
-from kilonova.conductor.interface import ConductorInterface
 from kilonova.conductor import service as conductor
+from kilonova.conductor.interface import ConductorInterface
 from kilonova.conductor.service import Conductor
 from kilonova.db.engine import Database
 from kilonova.db.migrations import schema

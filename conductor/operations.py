@@ -121,6 +121,20 @@ class Engine:
                 session, operation, owner=None, lease_until=self.parts.later(pause), message=reason
             )
 
+    def drop(self, operation: Operation) -> None:
+        """End an operation whose server is gone or is worked on by another one."""
+        LOG.warning('%s of server %s has nothing to do', operation.action, operation.instance_uuid)
+        with self.parts.cell_db.transaction() as session:
+            operations.move(
+                session,
+                operation,
+                state=operations.SUPERSEDED,
+                owner=None,
+                lease_until=None,
+                payload='',
+                finished_at=types.utcnow(),
+            )
+
     def send(self, what: str, cast: Callable[..., None], *args: Any) -> None:
         """Send a message to a host in the background: a bus that is down holds up nobody."""
         self._spawn(self._send, what, cast, args)

@@ -172,22 +172,18 @@ def store_node(session: Session, node: ComputeNode) -> tuple[ComputeNodeRow, boo
             f'Compute node {node.uuid} of host {node.host} has the name of another node there: '
             f'{node.hypervisor_hostname}.'
         )
-    values = msgspec.to_builtins(node)
+    values = msgspec.json.decode(msgspec.json.encode(node))  # as it comes back from the database
     wanted = {name: values[name] for name in _NODE_FIELDS}
     if not rows:
         row = ComputeNodeRow(**wanted)
         session.add(row)
         session.flush()
         return row, True
-    changed = {name for name in _NODE_FIELDS if _plain(getattr(rows[0], name)) != wanted[name]}
+    changed = {name for name in _NODE_FIELDS if getattr(rows[0], name) != wanted[name]}
     for name in changed:
         setattr(rows[0], name, wanted[name])
     session.flush()
     return rows[0], bool(changed)
-
-
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
 
 
 def note_builds(session: Session, host: str, failed: bool) -> None:

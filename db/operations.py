@@ -73,12 +73,10 @@ def get(session: Session, operation_id: str) -> Operation | None:
     return _from_row(row) if row else None
 
 
-def running(session: Session, uuid: str) -> Operation | None:
-    """Return the operation that works on a server now."""
-    c = OPERATIONS.c
-    query = sa.select(*COLUMNS).where(c.instance_uuid == uuid, c.state == RUNNING)
-    row = session.execute(query.order_by(c.started_at.desc()).limit(1)).one_or_none()
-    return _from_row(row) if row else None
+def is_done(session: Session, fence: Fence) -> bool:
+    """Tell whether this very attempt has ended well: its report may come twice."""
+    operation = get(session, fence.operation)
+    return operation is not None and operation.state == DONE and operation.attempt == fence.attempt
 
 
 def update(session: Session, operation_id: str, **values: Any) -> None:
@@ -295,5 +293,5 @@ def _action(operation: Operation) -> Action:
         project_id=operation.project_id,
         start_time=operation.started_at,
         updated_at=operation.updated_at,
-        message=operation.message,
+        message='Error' if operation.state == FAILED else None,
     )

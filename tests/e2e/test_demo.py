@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import socket
 import subprocess
 
 import pytest
@@ -116,8 +117,6 @@ def test_down_removes_servers_that_are_still_there() -> None:
 
 
 def test_says_which_port_is_taken_and_by_whom() -> None:
-    import socket
-
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(('127.0.0.1', 8774))

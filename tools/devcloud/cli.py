@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 
 from devcloud import commands, leftovers, progress
 from devcloud.cloud import Cloud
@@ -54,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     arguments = _parser().parse_args()
-    # As Ctrl-C: an orderly end, with what is half done reported.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     settings = Settings.from_environment()
     try:
         if arguments.verb == 'up':
@@ -74,6 +75,13 @@ def main() -> int:
     except Exception as error:
         progress.log_only(traceback.format_exc())
         return _failed(settings, arguments.verb, StepError(f'{type(error).__name__}: {error}'))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # The first one is enough: make, sudo and the terminal may each send theirs.
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _failed(settings: Settings, step: str, error: StepError) -> int:

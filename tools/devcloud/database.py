@@ -48,8 +48,8 @@ def mariadb(settings: Settings, processes: Processes) -> None:
 
 
 def _mariadb_answers(socket: Path) -> bool:
-    command = ['mariadb', '--no-defaults', '-S', socket, '-u', 'root', '-e', 'SELECT 1']
-    return socket.exists() and run(command, check=False).returncode == 0
+    client: list[str | Path] = ['mariadb', '--no-defaults', '-S', socket, '-u', 'root']
+    return socket.exists() and run([*client, '-e', 'SELECT 1'], check=False).returncode == 0
 
 
 def postgresql(settings: Settings, processes: Processes) -> None:

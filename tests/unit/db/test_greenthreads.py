@@ -1,0 +1,60 @@
+"""A statement that takes long must not stop the other greenthreads."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from kilonova.common import concurrency
+concurrency.choose('eventlet')
+import threading, time
+import sqlalchemy as sa
+from kilonova.db import engine
+from kilonova.db.models.api import ApiBase, ProjectLock
+
+database = engine.Database(sys.argv[1])
+if sys.argv[2] == 'sqlite':
+    ApiBase.metadata.create_all(database.engine)
+
+def slow():
+    # Holds the project's lock (SQLite: the only one) and lets others run meanwhile.
+    with database.transaction() as session:
+        session.add(ProjectLock(project_id=str(threading.get_ident()), version=0))
+        session.flush()
+        if sys.argv[2] == 'sqlite':
+            time.sleep(0.5)
+        else:
+            sleep = 'pg_sleep' if sys.argv[2] == 'postgresql' else 'sleep'
+            session.execute(sa.text(f'SELECT {sleep}(0.5)'))
+
+ticks = []
+def tick():
+    for _ in range(60):
+        ticks.append(1)
+        time.sleep(0.01)
+
+threads = [threading.Thread(target=work) for work in (slow, slow, tick)]
+begin = time.monotonic()
+for thread in threads:
+    thread.start()
+threads[2].join()
+ticking = time.monotonic() - begin
+for thread in threads:
+    thread.join()
+with database.reader() as session:
+    assert session.scalar(sa.select(sa.func.count()).select_from(ProjectLock)) == 2
+print(ticking)
+"""
+
+
+def test_others_run_while_the_database_works(database_urls, database_server):
+    url = database_urls['api'] + ('.green' if database_server.kind == 'sqlite' else '')
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', PROGRAM, url, database_server.kind],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    # Sixty pauses of 10 ms; two statements that block would add a second.
+    assert float(done.stdout.split()[-1]) < 1.0
