@@ -165,6 +165,7 @@ class ConductorInterface(rpc.Interface):
         sort_dir: str = 'asc',
         limit: int | None = None,
         marker: str | None = None,
+        name: str | None = None,
     ) -> list[Flavor]:
         """Return flavors; ``is_public`` None: all; ``project_id``: public ones and that project's."""
 

@@ -51,6 +51,8 @@ def test_flavor_pages(cloud: Cloud) -> None:
         path = page.get('flavors_links', [{'href': ''}])[0]['href'].partition('/v2.1')[2]
     assert made <= set(seen) and len(seen) == len(set(seen))
     assert cloud.call('GET', '/flavors?marker=nope').status == 400
+    named = cloud.get('/flavors?name=page2', version='2.102')['flavors']
+    assert [one['name'] for one in named] == ['page2']
     for flavor in made:
         cloud.admin('DELETE', f'/flavors/{flavor}')
 
