@@ -2,6 +2,7 @@
 
 from oslo_config import cfg, types
 
+from kilonova.common import base_config
 from kilonova.common.config import Opts
 
 SERVER = [
@@ -80,4 +81,9 @@ WSGI = [
 
 def list_opts() -> Opts:
     """Return [(group, options)]."""
-    return [(None, SERVER), ('api', API), ('wsgi', WSGI)]
+    return [
+        (None, SERVER),
+        ('api', API),
+        ('wsgi', WSGI),
+        ('keystone', base_config.fellow_service('identity')),
+    ]
