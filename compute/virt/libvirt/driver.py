@@ -45,6 +45,7 @@ class LibvirtDriver(driver.Driver):
         self._guests = Guests(self._connection)
         self._listeners: list[Callable[[str, Events], None]] = []
         self._busy: set[str] = set()
+        self._settled: dict[str, PowerState | None] = {}
         self._busy_lock = threading.Lock()
         self._service_host = ''
         self._uuid = ''
@@ -90,7 +91,11 @@ class LibvirtDriver(driver.Driver):
         return self._guests.find(uuid).power_state()
 
     def get_power_states(self) -> dict[str, PowerState]:
-        return self._guests.states()
+        states = self._guests.states()
+        with self._busy_lock:
+            for uuid in [uuid for uuid in self._settled if uuid not in states]:
+                del self._settled[uuid]
+        return states
 
     def power_on(self, server: Server, vifs: list[VIF]) -> None:
         with self._working_on(server.uuid):
@@ -132,11 +137,31 @@ class LibvirtDriver(driver.Driver):
         try:
             yield
         finally:
+            # Events of what we did may still be on their way afterwards.
+            state = self._state_of(uuid)
             with self._busy_lock:
                 self._busy.discard(uuid)
+                self._settled[uuid] = state
+
+    def _state_of(self, uuid: str) -> PowerState | None:
+        try:
+            return self._guests.find(uuid).power_state()
+        except exception.GuestNotFound:
+            return None
+        except exception.VirtDriverError as error:
+            LOG.warning('The state of guest %s is not known: %s', uuid, error)
+            return PowerState.NOSTATE
 
     def _on_event(self, uuid: str, event: Events) -> None:
+        """Pass on what is news: not our own doing, and not undone again by now."""
         if uuid in self._busy or not self._guests.was_ours(uuid):
             return
+        state = self._state_of(uuid)
+        with self._busy_lock:
+            if uuid in self._busy or self._settled.get(uuid, PowerState.NOSTATE) == state:
+                return
+            self._settled[uuid] = state
+            if event == Events.REMOVED:
+                del self._settled[uuid]
         for listener in self._listeners:
             listener(uuid, event)
