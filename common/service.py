@@ -106,9 +106,9 @@ class _Worker:
     def run(self, ready: Callable[[], None]) -> int:
         wake = _catch_signals()
         transport = self.transport(self.conf)
-        daemon = self.make(self.conf, transport)
         LOG.info('%s starts (%s)', self.prog, concurrency.backend())
         try:
+            daemon = self.make(self.conf, transport)
             daemon.start()
         except exception.KilonovaError as error:
             LOG.critical('%s cannot start: %s', self.prog, error)

@@ -18,6 +18,7 @@ from kilonova.common import exception
 from kilonova.compute.virt.libvirt import connection
 from kilonova.compute.virt.libvirt.capabilities import HostCapabilities
 from kilonova.compute.virt.libvirt.xml import device, disk, domain, system
+from kilonova.compute.virt.libvirt.xml.element import Element
 
 LOG = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def probe(
 
 
 def _domain(name: str, arch: str, floppy: str | None) -> domain.Domain:
-    devices: list[domain.Element] = [device.MemBalloon(model='none')]
+    devices: list[Element] = [device.MemBalloon(model='none')]
     if floppy is not None:
         devices.append(
             disk.Disk(

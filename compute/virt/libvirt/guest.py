@@ -176,7 +176,7 @@ class Guests:
         if ours:
             self._ours.add(uuid)
         else:
-            LOG.warning('Domain %s is not ours; it is left alone', uuid)
+            LOG.debug('Domain %s is not ours; it is left alone', uuid)
         return ours
 
     def was_ours(self, uuid: str) -> bool:

@@ -57,14 +57,6 @@ class Devices:
             found += [device.Controller(type='pci', model='pcie-root-port') for _ in range(ports)]
         return found
 
-    def serial_count(self) -> int:
-        """Return how many serial ports the guest gets on TCP."""
-        if not self._conf.serial_console.enabled:
-            return 0
-        most = self._specs.get('hw:serial_port_count')
-        count = self._props.number('hw_serial_port_count') or int(most or 1)
-        return min(count, int(most)) if most else count
-
     def serials(self, directory: str, ports: list[int]) -> list[Element]:
         """Return the serial ports; the first one is the console whose log is kept."""
         log = os.path.join(directory, CONSOLE_LOG)
@@ -176,3 +168,12 @@ class Devices:
 
     def balloon(self) -> Element:
         return device.MemBalloon(period=self._conf.libvirt.mem_stats_period_seconds or None)
+
+
+def serial_count(conf: cfg.ConfigOpts, server: Server) -> int:
+    """Return how many serial ports the guest gets on TCP: the flavor limits what the image wants."""
+    if not conf.serial_console.enabled:
+        return 0
+    most = server.flavor.extra_specs.get('hw:serial_port_count')
+    count = ImageProps(server.image).number('hw_serial_port_count') or int(most or 1)
+    return min(count, int(most)) if most else count

@@ -34,7 +34,7 @@ def node(conf: cfg.ConfigOpts, host: Host, service_host: str, uuid: str) -> Comp
         local_gb=total,
         disk_available_least=free - math.ceil(overcommitted(conf.instances_path) / GIB),
         cpu_info=cpu_info(host.capabilities),
-        supported_instances=[tuple(guest) for guest in host.capabilities.guests],
+        supported_instances=list(host.capabilities.guests),
         cpu_allocation_ratio=ratios['VCPU'],
         ram_allocation_ratio=ratios['MEMORY_MB'],
         disk_allocation_ratio=ratios['DISK_GB'],

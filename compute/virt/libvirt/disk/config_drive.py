@@ -17,6 +17,8 @@ def make(conf: cfg.ConfigOpts, tree: dict[str, bytes], path: str) -> None:
     """Make the drive in the file ``path``.  Raises ProcessExecutionError."""
     with tempfile.TemporaryDirectory(prefix='config-drive-', dir=os.path.dirname(path)) as folder:
         _write(tree, folder)
+        # It holds passwords.
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         if conf.config_drive_format == 'vfat':
             _make_vfat(tree, folder, path)
         else:

@@ -102,18 +102,20 @@ class DiskMaker:
         return os.path.join(directory, disk.name)
 
     def _xml(self, server: Server, disk: PlannedDisk, directory: str, image_format: str) -> Disk:
-        quota = server.flavor.extra_specs if disk.device == 'disk' else {}
-        return Disk(
+        found = Disk(
             device=disk.device,
             format=image_format,
             cache=self._cache_for(directory),
-            discard=self._conf.libvirt.hw_disk_discard if disk.device == 'disk' else None,
             path=self._path(directory, disk),
             target=disk.target,
             bus=disk.bus,
             readonly=disk.device == 'cdrom',
-            **{name: quota.get(f'quota:disk_{name}') for name in IOTUNE},
         )
+        if disk.device == 'disk':
+            found.discard = self._conf.libvirt.hw_disk_discard
+            for name in IOTUNE:
+                setattr(found, name, server.flavor.extra_specs.get(f'quota:disk_{name}'))
+        return found
 
     def _cache_for(self, directory: str) -> str:
         """Return the cache mode for files: as configured, else the one that is safe and possible."""
