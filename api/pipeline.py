@@ -226,6 +226,9 @@ class SizeLimit(sizelimit_module.RequestBodySizeLimiter):
             if int(length) > limit:
                 raise faults.Fault(413, f'Request is too large. Larger than {limit} bytes.')
         else:
+            if 'eventlet.input' in environ:
+                # Its input ends by itself, chunked or not, but it does not say so.
+                environ['wsgi.input_terminated'] = True
             environ['wsgi.input'] = sizelimit_module.LimitingReader(environ['wsgi.input'], limit)
         application: Any = self.application
         return application(environ, start_response)
