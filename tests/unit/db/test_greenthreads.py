@@ -16,10 +16,10 @@ database = engine.Database(sys.argv[1])
 if sys.argv[2] == 'sqlite':
     ApiBase.metadata.create_all(database.engine)
 
-def slow():
+def slow(name):
     # Holds the project's lock (SQLite: the only one) and lets others run meanwhile.
     with database.transaction() as session:
-        session.add(ProjectLock(project_id=str(threading.get_ident()), version=0))
+        session.add(ProjectLock(project_id=name, version=0))
         session.flush()
         if sys.argv[2] == 'sqlite':
             time.sleep(0.5)
@@ -36,7 +36,7 @@ def tick():
 
 working = True
 ticking = threading.Thread(target=tick)
-threads = [threading.Thread(target=slow) for _ in range(2)]
+threads = [threading.Thread(target=slow, args=(name,)) for name in 'ab']
 for thread in [*threads, ticking]:
     thread.start()
 for thread in threads:
