@@ -246,10 +246,15 @@ class Processes:
         return found
 
     def stop_marked(self) -> None:
-        """Stop what our programs left behind: what has our mark, but none of them above it."""
+        """Stop what has our mark, but belongs to none of our programs any more."""
         running = {pid for name in self.names() if (pid := self.pid(name))}
+        sessions = {session(pid) for pid in running}
         for sign, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-            pids = [pid for pid in self.marked() if running.isdisjoint(_line(pid))]
+            pids = [
+                pid
+                for pid in self.marked()
+                if session(pid) not in sessions and running.isdisjoint(_line(pid))
+            ]
             for pid in pids:
                 _signal(pid, sign)
             _wait_gone(pids, seconds)
