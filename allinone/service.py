@@ -5,16 +5,15 @@ from oslo_config import cfg
 
 from kilonova.api import app as compute_api
 from kilonova.api import config as api_config
-from kilonova.api import server as api_server
 from kilonova.api.metadata import app as metadata_api
 from kilonova.common import base_config, config, rpc
 from kilonova.compute import config as compute_config
 from kilonova.compute import service as compute
-from kilonova.conductor import config as conductor_config
+from kilonova.conductor import service as conductor
 from kilonova.conductor.interface import ConductorInterface
-from kilonova.conductor.manage import cells
 from kilonova.conductor.service import Conductor
-from kilonova.db import config as db_config
+from kilonova.db.engine import Database
+from kilonova.db.migrations import schema
 from kilonova.scheduler import config as scheduler_config
 from kilonova.scheduler.service import Scheduler
 
@@ -44,14 +43,13 @@ class AllInOne:
             *base_config.list_opts(),
             *api_config.list_opts(),
             *compute_config.list_opts(),
-            *conductor_config.list_opts(),
-            *db_config.list_opts(),
+            *conductor.list_opts(),
             *scheduler_config.list_opts(),
         ]
 
     def start(self) -> None:
         """Start the conductor first: everybody else waits for it."""
-        cells.set_up(self.conf)
+        self._sync_schemas()
         self.conductor = Conductor(self.conf, self.transport)
         self.conductor.start()
         self.scheduler = Scheduler(self.conf, self.transport)
@@ -62,9 +60,17 @@ class AllInOne:
         self.metadata_app = metadata_api.make_metadata_app(self.conf, self.client)
         self._servers = []
         if self._serve_http:
+            from kilonova.api import server as api_server
+
             self._servers = api_server.serve(
                 self.conf, {'osapi_compute': self.compute_app, 'metadata': self.metadata_app}
             )
+
+    def _sync_schemas(self) -> None:
+        for group, name in (('api_database', 'api'), ('database', 'cell')):
+            database = Database(self.conf[group].connection, self.conf[group])
+            schema.sync(database, name)
+            database.close()
 
     def stop(self) -> None:
         """Stop in the order in which requests come in."""

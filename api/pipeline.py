@@ -217,7 +217,7 @@ def request_log(application: Application, _parts: Parts) -> Application:
 class SizeLimit(sizelimit_module.RequestBodySizeLimiter):
     """The library's limit, refused with a JSON fault."""
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # type: ignore[override]
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         limit = self._conf_get('max_request_body_size')
         length = environ.get('CONTENT_LENGTH')
         if length:
@@ -226,6 +226,9 @@ class SizeLimit(sizelimit_module.RequestBodySizeLimiter):
             if int(length) > limit:
                 raise faults.Fault(413, f'Request is too large. Larger than {limit} bytes.')
         else:
+            if 'eventlet.input' in environ:
+                # Its input ends by itself, chunked or not, but it does not say so.
+                environ['wsgi.input_terminated'] = True
             environ['wsgi.input'] = sizelimit_module.LimitingReader(environ['wsgi.input'], limit)
         application: Any = self.application
         return application(environ, start_response)

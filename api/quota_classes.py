@@ -13,7 +13,9 @@ from kilonova.common.objects.quota import QuotaSet
 
 
 def _update(version: Version) -> Schema:
-    fields = {name: quota_fields.LIMIT for name in quota_fields.of_classes(version)}
+    # Groups could be set before they were shown (2.50).
+    names = (*quota_fields.of_classes(version), *quota_fields.GROUPS)
+    fields = {name: quota_fields.LIMIT for name in names}
     return wrapped('quota_class_set', obj(fields))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from oslo_utils import strutils
 
-from kilonova.api import params, quota_fields
+from kilonova.api import params, projects, quota_fields
 from kilonova.api.operation import operation
 from kilonova.api.params import obj, values, wrapped
 from kilonova.api.policies import ADMIN, ANY, PROJECT_READER_OR_ADMIN
@@ -42,6 +42,7 @@ def _limits(request: Request, quotas: QuotaSet) -> dict[str, Any]:
 def show(request: Request, project_id: str) -> dict[str, Any]:
     """Show the quotas of a project."""
     request.authorize(project_id=project_id)
+    projects.verify(request, project_id)
     quotas = request.conductor.get_quotas(
         request.context, project_id, user_id=request.query.one('user_id')
     )
@@ -53,6 +54,7 @@ def show(request: Request, project_id: str) -> dict[str, Any]:
 def detail(request: Request, project_id: str) -> dict[str, Any]:
     """Show the quotas of a project, and what of them is in use."""
     request.authorize(project_id=project_id)
+    projects.verify(request, project_id)
     quotas = request.conductor.get_quotas(
         request.context, project_id, user_id=request.query.one('user_id'), usage=True
     )
@@ -68,6 +70,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
 def defaults(request: Request, project_id: str) -> dict[str, Any]:
     """Show the quotas that a project has when nobody sets others."""
     request.authorize(project_id=project_id)
+    projects.verify(request, project_id)
     quotas = request.conductor.get_quotas(request.context, project_id, defaults=True)
     return {'quota_set': {'id': project_id, **_limits(request, quotas)}}
 
@@ -77,6 +80,7 @@ def defaults(request: Request, project_id: str) -> dict[str, Any]:
 def update(request: Request, project_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Set the quotas of a project or of a user."""
     request.authorize(project_id=project_id)
+    projects.verify(request, project_id)
     asked = dict(body['quota_set'])
     force = strutils.bool_from_string(asked.pop('force', False))
     limits = {name: int(value) for name, value in asked.items() if name not in quota_fields.NETWORK}

@@ -8,7 +8,7 @@ import kilonova.api
 import kilonova.api.servers
 
 # They start processes or build applications; importing them declares nothing.
-_NO_RESOURCES = ('cmd', 'wsgi', 'policy_cmd', 'app', 'pipeline')
+_NO_RESOURCES = ('cmd', 'wsgi', 'policy_cmd', 'app', 'pipeline', 'server', 'service')
 
 
 @functools.cache

@@ -45,7 +45,10 @@ def is_printable(text: str) -> bool:
     return all(c.isprintable() or unicodedata.category(c) == 'Zs' for c in text)
 
 
-formats.checks('printable')(lambda value: not isinstance(value, str) or is_printable(value))
+@_format('printable')
+def _is_printable(text: str) -> bool:
+    """A newline at the end has always been let through."""
+    return is_printable(text.removesuffix('\n'))
 
 
 @_format('name')

@@ -142,11 +142,3 @@ class Mailbox:
             return self._queue.get()
         os.read(self._reader, 1)
         return self._letters.popleft()
-
-
-def cooperate_with_psycopg2() -> None:
-    """Let greenthreads run while PostgreSQL works: its driver is C and knows no other way."""
-    if _backend == 'eventlet':
-        import eventlet.support.psycopg2_patcher
-
-        eventlet.support.psycopg2_patcher.make_psycopg_green()

@@ -13,7 +13,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, Self, TypeVar, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 from typing import cast as typing_cast
 
 import msgspec
@@ -108,7 +108,12 @@ class _Serializer(messaging.NoOpSerializer):
 
 
 class Client(Interface):
-    """What ``client_for`` returns; its methods are the interface's."""
+    """What ``client_for`` returns; its methods are the interface's.
+
+    ``observers`` are called with kind ('call', 'cast') and method of each message that is sent.
+    """
+
+    observers: ClassVar[list[Callable[[str, str], None]]] = []
 
     def __init__(
         self,
@@ -136,6 +141,8 @@ class Client(Interface):
     def _send(
         self, method: _Method, ctxt: context.RequestContext, *args: Any, **kwargs: Any
     ) -> Any:
+        for observe in self.observers:
+            observe(method.kind, method.name)
         bound = method.signature.bind(*args, **kwargs)  # a wrong argument is the caller's TypeError
         wire = {name: msgspec.to_builtins(value) for name, value in bound.arguments.items()}
         client = (

@@ -25,8 +25,10 @@ from kilonova.common import context as ctx
 
 LOG = logging.getLogger(__name__)
 
-SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+ENDING = {signal.SIGTERM, signal.SIGINT}
+SIGNALS = ENDING | {signal.SIGHUP}
 RESPAWN_LIMIT = 5
+STARTED = b'\0'
 
 
 class Daemon(Protocol):
@@ -104,18 +106,25 @@ class _Worker:
         self.prog, self.conf, self.make, self.transport = prog, conf, make, transport
 
     def run(self, ready: Callable[[], None]) -> int:
-        wake = _catch_signals()
+        wake, poke = _catch_signals()
         transport = self.transport(self.conf)
-        daemon = self.make(self.conf, transport)
         LOG.info('%s starts (%s)', self.prog, concurrency.backend())
         try:
-            daemon.start()
+            daemon = self.make(self.conf, transport)
+            # In the background: starting may wait for another daemon, and can be told to stop.
+            starting = concurrency.spawn(daemon.start)
+            starting.add_done_callback(lambda _: os.write(poke, STARTED))
+            if _next(wake) in ENDING:
+                LOG.info('%s stops before it was ready', self.prog)
+                return 0
+            starting.result()
         except exception.KilonovaError as error:
             LOG.critical('%s cannot start: %s', self.prog, error)
             return 1
         ready()
-        while signal.SIGHUP == _next_signal(wake):
-            _reload(self.prog, self.conf, daemon)
+        while (number := _next(wake)) not in ENDING:
+            if number == signal.SIGHUP:
+                _reload(self.prog, self.conf, daemon)
         LOG.info('%s stops', self.prog)
         _notify_systemd('STOPPING=1')
         _guard_stop(self.prog, self.conf)
@@ -124,24 +133,26 @@ class _Worker:
         return 0
 
 
-def _catch_signals() -> int:
-    """Let signals wake whoever reads the returned descriptor; handlers could run anywhere."""
+def _catch_signals() -> tuple[int, int]:
+    """Let signals wake whoever reads the pipe that is returned; handlers could run anywhere."""
     read, write = os.pipe()
     os.set_blocking(read, False)
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
-    return read
+    return read, write
 
 
-def _next_signal(wake: int) -> int:
-    """Wait for one of SIGNALS; one that ends the daemon goes before a SIGHUP."""
+def _next(wake: int) -> int:
+    """Wait for one of SIGNALS, or for STARTED; one that ends the daemon goes before the others."""
     while True:
         select.select([wake], [], [])
-        received = SIGNALS.intersection(os.read(wake, 64))
+        received = {*SIGNALS, *STARTED}.intersection(os.read(wake, 64))
         if received:
-            return max(received)  # SIGTERM 15 and SIGINT 2 against SIGHUP 1
+            # SIGTERM is 15, SIGINT 2, SIGHUP 1 and STARTED 0: a SIGHUP that comes in with it has
+            # nothing to read again, as the options have just been read.
+            return max(received - {signal.SIGHUP}, default=int(signal.SIGHUP))
 
 
 def _reload(prog: str, conf: cfg.ConfigOpts, daemon: Daemon) -> None:

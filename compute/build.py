@@ -39,7 +39,7 @@ class BuildEndpoint:
             with self._slots.take(task, self._host.operations.stopping):
                 _Build(self._host, context, request, task).run()
 
-        self._host.operations.start('build', request.server.uuid, request.fence, work)
+        self._host.operations.start(context, 'build', request.server.uuid, request.fence, work)
 
 
 class _Build:

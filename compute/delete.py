@@ -21,7 +21,11 @@ class DeleteEndpoint:
 
     def terminate_server(self, context: RequestContext, server: Server, fence: Fence) -> None:
         self._host.operations.start(
-            'delete', server.uuid, fence, lambda task: self._work(context, server, fence, task)
+            context,
+            'delete',
+            server.uuid,
+            fence,
+            lambda task: self._work(context, server, fence, task),
         )
 
     def _work(self, context: RequestContext, server: Server, fence: Fence, task: Task) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from oslo_log import log as logging
 
 from kilonova.common import concurrency, exception
+from kilonova.common.context import RequestContext
 from kilonova.common.objects.operation import Fence
 
 LOG = logging.getLogger(__name__)
@@ -77,7 +78,12 @@ class Operations:
         self._idle = threading.Condition(self._lock)
 
     def start(
-        self, kind: str, uuid: str, fence: Fence, work: Callable[[Task], None]
+        self,
+        context: RequestContext,
+        kind: str,
+        uuid: str,
+        fence: Fence,
+        work: Callable[[Task], object],
     ) -> Task | None:
         """Run ``work`` in the background; None: it is not wanted (any more)."""
         with self._lock:
@@ -92,7 +98,7 @@ class Operations:
                 if kind == 'delete' or (other.fence and other.fence.operation == fence.operation):
                     other.cancel()
             task = self._append(kind, uuid, fence)
-        concurrency.spawn(self._run, task, work)
+        concurrency.spawn(self._run, context, task, work)
         return task
 
     @contextlib.contextmanager
@@ -117,8 +123,11 @@ class Operations:
             fences = [task.fence for tasks in self._tasks.values() for task in tasks]
         return list(dict.fromkeys(fence.operation for fence in fences if fence))
 
-    def drain(self, limit: float) -> bool:
-        """Accept nothing more and wait until all is done; abandon what is not within ``limit``."""
+    def drain(self, limit: float | None) -> bool:
+        """Accept nothing more and wait until all is done; abandon what is not within ``limit``.
+
+        What waits for a slot is abandoned at once.
+        """
         self.stopping.set()
         with self._idle:
             if not self.ready.is_set():
@@ -145,7 +154,8 @@ class Operations:
         tasks.append(task)
         return task
 
-    def _run(self, task: Task, work: Callable[[Task], None]) -> None:
+    def _run(self, context: RequestContext, task: Task, work: Callable[[Task], object]) -> None:
+        context.update_store()  # for the request id in what is logged
         try:
             self.ready.wait()
             task.wait_for_turn()
@@ -189,6 +199,9 @@ class Slots:
             if stopping.is_set():
                 raise Abandoned
         try:
+            task.check()
+            if stopping.is_set():
+                raise Abandoned
             yield
         finally:
             self._free.release()

@@ -66,7 +66,7 @@ class PowerEndpoint:
             ):
                 self._host.told[server.uuid] = state
 
-        self._host.operations.start(kind, server.uuid, fence, work)
+        self._host.operations.start(context, kind, server.uuid, fence, work)
 
     def _change(
         self, kind: str, server: Server, change: Callable[[], None]

@@ -98,7 +98,7 @@ class Compute:
         limit = self.conf.graceful_shutdown_timeout
         self._periodic.stop()
         # Events are still taken in: builds that are to be finished wait for them.
-        self.host.operations.drain(max(limit - MARGIN, 0) if limit else float('inf'))
+        self.host.operations.drain(max(limit - MARGIN, 0) if limit else None)
         if self._server is not None:
             self._server.stop()
             self._server.wait()

@@ -63,7 +63,7 @@ class ConductorInterface(rpc.Interface):
 
     @rpc.call()
     def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
-        """Change name, description, hostname, access_ip_v4/v6, auto_disk_config."""
+        """Change name, description, hostname, access_ip_v4/v6, auto_disk_config, requested_zone."""
 
     @rpc.call()
     def delete_server(self, context: Ctx, uuid: str, force: bool = False) -> None:
@@ -165,6 +165,7 @@ class ConductorInterface(rpc.Interface):
         sort_dir: str = 'asc',
         limit: int | None = None,
         marker: str | None = None,
+        name: str | None = None,
     ) -> list[Flavor]:
         """Return flavors; ``is_public`` None: all; ``project_id``: public ones and that project's."""
 

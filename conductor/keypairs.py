@@ -6,7 +6,7 @@ from oslo_config import cfg
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.server import Keypair
-from kilonova.db import errors, keypairs, quotas
+from kilonova.db import errors, keypairs, locks, quotas
 from kilonova.db.engine import Database, affected, retry
 from kilonova.db.models.api import KeypairRow
 
@@ -32,7 +32,7 @@ class Keypairs:
                     session, self._conf, context.project_id or '', keypair.user_id
                 )
                 if limits['key_pairs'] >= 0:
-                    quotas.lock(session, f'user {keypair.user_id}'[:255])
+                    locks.take(session, f'user {keypair.user_id}'[:255])
                     if keypairs.count(session, keypair.user_id) >= limits['key_pairs']:
                         raise exception.LimitExceeded(what='key pairs')
                 session.add(row)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.quota import QuotaSet
-from kilonova.db import quotas
+from kilonova.db import locks, quotas
 from kilonova.db.engine import Database, retry
 from kilonova.db.models.api import ProjectUserQuota, Quota, QuotaClass
 
@@ -50,7 +50,7 @@ class Quotas:
         _check_names(limits)
         with self._db.transaction() as session:
             # Nobody is served by the old limits while the new ones are compared with what is used.
-            quotas.lock(session, project_id)
+            locks.take(session, project_id)
             project, _ = quotas.limits(session, self._conf, project_id)
             in_use = _in_use(session, project_id, user_id)
             for resource, limit in limits.items():
@@ -64,6 +64,7 @@ class Quotas:
         session: Session, project_id: str, user_id: str | None, resource: str, limit: int
     ) -> None:
         row: Limit
+        same: sa.Executable
         if user_id is None:
             row = Quota(project_id=project_id, resource=resource, hard_limit=limit)
             same = sa.select(Quota).where(
@@ -100,7 +101,7 @@ class Quotas:
     def update_quota_class(self, context: Ctx, class_name: str, limits: dict[str, int]) -> QuotaSet:
         _check_names(limits)
         with self._db.transaction() as session:
-            quotas.lock(session, f'class {class_name}'[:255])
+            locks.take(session, f'class {class_name}'[:255])
             for resource, limit in limits.items():
                 _check_limit(resource, limit, 0, quotas.UNLIMITED)
                 same = sa.select(QuotaClass).where(

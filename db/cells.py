@@ -9,7 +9,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
-from kilonova.db.engine import Database
+from kilonova.db import locks
+from kilonova.db.engine import Database, retry
 from kilonova.db.models.api import CellMapping, HostMapping
 
 CELL0_UUID = '00000000-0000-0000-0000-000000000000'
@@ -123,9 +124,18 @@ def local(session: Session, conf: cfg.ConfigOpts) -> CellMapping | None:
     return rows[0] if len(rows) == 1 else None
 
 
+@retry
 def ensure_simple(database: Database, conf: cfg.ConfigOpts) -> CellMapping:
-    """Return the local cell's mapping; map cell0 and cell1 when nothing is mapped yet."""
+    """Return the local cell's mapping; map cell0 and cell1 when nothing is mapped yet.
+
+    Raises CellMappingNotFound when there are cells, but not this one.
+    """
+    with database.reader() as session:
+        found = local(session, conf)
+        if found is not None:
+            return found
     with database.transaction() as session:
+        locks.take(session, 'cell mappings')  # several conductors may start at once
         found = local(session, conf)
         if found is not None:
             return found

@@ -21,7 +21,6 @@ from oslo_config import cfg
 from sqlalchemy import event, exc, orm
 from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext, make_url
 
-from kilonova.common import concurrency
 from kilonova.db import config, errors
 
 LOG = logging.getLogger(__name__)
@@ -167,8 +166,6 @@ def _make_engine(url: str, options: Options) -> Engine:
         arguments['connect_args'] = {'timeout': SQLITE_BUSY_SECONDS, 'check_same_thread': False}
     else:
         arguments['isolation_level'] = 'READ COMMITTED'
-    if name == 'postgresql':
-        concurrency.cooperate_with_psycopg2()
     engine = sa.create_engine(parsed, **arguments)
     if name == 'sqlite':
         _tune_sqlite(engine, options)

@@ -1,5 +1,6 @@
 """Services, compute nodes, what their servers take, and the version of the host table."""
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from kilonova.db.models.servers import InstanceRow
 from kilonova.db.types import utcnow
 
 COMPUTE = 'nova-compute'
+CONDUCTOR = 'nova-conductor'
 CHUNK = 500
 """How many names one IN list gets at most."""
 
@@ -82,6 +84,15 @@ def is_up(row: ServiceRow, down_time: int) -> bool:
     if row.forced_down or seen is None:
         return False
     return abs((utcnow() - seen).total_seconds()) <= down_time
+
+
+def any_heard(session: Session, down_time: int) -> bool:
+    """Tell whether any daemon that reports over the message bus has done so lately."""
+    since = utcnow() - datetime.timedelta(seconds=down_time)
+    query = sa.select(ServiceRow.id).where(
+        ServiceRow.binary != CONDUCTOR, ServiceRow.last_seen_up >= since
+    )
+    return session.execute(query.limit(1)).first() is not None
 
 
 def to_service(row: ServiceRow, down_time: int, zone: str | None = None) -> Service:
@@ -172,22 +183,18 @@ def store_node(session: Session, node: ComputeNode) -> tuple[ComputeNodeRow, boo
             f'Compute node {node.uuid} of host {node.host} has the name of another node there: '
             f'{node.hypervisor_hostname}.'
         )
-    values = msgspec.to_builtins(node)
+    values = msgspec.json.decode(msgspec.json.encode(node))  # as it comes back from the database
     wanted = {name: values[name] for name in _NODE_FIELDS}
     if not rows:
         row = ComputeNodeRow(**wanted)
         session.add(row)
         session.flush()
         return row, True
-    changed = {name for name in _NODE_FIELDS if _plain(getattr(rows[0], name)) != wanted[name]}
+    changed = {name for name in _NODE_FIELDS if getattr(rows[0], name) != wanted[name]}
     for name in changed:
         setattr(rows[0], name, wanted[name])
     session.flush()
     return rows[0], bool(changed)
-
-
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
 
 
 def note_builds(session: Session, host: str, failed: bool) -> None:

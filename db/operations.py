@@ -73,12 +73,10 @@ def get(session: Session, operation_id: str) -> Operation | None:
     return _from_row(row) if row else None
 
 
-def running(session: Session, uuid: str) -> Operation | None:
-    """Return the operation that works on a server now."""
-    c = OPERATIONS.c
-    query = sa.select(*COLUMNS).where(c.instance_uuid == uuid, c.state == RUNNING)
-    row = session.execute(query.order_by(c.started_at.desc()).limit(1)).one_or_none()
-    return _from_row(row) if row else None
+def is_done(session: Session, fence: Fence) -> bool:
+    """Tell whether this very attempt has ended well: its report may come twice."""
+    operation = get(session, fence.operation)
+    return operation is not None and operation.state == DONE and operation.attempt == fence.attempt
 
 
 def update(session: Session, operation_id: str, **values: Any) -> None:
@@ -141,14 +139,21 @@ def supersede(session: Session, operation_id: str, release_at: datetime.datetime
 # -- leases
 
 
-def expired(session: Session, limit: int) -> list[Operation]:
-    """Return operations whose lease has run out, the longest ago first; without payload."""
+def expired(
+    session: Session, actions: Iterable[str], limit: int, of_hosts: bool = True
+) -> list[Operation]:
+    """Return operations whose lease has run out, the longest ago first; without payload.
+
+    ``of_hosts`` false: without those that compute hosts work on.
+    """
     c = OPERATIONS.c
     columns = [
         sa.literal('').label('payload') if column.name == 'payload' else column
         for column in COLUMNS
     ]
-    query = sa.select(*columns).where(c.lease_until < types.utcnow())
+    query = sa.select(*columns).where(c.lease_until < types.utcnow(), c.action.in_(list(actions)))
+    if not of_hosts:
+        query = query.where(sa.or_(c.owner.is_(None), c.owner.not_like(f'{COMPUTE}%')))
     return [_from_row(row) for row in session.execute(query.order_by(c.lease_until).limit(limit))]
 
 
@@ -295,5 +300,5 @@ def _action(operation: Operation) -> Action:
         project_id=operation.project_id,
         start_time=operation.started_at,
         updated_at=operation.updated_at,
-        message=operation.message,
+        message='Error' if operation.state == FAILED else None,
     )

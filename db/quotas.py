@@ -8,12 +8,10 @@ from oslo_config import cfg
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
-from kilonova.db import errors
-from kilonova.db.engine import affected
+from kilonova.db import locks
 from kilonova.db.models.api import (
     InstanceGroup,
     InstanceMapping,
-    ProjectLock,
     ProjectUserQuota,
     Quota,
     QuotaClass,
@@ -129,24 +127,6 @@ def count_groups(session: Session, project_id: str, user_id: str | None = None) 
     return session.scalar(query) or 0
 
 
-def lock(session: Session, key: str) -> None:
-    """Be the only one, to the end of the transaction, who decides about this project (or key)."""
-    take = (
-        sa.update(ProjectLock)
-        .where(ProjectLock.project_id == key)
-        .values(version=ProjectLock.version + 1)
-    )
-    if affected(session, take):
-        return
-    try:
-        with session.begin_nested():
-            session.execute(sa.insert(ProjectLock).values(project_id=key, version=1))
-    except sa.exc.IntegrityError as error:
-        if not errors.is_duplicate(error):
-            raise
-        session.execute(take)
-
-
 def check_and_reserve(
     session: Session,
     conf: cfg.ConfigOpts,
@@ -168,7 +148,7 @@ def check_and_reserve(
     project_limits, user_limits = limits(session, conf, project_id, user_id)
     if all(project_limits[r] < 0 and user_limits[r] < 0 for r in each):
         return servers
-    lock(session, project_id)
+    locks.take(session, project_id)
     project_usage, user_usage = usage(session, project_id, user_id)
     fits = min(
         servers,

@@ -11,7 +11,11 @@ from sqlalchemy.engine import Dialect
 LongText = sa.Text().with_variant(mysql.LONGTEXT(), 'mysql', 'mariadb')
 """Text of any length; MariaDB's plain TEXT ends at 64 KiB."""
 
-MYSQL = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4', 'mysql_collate': 'utf8mb4_bin'}
+MYSQL: dict[str, Any] = {
+    'mysql_engine': 'InnoDB',
+    'mysql_charset': 'utf8mb4',
+    'mysql_collate': 'utf8mb4_bin',
+}
 """Table options: names compare exactly, as they do on the other two databases."""
 
 

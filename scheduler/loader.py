@@ -90,7 +90,7 @@ def _resolve(path: str, ours: dict[str, type[Any]], everything: str) -> dict[str
             raise exception.InvalidInput(reason=f'{path} is not known')
     try:
         member = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        classes = [member] if inspect.isclass(member) else list(member())
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise exception.InvalidInput(reason=f'{path} cannot be loaded: {error}') from error
-    classes = [member] if inspect.isclass(member) else member()
     return {found.__name__: found for found in classes}

@@ -73,7 +73,7 @@ class ResourceRequest(msgspec.Struct):
     def describe(self) -> str:
         """Return what is asked for, as an operator reads it."""
         parts = []
-        for group in self.groups.values():
+        for _, group in sorted(self.groups.items()):
             wanted = [_amounts(group.resources, ' ', ', ')] if group.resources else []
             wanted += [f'trait {name}' for name in sorted(group.required)]
             wanted += [f'no trait {name}' for name in sorted(group.forbidden)]
@@ -168,7 +168,9 @@ def _from_flavor(spec: RequestSpec) -> dict[str, int]:
 def _cpus(spec: RequestSpec) -> dict[str, int]:
     """Split the CPUs into dedicated (PCPU) and shared ones (VCPU)."""
     flavor, policy = spec.flavor, traits.prop(spec, 'cpu_policy')
-    dedicated = {'dedicated': flavor.vcpus, 'mixed': _dedicated_of_mixed(flavor)}.get(policy, 0)
+    dedicated = {'dedicated': flavor.vcpus, 'mixed': _dedicated_of_mixed(flavor)}.get(
+        policy or '', 0
+    )
     shared = flavor.vcpus - dedicated
     if dedicated and flavor.extra_specs.get('hw:emulator_threads_policy') == 'isolate':
         dedicated += 1

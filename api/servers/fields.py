@@ -1,15 +1,8 @@
 """Schema pieces that creating and updating a server share."""
 
-from kilonova.api import params, schema
+from kilonova.api import params
 
 Schema = params.Schema
-
-
-def _is_printable(value: object) -> bool:
-    return not isinstance(value, str) or schema.is_printable(value)
-
-
-schema.formats.checks('printable')(_is_printable)
 
 DESCRIPTION: Schema = {'type': ['string', 'null'], 'format': 'printable', 'maxLength': 255}
 DISK_CONFIG: Schema = {'type': 'string', 'enum': ['AUTO', 'MANUAL']}

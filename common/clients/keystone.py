@@ -87,6 +87,11 @@ def _load_auth(conf: cfg.ConfigOpts, group: str) -> plugin.BaseAuthPlugin | None
 _sections: dict[tuple[int, str], _Section] = {}
 
 
+def forget() -> None:
+    """Load all sections anew when they are next asked for (the configuration has changed)."""
+    _sections.clear()
+
+
 def _section(conf: cfg.ConfigOpts, group: str) -> _Section:
     key = (id(conf), group)
     section = _sections.get(key)

@@ -116,8 +116,11 @@ class Neutron:
         return answer.status_code == 204
 
     def free_ports(self, project_id: str) -> int | None:
-        """Return how many more ports the project may have; None: no limit."""
+        """Return how many more ports the project may have; None: no limit that we may know."""
         answer = self._request('GET', f'/v2.0/quotas/{project_id}')
+        if answer.status_code in (403, 404):
+            # Not everybody may read quotas, and not every plugin has them; Neutron counts itself.
+            return None
         if answer.status_code != 200:
             raise _refused(answer)
         limit = int(answer.json()['quota'].get('port', -1))
@@ -157,13 +160,14 @@ class Neutron:
         if not wanted:
             return []
         fields = ['id', 'name']
-        groups = self._list('security-groups', tenant_id=project_id, fields=fields)
-        known = {group['id'] for group in groups}
+        own = self._list('security-groups', tenant_id=project_id, fields=fields)
+        known = {group['id']: group for group in own}
         # Groups that another project shares are found by id alone.
         foreign = [name for name in wanted if uuidutils.is_uuid_like(name) and name not in known]
         if foreign:
-            groups += self._list('security-groups', id=foreign, fields=fields)
-        return [_pick_group(groups, name) for name in wanted]
+            shared = self._list('security-groups', id=foreign, fields=fields)
+            known.update({group['id']: group for group in shared})
+        return [known.get(name) or _named(own, name) for name in wanted]
 
     # -- how it is asked
 
@@ -220,16 +224,13 @@ def _is_ids(name: str, value: Any) -> bool:
     return isinstance(value, list) and name != 'fields'
 
 
-def _pick_group(groups: list[Json], name: str) -> Json:
-    for group in groups:
-        if group['id'] == name:
-            return group
-    named = [group for group in groups if group.get('name') == name]
-    if not named:
+def _named(groups: list[Json], name: str) -> Json:
+    found = [group for group in groups if group.get('name') == name]
+    if not found:
         raise exception.SecurityGroupNotFound(security_group_id=name)
-    if len(named) > 1:
+    if len(found) > 1:
         raise exception.SecurityGroupAmbiguous(security_group=name)
-    return named[0]
+    return found[0]
 
 
 def _fault(answer: requests.Response) -> tuple[str, str]:

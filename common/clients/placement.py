@@ -122,17 +122,19 @@ class Placement(providers.Providers):
         Raises ClaimRefused, ConcurrentUpdate: then nothing has changed.
         """
         generation: int | None = None
+        last = http.Refusal(409, http.CONCURRENT_UPDATE, '')
         for _ in http.backoff():
             refusal = self._put_allocations(consumer, allocations, project_id, user_id, generation)
             if refusal is None:
                 return (generation or 0) + 1
+            last = refusal
             if not refusal.concurrent:
                 raise ClaimRefused(consumer=consumer, reason=refusal.detail)
             held = self.get_allocations(consumer)
             if self._same(held, allocations, project_id, user_id):
                 return held.consumer_generation or 0  # an earlier try of ours got through
             generation = held.consumer_generation
-        raise self._error(refusal, 'PUT', f'/allocations/{consumer}')
+        raise self._error(last, 'PUT', f'/allocations/{consumer}')
 
     def release(self, consumer: str, generation: int) -> bool:
         """Give a claim back unless someone has claimed or deleted since; false if so.

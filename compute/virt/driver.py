@@ -89,7 +89,8 @@ class Lifecycle(abc.ABC):
         A guest of that uuid that is there already is removed first.  The driver calls
         ``wait_plugged(start)`` once, where ``start`` plugs the ports and creates the guest
         paused; ``wait_plugged`` runs it and waits for Neutron's events, after which the
-        driver lets the guest run.  When anything fails, all that was made is removed.
+        driver lets the guest run.  When anything fails, all that was made is removed; what
+        ``wait_plugged`` raises is passed on unchanged.
         Returns ``changes`` for the server: ``root_device_name``, ``system_metadata``.
         Raises BuildError (another host may do better), BuildAborted.
         """

@@ -71,6 +71,7 @@ class Build:
     def resume(self, operation: Operation) -> None:
         work = self._load(operation)
         if work is None:
+            self._engine.drop(operation)
             return
         if operation.step == operations.HOST and work.server.host:
             if self._send_again(work):
@@ -84,7 +85,7 @@ class Build:
             with self._parts.cell_db.reader() as session:
                 server = servers.get(session, operation.instance_uuid)
         except exception.InstanceNotFound:
-            return None  # its deletion ends this operation, too
+            return None
         if (server.operation, server.attempt) != (operation.id, operation.attempt):
             return None
         payload = _decode(operation.payload)
@@ -257,6 +258,7 @@ class Build:
 
     @retry
     def finished(self, uuid: str, fence: Fence, values: dict[str, Any]) -> bool:
+        """The guest runs; true also for a report that comes again."""
         with self._parts.cell_db.transaction() as session:
             if values.get('system_metadata'):
                 known = servers.get(session, uuid, lock=True, parts=False).system_metadata
@@ -271,7 +273,7 @@ class Build:
                 launched_at=types.utcnow(),
                 operation=None,
             ):
-                return False
+                return operations.is_done(session, fence)
             operation = operations.get(session, fence.operation)
             assert operation is not None
             operations.finish(session, fence.operation)

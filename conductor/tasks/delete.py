@@ -59,6 +59,7 @@ class Delete:
     def resume(self, operation: Operation) -> None:
         server = self._load(operation)
         if server is None:
+            self._engine.drop(operation)
             return
         if server.host and self._take_to_host(server.host, operation):
             context = faults.decode(operation.payload)
@@ -111,13 +112,12 @@ class Delete:
 
     def finished(self, uuid: str, fence: Fence) -> bool:
         """The host has nothing of the server any more."""
-        try:
-            with self._parts.cell_db.reader() as session:
-                server = servers.get(session, uuid, parts=False)
-        except exception.InstanceNotFound:
+        with self._parts.cell_db.reader() as session:
+            operation = operations.get(session, fence.operation)
+        if operation is None or operation.attempt != fence.attempt:
             return False
-        if (server.operation, server.attempt) != (fence.operation, fence.attempt):
-            return False
+        if operation.state != operations.RUNNING:
+            return operation.state == operations.DONE
         return self._end(uuid, fence)
 
     def _end(self, uuid: str, fence: Fence) -> bool:

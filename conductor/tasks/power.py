@@ -83,6 +83,7 @@ class Power:
     def resume(self, operation: Operation) -> None:
         server = self._to_host(operation)
         if server is None:
+            self._engine.drop(operation)
             return
         if operation.step == operations.HOST:
             payload = _decode(operation.payload)
@@ -128,8 +129,10 @@ class Power:
         """End an action; with ``error`` the server stays what it was."""
         with self._parts.cell_db.transaction() as session:
             operation = operations.get(session, fence.operation)
-            if operation is None or not operation.payload:
+            if operation is None or operation.attempt != fence.attempt:
                 return False
+            if operation.state != operations.RUNNING:
+                return operation.state != operations.SUPERSEDED  # the report comes again
             rule = state.RULES[_decode(operation.payload).rule]
             values: dict[str, Any] = {'task_state': None, 'operation': None}
             if power_state is not None:

@@ -4,7 +4,7 @@ There are two schemas, ``api`` and ``cell`` (cell0 is a cell).
 """
 
 import pathlib
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic import autogenerate, command, context
@@ -23,6 +23,9 @@ from kilonova.db.models.cell import CellBase
 
 HERE = pathlib.Path(__file__).parent
 METADATA = {'api': ApiBase.metadata, 'cell': CellBase.metadata}
+VERSION_TABLE = {'api': 'api_schema_version', 'cell': 'cell_schema_version'}
+"""Two names, so that both schemas can be in one database."""
+
 NAMED_TYPES = {
     types.Json: 'types.Json()',
     types.UtcDateTime: 'types.UtcDateTime()',
@@ -40,6 +43,7 @@ def sync(database: Database, schema: str, revision: str | None = None) -> None:
     settings = _settings(schema)
     try:
         with database.engine.begin() as connection:
+            _refuse_foreign(connection, schema)
             settings.attributes['connection'] = connection
             command.upgrade(settings, revision or 'head')
     except alembic_util.CommandError as error:
@@ -49,10 +53,20 @@ def sync(database: Database, schema: str, revision: str | None = None) -> None:
         ) from error
 
 
-def version(database: Database) -> str | None:
+def _refuse_foreign(connection: Connection, schema: str) -> None:
+    """Nova's tables have the same names and other columns."""
+    names = set(sa.inspect(connection).get_table_names())
+    if VERSION_TABLE[schema] not in names and names & set(METADATA[schema].tables):
+        raise SchemaError(
+            reason=f'The {schema} database has tables that were not made by this program: '
+            f'{", ".join(sorted(names & set(METADATA[schema].tables)))}'
+        )
+
+
+def version(database: Database, schema: str) -> str | None:
     """Return the revision of a database; None when it is empty."""
     with database.engine.connect() as connection:
-        return alembic_migration.MigrationContext.configure(connection).get_current_revision()
+        return _migration_context(connection, schema).get_current_revision()
 
 
 def head(schema: str) -> str | None:
@@ -63,7 +77,7 @@ def head(schema: str) -> str | None:
 def differences(database: Database, schema: str) -> list[Any]:
     """Return what a database has otherwise than the models."""
     with database.engine.connect() as connection:
-        found = _migration_context(connection)
+        found = _migration_context(connection, schema)
         return list(autogenerate.compare_metadata(found, METADATA[schema]))
 
 
@@ -71,7 +85,7 @@ def render(database: Database, schema: str) -> str:
     """Return the code that would bring a database to the models."""
     with database.engine.connect() as connection:
         script = autogenerate.produce_migrations(
-            _migration_context(connection, render_item=_render), METADATA[schema]
+            _migration_context(connection, schema, render_item=_render), METADATA[schema]
         )
     operations = script.upgrade_ops
     assert operations is not None
@@ -81,7 +95,11 @@ def render(database: Database, schema: str) -> str:
 def run_environment(schema: str) -> None:
     """Migrate over the connection that ``sync`` has put into the settings."""
     connection: Connection = context.config.attributes['connection']
-    context.configure(connection=connection, target_metadata=METADATA[schema])
+    context.configure(
+        connection=connection,
+        target_metadata=METADATA[schema],
+        version_table=VERSION_TABLE[schema],
+    )
     with context.begin_transaction():
         context.run_migrations()
 
@@ -95,14 +113,15 @@ def _settings(schema: str) -> alembic_config.Config:
 
 
 def _migration_context(
-    connection: Connection, **options: Any
+    connection: Connection, schema: str, **options: Any
 ) -> alembic_migration.MigrationContext:
     return alembic_migration.MigrationContext.configure(
-        connection, opts={'compare_type': True, **options}
+        connection,
+        opts={'compare_type': True, 'version_table': VERSION_TABLE[schema], **options},
     )
 
 
-def _render(kind: str, value: Any, context: Any) -> str | bool:
+def _render(kind: str, value: Any, context: Any) -> str | Literal[False]:
     if kind != 'type':
         return False
     if value is types.LongText or isinstance(value, sa.Text) and value._variant_mapping:

@@ -28,6 +28,8 @@ from placement import conf as placement_conf
 from placement import db_api, deploy
 from placement.db.sqlalchemy import migration
 
+from kilonova.common.clients import keystone
+
 # Answers (status, error code, detail) instead of placement, or None to let it work.
 Intercept = Callable[[str, str], tuple[int, str, str] | None]
 StartResponse = Callable[..., Any]
@@ -65,6 +67,8 @@ class PlacementFixture:
     def __init__(self, directory: pathlib.Path) -> None:
         self.requests: list[tuple[str, str]] = []
         """Method and path (with query) of every request so far."""
+        self.connections: set[str] = set()
+        """The clients' ports: one for each connection."""
         self.intercept: Intercept | None = None
         self._path = directory / 'placement.sqlite'
         self._conf = _make_config()
@@ -74,6 +78,9 @@ class PlacementFixture:
     def __enter__(self) -> Self:
         if not db_api.configure.called:
             db_api.configure(self._conf)
+            # Started by itself the facade would register its options in our [database].
+            cfg.CONF.register_group(cfg.OptGroup('database'))
+            db_api.placement_context_manager._factory._start(conf=None)
         self._path.write_bytes(self._get_template())
         self._patch(_engine(self._path))
         self._app = deploy.loadapp(self._conf)
@@ -115,6 +122,7 @@ class PlacementFixture:
 
     def configure(self, conf: cfg.ConfigOpts) -> None:
         """Make a daemon's [placement] section point here."""
+        keystone._sections.clear()  # of an earlier fixture: sessions are kept by configuration
         conf.register_opts(ks.get_auth_plugin_conf_options('admin_token'), group='placement')
         for name, value in self.options().items():
             conf.set_override(name, value, group='placement')
@@ -142,6 +150,7 @@ class PlacementFixture:
         query = environ.get('QUERY_STRING')
         path = f'{path}?{query}' if query else path
         self.requests.append((method, path))
+        self.connections.add(environ['REMOTE_PORT'])
         if self.intercept is not None:
             answer = self.intercept(method, path)
             if answer is not None:

@@ -14,6 +14,7 @@ from sqlalchemy import event
 
 from kilonova.allinone.service import AllInOne
 from kilonova.common import config, rpc
+from kilonova.common.clients import keystone
 from kilonova.tests.fakes.glance import FakeGlance
 from kilonova.tests.fakes.neutron import FakeNeutron
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
@@ -102,6 +103,7 @@ metadata_proxy_shared_secret = secret
         self.glance.close()
         self.neutron.close()
         self.conf.clear()
+        keystone.forget()
 
     # -- speaking to it
 
@@ -168,25 +170,25 @@ metadata_proxy_shared_secret = secret
     @contextmanager
     def counted(self) -> Iterator[Counts]:
         """Count what the body causes, in all daemons."""
-        counts, send = Counts(), rpc.Client._send
+        counts = Counts()
         first_placement = len(self.placement.requests)
         first_neutron = len(self.neutron.requests)
 
-        def counting_send(client: Any, method: Any, *args: Any, **kwargs: Any) -> Any:
-            if method.name not in ('report_state', 'sync_power_states'):
-                counts.rpc.append(f'{method.kind} {method.name}')
-            return send(client, method, *args, **kwargs)
+        def message(kind: str, method: str) -> None:
+            if method not in ('report_state', 'sync_power_states'):
+                counts.rpc.append(f'{kind} {method}')
 
-        def statement(_c: Any, _cursor: Any, text: str, *_: Any) -> None:
-            if not text.startswith(('PRAGMA', 'BEGIN')):
+        def statement(connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+            ours = 'placement' not in connection.engine.url.database
+            if ours and not text.startswith(('PRAGMA', 'BEGIN')):
                 counts.sql.append(text)
 
-        setattr(rpc.Client, '_send', counting_send)  # noqa: B010
+        rpc.Client.observers.append(message)
         event.listen(sqlalchemy.Engine, 'before_cursor_execute', statement)
         try:
             yield counts
         finally:
-            setattr(rpc.Client, '_send', send)  # noqa: B010
+            rpc.Client.observers.remove(message)
             event.remove(sqlalchemy.Engine, 'before_cursor_execute', statement)
             counts.placement = self.placement.requests[first_placement:]
             counts.neutron = self.neutron.requests[first_neutron:]

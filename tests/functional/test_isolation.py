@@ -61,7 +61,18 @@ def test_key_pairs_are_a_user_s_own(cloud: Cloud) -> None:
         ('GET', '/os-aggregates', None),
         ('POST', '/os-aggregates', {'aggregate': {'name': 'x'}}),
         ('PUT', '/os-quota-sets/demo', {'quota_set': {'cores': 1000}}),
-        ('POST', '/os-server-external-events', {'events': []}),
+        (
+            'POST',
+            '/os-server-external-events',
+            {
+                'events': [
+                    {
+                        'name': 'network-changed',
+                        'server_uuid': '1' * 8 + '-1111' * 3 + '-' + '1' * 12,
+                    }
+                ]
+            },
+        ),
     ],
 )
 def test_what_administrators_do_is_refused_to_others(

@@ -85,7 +85,7 @@ WORKAROUNDS = [
     cfg.BoolOpt(
         'disable_deep_image_inspection',
         default=False,
-        help="Trust qemu-img alone to inspect images. Leaves the host open to images that fool it.",
+        help='Trust qemu-img alone to inspect images. Leaves the host open to images that fool it.',
     ),
     cfg.BoolOpt(
         'handle_virt_lifecycle_events',
@@ -108,13 +108,11 @@ LIBVIRT = [
         'daemon started, else qemu (emulation), which is reported. A value that is '
         'set is used as it is.',
     ),
-    cfg.StrOpt(
-        'connection_uri', default='', help='URI of libvirt; empty: qemu:///system.'
-    ),
+    cfg.StrOpt('connection_uri', default='', help='URI of libvirt; empty: qemu:///system.'),
     cfg.StrOpt(
         'cpu_mode',
         choices=['host-model', 'host-passthrough', 'custom', 'none'],
-        help="Processor of guests. Unset: host-model (host-passthrough on AArch64 with KVM; "
+        help='Processor of guests. Unset: host-model (host-passthrough on AArch64 with KVM; '
         'the most that QEMU can emulate on AArch64 without).',
     ),
     cfg.ListOpt(
@@ -197,7 +195,7 @@ LIBVIRT = [
         help='Give NICs the virtio model where the image does not say hw_vif_model.',
     ),
     cfg.IntOpt(
-        'tb_cache_size', min=0, help="Cache of translated code in MiB for each emulated guest."
+        'tb_cache_size', min=0, help='Cache of translated code in MiB for each emulated guest.'
     ),
     cfg.IntOpt(
         'wait_soft_reboot_seconds',
@@ -221,9 +219,7 @@ VNC = [
 SPICE = [
     cfg.BoolOpt('enabled', default=False, help='Give guests a SPICE display.'),
     cfg.BoolOpt('agent_enabled', default=True, help='Give guests the channel of the SPICE agent.'),
-    cfg.StrOpt(
-        'server_listen', default='127.0.0.1', help='Address that SPICE displays listen on.'
-    ),
+    cfg.StrOpt('server_listen', default='127.0.0.1', help='Address that SPICE displays listen on.'),
     cfg.StrOpt(
         'server_proxyclient_address',
         default='127.0.0.1',

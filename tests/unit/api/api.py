@@ -35,11 +35,13 @@ class Answer:
         return name, content['message']
 
 
-def make_conf() -> cfg.ConfigOpts:
+def make_conf(*files: str) -> cfg.ConfigOpts:
+    """Return a configuration of its own, from files if there are any."""
     conf = cfg.ConfigOpts()
     register(base_config.list_opts(), conf)
     register(config.list_opts(), conf)
-    conf([], project='nova', default_config_files=[], default_config_dirs=[])
+    argv = [word for path in files for word in ('--config-file', path)]
+    conf(argv, project='nova', default_config_files=[], default_config_dirs=[])
     conf.set_override('auth_strategy', 'noauth2', 'api')
     return conf
 

@@ -4,38 +4,47 @@ import json
 from typing import Any
 
 import webob
-from oslo_config import cfg
 
 from kilonova.api import app
-from kilonova.common import base_config
-from kilonova.common.config import register
+from kilonova.tests.unit.api.api import make_conf
 
 Json = dict[str, Any]
+Option = tuple[str | None, str, Any]
 
 
-def make_conf(*groups_options: tuple[str | None, str, Any]) -> cfg.ConfigOpts:
-    """Return a configuration of its own, with overrides (group, option, value)."""
-    from kilonova.api import config
+class _Switch:
+    """Stands for the conductor of the moment: an application takes longer to build than a test."""
 
-    conf = cfg.ConfigOpts()
-    register(base_config.list_opts(), conf)
-    register(config.list_opts(), conf)
-    conf([], project='nova', default_config_files=[])
-    conf.set_override('auth_strategy', 'noauth2', 'api')
-    for group, option, value in groups_options:
-        conf.set_override(option, value, group)
-    return conf
+    current: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current, name)
+
+
+_built: dict[tuple[Option, ...], tuple[Any, _Switch]] = {}
+
+
+def _build(options: tuple[Option, ...]) -> tuple[Any, _Switch]:
+    if options not in _built:
+        conf, switch = make_conf(), _Switch()
+        for group, option, value in options:
+            conf.set_override(option, value, group)
+        _built[options] = (app.make_compute_app(conf, switch), switch)
+    return _built[options]
 
 
 class Door:
-    """One client of the API; ``as_user`` makes another."""
+    """One client of the API; ``as_user`` and ``at`` make others."""
 
     def __init__(self, application: Any, user: str = 'demo', version: str = '2.1') -> None:
         self.application, self.user, self.version = application, user, version
 
     @classmethod
-    def open(cls, conductor: Any, *options: tuple[str | None, str, Any]) -> 'Door':
-        return cls(app.make_compute_app(make_conf(*options), conductor))
+    def open(cls, conductor: Any, *options: Option) -> 'Door':
+        """Return a user of an API with overridden options (group, name, value)."""
+        application, switch = _build(options)
+        switch.current = conductor
+        return cls(application)
 
     def at(self, version: str) -> 'Door':
         return Door(self.application, self.user, version)
@@ -43,10 +52,15 @@ class Door:
     def as_user(self, user: str) -> 'Door':
         return Door(self.application, user, self.version)
 
-    def request(self, method: str, path: str, body: Any = None, raw: bytes | None = None) -> Any:
-        request = webob.Request.blank(
-            '/v2.1' + path, method=method, base_url='http://api.example.com'
-        )
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        raw: bytes | None = None,
+        root: str = '/v2.1',
+    ) -> Any:
+        request = webob.Request.blank(root + path, method=method, base_url='http://api.example.com')
         request.headers['X-Auth-Token'] = self.user
         request.headers['OpenStack-API-Version'] = f'compute {self.version}'
         if body is not None or raw is not None:
@@ -62,3 +76,10 @@ class Door:
         response = self.request(method, path, body)
         assert response.status_int == status, response.text
         return response.json if response.body else {}
+
+    def refused(self, method: str, path: str, body: Any = None, raw: bytes | None = None) -> int:
+        """Send what is wrong; return the status, which is a fault's."""
+        response = self.request(method, path, body, raw)
+        ((_name, fault),) = response.json.items()
+        assert fault['code'] == response.status_int and fault['message']
+        return response.status_int

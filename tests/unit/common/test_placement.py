@@ -51,6 +51,12 @@ def test_new_claim_is_one_request(service, client):
     assert (held.project_id, held.user_id, held.consumer_generation) == (PROJECT, USER, 1)
 
 
+def test_connection_is_kept(service, client):
+    for _ in range(5):
+        client.find_provider('x')
+    assert len(service.connections) == 1
+
+
 def test_claim_replaces_what_is_held(service, client):
     one, two = (placement_hosts.add_host(client, name) for name in ('h1', 'h2'))
     consumer = new()

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from oslo_context import context as oslo_context
 
 from kilonova.common import exception
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import NetworkRequest, Networks
 from kilonova.common.objects.operation import Fence
 from kilonova.compute.virt.driver import PowerState
-from kilonova.tests.unit.compute.here import Here, make_server, networks, wait
+from kilonova.tests.unit.compute.here import CONTEXT, Here, make_server, networks, wait
 
 MakeHere = Callable[..., Here]
 
@@ -370,3 +371,16 @@ def test_a_newer_attempt_waits_until_the_older_has_undone(make_here: MakeHere) -
     here.build(server, wanted, old)
     here.wait_idle()
     assert here.driver.calls['spawn'] == 2
+
+
+def test_what_is_logged_names_the_request(here: Here) -> None:
+    seen: list[str | None] = []
+
+    def note(method: str) -> None:
+        current = oslo_context.get_current()
+        seen.append(current.request_id if current else None)
+
+    here.conductor.before = note
+    here.build(make_server())
+    here.conductor.wait_for('build_finished')
+    assert seen == [CONTEXT.request_id]

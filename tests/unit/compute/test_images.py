@@ -82,7 +82,9 @@ def test_a_missing_image(here: Here, tmp_path: pathlib.Path) -> None:
         download(here, '9d6ff0e2-46f9-4a5c-b08c-4e6f8a9de0ff', tmp_path / 'image')
 
 
-def test_an_expired_token_does_not_fail_a_build(here: Here, tmp_path: pathlib.Path) -> None:
+def test_an_expired_token_does_not_fail_a_build(
+    here: Here, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image_id = here.glance.add(data=DATA)
     known = Image(id=image_id, size=len(DATA), checksum=here.glance.images[image_id]['checksum'])
     context = RequestContext(auth_token='old', user_id='u', overwrite=False)
@@ -97,7 +99,7 @@ def test_an_expired_token_does_not_fail_a_build(here: Here, tmp_path: pathlib.Pa
         seen.append(str(answer.status_code))
         return answer
 
-    source._get = refuse_user  # type: ignore[method-assign]
+    monkeypatch.setattr(source, '_get', refuse_user)
     source.download(image_id, str(tmp_path / 'image'))
     assert seen == ['401', '200']
 

@@ -1,0 +1,152 @@
+"""Makes guests.  What one step makes, its undo removes when a later step fails."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from oslo_concurrency import processutils
+from oslo_log import log as logging
+
+from kilonova.common import exception, naming
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.server import Server
+from kilonova.compute.virt.driver import GuestSpec, ImageSource
+from kilonova.compute.virt.libvirt import guest_domain, guest_system, vif
+from kilonova.compute.virt.libvirt.disk import layout
+from kilonova.compute.virt.libvirt.disk.directory import Directories
+from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
+from kilonova.compute.virt.libvirt.guest import Guests
+from kilonova.compute.virt.libvirt.guest_devices import CONSOLE_LOG, serial_count
+from kilonova.compute.virt.libvirt.host import Host
+from kilonova.compute.virt.libvirt.remove import Remover
+from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+
+LOG = logging.getLogger(__name__)
+
+WaitPlugged = Callable[[Callable[[], None]], None]
+
+
+class Builder:
+    """Makes one guest after another, on behalf of spawn."""
+
+    def __init__(
+        self,
+        host: Host,
+        guests: Guests,
+        directories: Directories,
+        maker: DiskMaker,
+        ports: SerialPorts,
+    ) -> None:
+        self._host, self._guests, self._directories = host, guests, directories
+        self._maker, self._ports = maker, ports
+        self._remover = Remover(host, guests, directories)
+
+    def spawn(
+        self, spec: GuestSpec, images: ImageSource, wait_plugged: WaitPlugged
+    ) -> dict[str, Any]:
+        """Make disks and guest and start it; see the driver's interface."""
+        server = spec.server
+        with failures_are_build_errors(server):
+            guest_domain.check_supported(server)
+            self._remover.remove(server, spec.vifs)
+            with contextlib.ExitStack() as undo:
+                changes = self._make(spec, images, wait_plugged, undo)
+                undo.pop_all()
+        return changes
+
+    def _make(
+        self,
+        spec: GuestSpec,
+        images: ImageSource,
+        wait_plugged: WaitPlugged,
+        undo: contextlib.ExitStack,
+    ) -> dict[str, Any]:
+        server, host = spec.server, self._host
+        undo.callback(self._undo, 'directory', server, self._directories.remove, server.uuid)
+        directory = self._directories.create(server.uuid)
+        arch = guest_system.architecture(server, host)
+        machine = guest_system.machine(server, host, arch)
+        planned = layout.plan(host.conf, server, arch, machine, spec.config_drive is not None)
+        parts = guest_domain.Parts(
+            directory=directory,
+            disks=self._maker.make(server, planned, directory, images, spec.config_drive),
+            buses=planned.buses,
+            machine=machine,
+            root_device='/dev/' + (planned.root.target if planned.root else 'vda'),
+        )
+        self._fetch_boot_files(server, images, parts)
+        with self._ports.reserve(serial_count(host.conf, server)) as parts.serial_ports:
+            self._define_and_start(server, spec.vifs, parts, wait_plugged, undo)
+        return {
+            'root_device_name': parts.root_device,
+            'system_metadata': {'image_hw_machine_type': machine} if machine else {},
+        }
+
+    def _fetch_boot_files(
+        self, server: Server, images: ImageSource, parts: guest_domain.Parts
+    ) -> None:
+        if server.kernel_id:
+            parts.kernel = os.path.join(parts.directory, 'kernel')
+            self._maker.fetch_boot_file(server.kernel_id, images, parts.kernel)
+        if server.ramdisk_id:
+            parts.initrd = os.path.join(parts.directory, 'ramdisk')
+            self._maker.fetch_boot_file(server.ramdisk_id, images, parts.initrd)
+
+    def _define_and_start(
+        self,
+        server: Server,
+        vifs: list[VIF],
+        parts: guest_domain.Parts,
+        wait_plugged: WaitPlugged,
+        undo: contextlib.ExitStack,
+    ) -> None:
+        xml = guest_domain.build(self._host, server, vifs, parts).to_xml()
+        LOG.debug('Domain of server %s:\n%s', server.uuid, xml)
+        prepare_console_log(parts.directory)
+        name = naming.instance_name(self._host.conf.instance_name_template, server)
+        undo.callback(self._undo, 'ports', server, vif.unplug, server, name, vifs)
+        undo.callback(self._undo, 'guest', server, self._remover.remove_guest, server.uuid)
+        self._guests.define(xml)
+        guest = self._guests.find(server.uuid)
+
+        def start() -> None:
+            vif.plug(server, name, vifs)
+            guest.start(paused=True)
+
+        wait_plugged(start)
+        guest.resume()
+
+    @staticmethod
+    def _undo(what: str, server: Server, remove: Callable[..., None], *args: Any) -> None:
+        """Remove one thing; a failure must not keep the rest, and the first error, from us."""
+        try:
+            remove(*args)
+        except Exception:
+            LOG.exception('The %s of server %s could not be removed', what, server.uuid)
+
+
+def prepare_console_log(directory: str) -> None:
+    """Make the log ours before virtlogd, which is root, makes it."""
+    with open(os.path.join(directory, CONSOLE_LOG), 'ab'):
+        pass
+
+
+@contextlib.contextmanager
+def failures_are_build_errors(server: Server) -> Iterator[None]:
+    """Turn what went wrong on this host into BuildError; errors that say more are kept."""
+    try:
+        yield
+    except (processutils.ProcessExecutionError, OSError) as error:
+        LOG.exception('Building server %s failed', server.uuid)
+        raise exception.BuildError(uuid=server.uuid, reason=_short(error)) from error
+    except exception.VirtDriverError as error:
+        raise exception.BuildError(uuid=server.uuid, reason=error.message) from error
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, processutils.ProcessExecutionError):
+        lines = [line for line in (error.stderr or '').splitlines() if line.strip()]
+        last = lines[-1] if lines else f'exit status {error.exit_code}'
+        return f'{str(error.cmd).split(" ")[0]}: {last}'
+    return str(error)

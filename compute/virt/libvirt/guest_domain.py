@@ -1,0 +1,107 @@
+"""The whole <domain> of a server."""
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+
+from kilonova.common import exception, naming
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.server import Server
+from kilonova.compute.virt.libvirt import guest_cpu, guest_system, vif
+from kilonova.compute.virt.libvirt.guest_devices import Devices
+from kilonova.compute.virt.libvirt.host import Host
+from kilonova.compute.virt.libvirt.xml import domain
+from kilonova.compute.virt.libvirt.xml.element import Element
+
+# Extra specs and image properties that we know of and cannot give: a guest without what was
+# asked for would be worse than none.
+UNSUPPORTED_SPECS = (
+    'hw:cpu_policy=dedicated',
+    'hw:cpu_policy=mixed',
+    'hw:mem_page_size',
+    'hw:numa_nodes',
+    'hw:tpm_version',
+    'hw:mem_encryption=true',
+    'hw:cpu_realtime=yes',
+    'hw:locked_memory=true',
+    'pci_passthrough:alias',
+)
+UNSUPPORTED_PROPERTIES = (
+    'hw_cpu_policy=dedicated',
+    'hw_cpu_policy=mixed',
+    'hw_mem_page_size',
+    'hw_numa_nodes',
+    'hw_tpm_version',
+    'hw_mem_encryption=true',
+    'hw_locked_memory=true',
+)
+
+
+@dataclasses.dataclass
+class Parts:
+    """What is not derived from the server alone."""
+
+    directory: str
+    disks: Sequence[Element]
+    buses: set[str]
+    machine: str | None = None
+    """The machine type of an existing domain, which must stay what it is."""
+    root_device: str = '/dev/vda'
+    kernel: str | None = None
+    initrd: str | None = None
+    serial_ports: list[int] = dataclasses.field(default_factory=list)
+    now: datetime.datetime | None = None
+
+
+def check_supported(server: Server) -> None:
+    """Raise BuildAborted if the server asks for something that this driver cannot give."""
+    asked = [
+        ('the flavor', server.flavor.extra_specs, UNSUPPORTED_SPECS),
+        ('the image', server.image.properties, UNSUPPORTED_PROPERTIES),
+    ]
+    for whose, values, names in asked:
+        for entry in names:
+            name, _, value = entry.partition('=')
+            found = values.get(name)
+            if found is not None and (not value or str(found).lower() == value):
+                raise exception.BuildAborted(
+                    uuid=server.uuid, reason=f'{name} of {whose} is not supported'
+                )
+    if any(device.destination_type == 'volume' for device in server.block_devices):
+        raise exception.BuildAborted(uuid=server.uuid, reason='volumes are not supported')
+
+
+def build(host: Host, server: Server, vifs: list[VIF], parts: Parts) -> domain.Domain:
+    """Return the domain.  Raises BuildError kinds, VirtDriverError."""
+    arch = guest_system.architecture(server, host)
+    machine = parts.machine or guest_system.machine(server, host, arch)
+    caps = host.domain_capabilities(arch, machine)
+    if server.flavor.vcpus > caps.max_vcpus:
+        raise exception.BuildError(
+            uuid=server.uuid, reason=f'{caps.machine} takes {caps.max_vcpus} processors at most'
+        )
+    conf = host.conf
+    devices = Devices(conf, server, arch, machine, caps)
+    now = parts.now or datetime.datetime.now(datetime.UTC)
+    return domain.Domain(
+        type=host.virt_type,
+        uuid=server.uuid,
+        name=naming.instance_name(conf.instance_name_template, server),
+        memory=server.flavor.memory_mb * 1024,
+        vcpus=server.flavor.vcpus,
+        metadata=guest_system.describe(server, vifs, now),
+        cputune=guest_cpu.tune(server),
+        sysinfo=guest_system.sysinfo(conf, server, host),
+        os=guest_system.boot(server, arch, machine, parts.kernel, parts.initrd, parts.root_device),
+        features=guest_system.features(conf, server, arch, host.virt_type, caps),
+        cpu=guest_cpu.build(host, server, arch, caps),
+        clock=guest_system.clock(server, arch, host.virt_type),
+        devices=domain.Devices(
+            emulator=caps.emulator,
+            items=[
+                *parts.disks,
+                *[vif.to_xml(conf, server, port) for port in vifs],
+                *devices.all(parts.directory, parts.buses, parts.serial_ports),
+            ],
+        ),
+    )

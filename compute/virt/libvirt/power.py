@@ -1,0 +1,127 @@
+"""Turns guests off and on again."""
+
+import time
+
+from oslo_log import log as logging
+
+from kilonova.common import exception, naming
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.server import Server
+from kilonova.compute.virt.driver import PowerState
+from kilonova.compute.virt.libvirt import connection, guest_domain, vif
+from kilonova.compute.virt.libvirt.build import prepare_console_log
+from kilonova.compute.virt.libvirt.disk.directory import Directories
+from kilonova.compute.virt.libvirt.guest import Guest, Guests
+from kilonova.compute.virt.libvirt.guest_devices import serial_count
+from kilonova.compute.virt.libvirt.host import Host
+from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+from kilonova.compute.virt.libvirt.xml.domain import Kept
+from kilonova.compute.virt.libvirt.xml.element import Node
+
+LOG = logging.getLogger(__name__)
+
+
+class Power:
+    """Power of one host's guests."""
+
+    def __init__(
+        self, host: Host, guests: Guests, directories: Directories, ports: SerialPorts
+    ) -> None:
+        self._host, self._guests = host, guests
+        self._directories, self._ports = directories, ports
+
+    def on(self, server: Server, vifs: list[VIF]) -> None:
+        """Start the guest with a domain made anew.  One that runs is left alone."""
+        guest = self._guests.find(server.uuid)
+        state = guest.power_state()
+        if state == PowerState.RUNNING:
+            return
+        if state == PowerState.PAUSED:
+            guest.resume()
+            return
+        self._start_anew(guest, server, vifs)
+
+    def off(self, server: Server, timeout: int) -> None:
+        """Ask politely for ``timeout`` seconds, then pull the plug."""
+        guest = self._guests.find(server.uuid)
+        if not (timeout > 0 and self._shuts_down(guest, timeout)):
+            guest.destroy()
+
+    def reboot(self, server: Server, vifs: list[VIF], kind: str) -> None:
+        guest = self._guests.find(server.uuid)
+        if kind == 'SOFT' and self._reboot_softly(guest, server, vifs):
+            return
+        name = self._name(server)
+        guest.destroy()
+        vif.unplug(server, name, vifs)
+        self._start_anew(guest, server, vifs)
+
+    def _reboot_softly(self, guest: Guest, server: Server, vifs: list[VIF]) -> bool:
+        """Return whether the guest could be shut down and started again."""
+        if guest.power_state() != PowerState.RUNNING:
+            return False
+        if not self._shuts_down(guest, self._host.conf.libvirt.wait_soft_reboot_seconds):
+            LOG.info('Server %s did not shut down; it gets a hard reboot', server.uuid)
+            return False
+        try:
+            vif.plug(server, self._name(server), vifs)
+            guest.start()
+        except connection.HypervisorError as error:
+            LOG.warning('Server %s did not start as it was: %s', server.uuid, error)
+            return False
+        return True
+
+    def _shuts_down(self, guest: Guest, timeout: int) -> bool:
+        """Ask until the guest is off; return whether it is."""
+        if guest.power_state() == PowerState.PAUSED:
+            return False  # it would not hear
+        interval = self._host.conf.compute.shutdown_retry_interval
+        deadline = time.monotonic() + timeout
+        while guest.is_active():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            guest.ask_to_shut_down()
+            if guest.wait_off(min(interval, left)):
+                return True
+        return True
+
+    def _start_anew(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
+        """Make the domain again around its disks, plug the ports, start it."""
+        guest.destroy()  # a crashed one still has its process
+        old = guest.xml()
+        with self._ports.reserve(serial_count(self._host.conf, server)) as ports:
+            parts = self._parts(old, server, ports)
+            xml = guest_domain.build(self._host, server, vifs, parts).to_xml()
+            prepare_console_log(parts.directory)
+            self._guests.define(xml)
+            vif.plug(server, self._name(server), vifs)
+            guest.start()
+
+    def _parts(self, old: Node, server: Server, ports: list[int]) -> guest_domain.Parts:
+        """Return what the old domain knows and nobody else: its disks and its machine type."""
+        disks = [_without_address(disk) for disk in old.findall('devices/disk')]
+        if not disks and server.image.id:
+            raise exception.VirtDriverError(reason=f'The domain of {server.uuid} has no disks.')
+        system = old.find('os/type')
+        return guest_domain.Parts(
+            directory=self._directories.path(server.uuid),
+            disks=[Kept(node=disk) for disk in disks],
+            buses={str(target.get('bus')) for target in old.findall('devices/disk/target')},
+            machine=None if system is None else system.get('machine'),
+            root_device=server.root_device_name or '/dev/vda',
+            kernel=old.findtext('os/kernel'),
+            initrd=old.findtext('os/initrd'),
+            serial_ports=ports,
+        )
+
+    def _name(self, server: Server) -> str:
+        return naming.instance_name(self._host.conf.instance_name_template, server)
+
+
+def _without_address(disk: Node) -> Node:
+    """Let libvirt place the disk again, as it did among the same devices the first time."""
+    for tag in ('address', 'alias', 'backingStore'):
+        for node in disk.findall(tag):
+            disk.remove(node)
+    return disk

@@ -1,0 +1,42 @@
+"""Takes a server off the host: guest, ports, disks."""
+
+from oslo_log import log as logging
+
+from kilonova.common import exception, naming
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.server import Server
+from kilonova.compute.virt.libvirt import vif
+from kilonova.compute.virt.libvirt.disk.directory import Directories
+from kilonova.compute.virt.libvirt.guest import Guests
+from kilonova.compute.virt.libvirt.host import Host
+
+LOG = logging.getLogger(__name__)
+
+
+class Remover:
+    """Removes what is there, and does not mind what is not."""
+
+    def __init__(self, host: Host, guests: Guests, directories: Directories) -> None:
+        self._host, self._guests, self._directories = host, guests, directories
+
+    def remove(self, server: Server, vifs: list[VIF]) -> None:
+        """Remove guest, plugs and disks.
+
+        Disks go only when the guest is gone for sure.  A port that cannot be unplugged keeps
+        nothing else from being removed, but is an error in the end.
+        """
+        self.remove_guest(server.uuid)
+        try:
+            name = naming.instance_name(self._host.conf.instance_name_template, server)
+            vif.unplug(server, name, vifs)
+        finally:
+            self._directories.remove(server.uuid)
+
+    def remove_guest(self, uuid: str) -> None:
+        """Stop the domain and make libvirt forget it."""
+        try:
+            guest = self._guests.find(uuid)
+            guest.destroy()
+            guest.undefine()
+        except exception.GuestNotFound:
+            LOG.debug('Server %s has no guest', uuid)

@@ -1,0 +1,83 @@
+"""The daemon over RPC, with a conductor that knows hosts and heartbeats only."""
+
+import datetime
+import time
+import types
+import uuid
+
+import oslo_messaging as messaging
+import pytest
+from oslo_config import cfg
+
+from kilonova.common import context as ctx
+from kilonova.common import exception, rpc
+from kilonova.common.objects.host import HostTable
+from kilonova.conductor.interface import ConductorInterface
+from kilonova.scheduler.interface import SchedulerInterface
+from kilonova.scheduler.service import Scheduler
+from kilonova.tests.unit.scheduler.builders import make_conf, make_service, make_spec
+
+
+class Conductor:
+    """Only what a scheduler calls."""
+
+    def __init__(self, cloud) -> None:
+        self.cloud = cloud
+        self.calls: list[tuple[str, ...]] = []
+
+    def get_host_table(self, context) -> HostTable:
+        return self.cloud.get_host_table()
+
+    def service_started(self, context, host, binary, topic, version):
+        self.calls.append(('service_started', binary, topic))
+        return make_service(host)
+
+    def report_state(self, context, host, binary, operations):
+        self.calls.append(('report_state', binary))
+
+
+def serve_conductor(transport, endpoint):
+    """Serve the interface with the calls that nobody makes here answering an error."""
+    rest = {name for name in rpc.methods_of(ConductorInterface) if not hasattr(endpoint, name)}
+
+    def refuse(*args, **kwargs):
+        raise exception.Invalid('not expected here')
+
+    others = types.SimpleNamespace(**{name: refuse for name in rest})
+    return rpc.serve(transport, ConductorInterface, [endpoint, others], 'conductor')
+
+
+@pytest.fixture
+def daemon(cloud):
+    conf = make_conf()
+    transport = messaging.get_rpc_transport(
+        cfg.CONF, url='fake://', allowed_remote_exmods=rpc.ALLOWED_REMOTE
+    )
+    conductor = Conductor(cloud)
+    server = serve_conductor(transport, conductor)
+    scheduler = Scheduler(conf, transport, cloud.client)
+    conf.set_override('report_interval', 1)
+    scheduler.start()
+    yield types.SimpleNamespace(transport=transport, conductor=conductor)
+    scheduler.stop()
+    server.stop()
+    server.wait()
+
+
+def test_select_over_rpc(cloud, daemon):
+    cloud.add('h1', node_updated_at=datetime.datetime(2026, 1, 1))
+    client = rpc.client_for(SchedulerInterface, daemon.transport)
+    context, server = ctx.get_admin_context(), str(uuid.uuid4())
+    [[selection]] = client.select_destinations(context, make_spec(), [server], 1)
+    assert selection.host == 'h1'
+    assert list(cloud.held()) == [server]
+    with pytest.raises(exception.NoValidHost, match='Host x is not known'):
+        client.select_destinations(context, make_spec(forced_host='x'), [server], 1)
+
+
+def test_heartbeat(daemon):
+    assert ('service_started', 'nova-scheduler', 'scheduler') in daemon.conductor.calls
+    deadline = time.monotonic() + 5
+    while ('report_state', 'nova-scheduler') not in daemon.conductor.calls:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
