@@ -29,6 +29,9 @@ F = TypeVar('F', bound=Callable[..., Any])
 I = TypeVar('I', bound='Interface')  # noqa: E741
 
 ALLOWED_REMOTE = [exception.__name__]
+# The broker says at once when there is no queue, instead of dropping the message: a daemon that
+# has not started yet costs its caller nothing but another try.
+DELIVERED = messaging.TransportOptions(at_least_once=True)
 
 
 def call(timeout: float | None = None, since: str = '1.0') -> Callable[[F], F]:
@@ -125,7 +128,11 @@ class Client(Interface):
         self._interface, self._transport, self._cap = interface, transport, version_cap
         target = messaging.Target(topic=interface.TOPIC, version='1.0', server=server)
         self._client = messaging.get_rpc_client(
-            transport, target, version_cap=version_cap, serializer=_Serializer()
+            transport,
+            target,
+            version_cap=version_cap,
+            serializer=_Serializer(),
+            transport_options=DELIVERED,
         )
         for method in methods_of(interface).values():
             setattr(self, method.name, functools.partial(self._send, method))
@@ -135,7 +142,7 @@ class Client(Interface):
 
     def fanout(self) -> Any:
         other = Client(self._interface, self._transport, self._cap)
-        other._client = other._client.prepare(fanout=True)
+        other._client = other._client.prepare(fanout=True, transport_options=None)
         return other
 
     def _send(
@@ -150,14 +157,18 @@ class Client(Interface):
             if method.timeout
             else self._client.prepare(version=method.since)
         )
-        if method.kind == 'cast':
-            client.cast(ctxt, method.name, **wire)
-            return None
         try:
+            if method.kind == 'cast':
+                client.cast(ctxt, method.name, **wire)
+                return None
             result = client.call(ctxt, method.name, **wire)
         except messaging.MessagingTimeout as error:
             raise exception.ServiceUnavailable(
                 f'{self._interface.__name__} did not answer {method.name} in time.'
+            ) from error
+        except messaging.MessageUndeliverable as error:
+            raise exception.ServiceUnavailable(
+                f'Nobody listens for {self._interface.__name__}.{method.name}.'
             ) from error
         except messaging.MessageDeliveryFailure as error:
             raise exception.ServiceUnavailable('The message bus cannot be reached.') from error
