@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from kilonova.compute.virt.driver import Events
@@ -46,6 +48,35 @@ def test_unreachable(library: FakeLibvirt, conn: connection.Connection) -> None:
     library.unreachable = True
     with pytest.raises(connection.HypervisorError, match='no socket'):
         conn.call(lambda c: c.getType())
+
+
+def test_closed_for_good(library: FakeLibvirt, conn: connection.Connection) -> None:
+    conn.call(lambda c: c.getType())
+    conn.close()
+    with pytest.raises(connection.HypervisorError, match='closed'):
+        conn.call(lambda c: c.getType())
+    assert library.opened == 1
+
+
+def test_events_are_delivered_until_it_is_closed(
+    hypervisor: FakeConnection, conn: connection.Connection
+) -> None:
+    told: list[tuple[str, Events]] = []
+    conn.call(lambda c: c.getType())
+    conn.watch(lambda uuid, event: told.append((uuid, event)))
+    domain = hypervisor.defineXML('<domain><name>x</name><uuid>u</uuid></domain>')
+    domain.createWithFlags(0)
+    domain.stop()
+    for _ in range(100):
+        if len(told) == 2:
+            break
+        time.sleep(0.01)
+    assert told == [('u', Events.STARTED), ('u', Events.STOPPED)]
+    conn.close()
+    time.sleep(0.05)
+    domain.createWithFlags(0)
+    time.sleep(0.05)
+    assert len(told) == 2
 
 
 def test_every_event_name_is_known(library: FakeLibvirt) -> None:
