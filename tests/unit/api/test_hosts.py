@@ -10,12 +10,10 @@ from kilonova.tests.unit.api.api import MEMBER, Api
 
 UP, DISABLED = str(uuid.UUID(int=2)), str(uuid.UUID(int=3))
 NODE = str(uuid.UUID(int=101))
+NOBODY = str(uuid.UUID(int=999))
 
 
 # -- availability zones
-
-
-NOBODY = '7c7e6a8e-5f5b-4f0e-9f6c-2d3c1b0a9e8d'
 
 
 def test_zones(api: Api) -> None:
