@@ -32,6 +32,9 @@ I = TypeVar('I', bound='Interface')  # noqa: E741
 Cap = str | Callable[[], str] | None
 """The newest version that a client may speak; asked for at each message if it can change."""
 ALLOWED_REMOTE = [exception.__name__]
+# The broker says at once when there is no queue, instead of dropping the message: a daemon that
+# has not started yet costs its caller nothing but another try.
+DELIVERED = messaging.TransportOptions(at_least_once=True)
 
 
 class Since(NamedTuple):
@@ -159,7 +162,12 @@ class Client(Interface):
     ) -> None:
         self._interface, self._transport, self._cap = interface, transport, version_cap
         target = messaging.Target(topic=interface.TOPIC, version='1.0', server=server)
-        self._client = messaging.get_rpc_client(transport, target, serializer=_Serializer())
+        self._client = messaging.get_rpc_client(
+            transport,
+            target,
+            serializer=_Serializer(),
+            transport_options=DELIVERED,
+        )
         for method in methods_of(interface).values():
             setattr(self, method.name, functools.partial(self._send, method))
 
@@ -168,7 +176,7 @@ class Client(Interface):
 
     def fanout(self) -> Any:
         other = Client(self._interface, self._transport, self._cap)
-        other._client = other._client.prepare(fanout=True)
+        other._client = other._client.prepare(fanout=True, transport_options=None)
         return other
 
     def _send(
@@ -186,14 +194,18 @@ class Client(Interface):
             if method.timeout
             else self._client.prepare(version=needed)
         )
-        if method.kind == 'cast':
-            client.cast(ctxt, method.name, **wire)
-            return None
         try:
+            if method.kind == 'cast':
+                client.cast(ctxt, method.name, **wire)
+                return None
             result = client.call(ctxt, method.name, **wire)
         except messaging.MessagingTimeout as error:
             raise exception.ServiceUnavailable(
                 f'{self._interface.__name__} did not answer {method.name} in time.'
+            ) from error
+        except messaging.MessageUndeliverable as error:
+            raise exception.ServiceUnavailable(
+                f'Nobody listens for {self._interface.__name__}.{method.name}.'
             ) from error
         except messaging.MessageDeliveryFailure as error:
             raise exception.ServiceUnavailable('The message bus cannot be reached.') from error

@@ -348,7 +348,7 @@ class ConductorInterface(rpc.Interface):
     # delete_failed) until it gets an answer.  So a repeated report of an attempt that has ended by
     # that very report is answered like the first one: True, although the operation is over.
 
-    @rpc.call()
+    @rpc.call(timeout=10)
     def service_started(
         self, context: Ctx, host: str, binary: str, topic: str, version: int
     ) -> Service:

@@ -11,6 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import os_vif
+import os_vif.objects.instance_info
+import os_vif.objects.network
+import os_vif.objects.subnet
+import os_vif.objects.vif
 from os_vif import exception as os_vif_exception
 from os_vif import objects
 from oslo_config import cfg
