@@ -96,8 +96,8 @@ class Libvirtd:
             capture_output=True,
             text=True,
             timeout=120,
-            check=True,
         )
+        assert done.returncode == 0, f'virsh {" ".join(command)}: {done.stderr}'
         return done.stdout
 
     def restart(self) -> None:

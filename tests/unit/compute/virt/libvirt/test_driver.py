@@ -91,8 +91,7 @@ def test_spawn(
         'root_device_name': '/dev/vda',
         'system_metadata': {'image_hw_machine_type': 'pc'},
     }
-    # A guest of that uuid is removed first; ports are there before the guest, which is paused.
-    assert seen == [([('unplug', PORT), ('plug', PORT)], PowerState.PAUSED)]
+    assert seen == [([('plug', PORT)], PowerState.PAUSED)]
     assert driver.get_power_states() == {UUID: PowerState.RUNNING}
     assert sorted(path.name for path in (instances / UUID).iterdir()) == [
         'console.log',
