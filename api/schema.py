@@ -114,7 +114,7 @@ def _is_ipv6(text: str) -> bool:
 def _is_regex(text: str) -> bool:
     try:
         return bool(text) and re.compile(text) is not None
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return False
 
 

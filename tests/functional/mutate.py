@@ -96,5 +96,9 @@ def fitting(schema: Json, body: Any) -> Any:
     if not isinstance(body, dict) or schema.get('additionalProperties', True) is not False:
         return body
     known = schema.get('properties', {})
-    kept = {key: fitting(known[key], value) for key, value in body.items() if key in known}
+    kept = {
+        key: fitting(known[key], value)
+        for key, value in body.items()
+        if key in known and _type(value) in types(known[key])
+    }
     return kept if known else body

@@ -190,6 +190,13 @@ class Route:
         assert one.body is not None
         return one.body.at(wanted, legacy=False).schema
 
+    def query_names(self, version: str) -> list[str]:
+        """Return the parameters that a query may have at a version."""
+        wanted = versions.parse(version)
+        one = next(one for one in _ranges(self.key) if one.serves(wanted))
+        assert one.query is not None
+        return list(one.query.at(wanted, legacy=False).schema.get('properties', {}))
+
     def __str__(self) -> str:
         return ' '.join(filter(None, (self.one.method, self.one.path, self.one.action)))
 
