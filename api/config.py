@@ -1,14 +1,15 @@
 """Options of the two APIs: names, groups and defaults are Nova's."""
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 
+from kilonova.common import base_config
 from kilonova.common.config import Opts
 
 SERVER = [
     cfg.ListOpt(
         'enabled_apis',
         default=['osapi_compute', 'metadata'],
-        item_type=cfg.types.String(choices=['osapi_compute', 'metadata']),
+        item_type=types.String(choices=['osapi_compute', 'metadata']),
         help='Which APIs nova-api serves.',
     ),
     cfg.ListOpt(
@@ -80,4 +81,9 @@ WSGI = [
 
 def list_opts() -> Opts:
     """Return [(group, options)]."""
-    return [(None, SERVER), ('api', API), ('wsgi', WSGI)]
+    return [
+        (None, SERVER),
+        ('api', API),
+        ('wsgi', WSGI),
+        ('keystone', base_config.fellow_service('identity')),
+    ]

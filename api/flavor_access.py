@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kilonova.api import params
+from kilonova.api import params, projects
 from kilonova.api.operation import operation
 from kilonova.api.params import obj, wrapped
 from kilonova.api.policies import ADMIN, OLD_OWNER
@@ -33,6 +33,7 @@ def index(request: Request, flavor_id: str) -> dict[str, Any]:
 def add(request: Request, flavor_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Give a project access to a flavor."""
     project = body['addTenantAccess']['tenant']
+    projects.verify(request, project)
     return _rendered(
         flavor_id, request.conductor.add_flavor_access(request.context, flavor_id, project)
     )
@@ -44,6 +45,7 @@ def add(request: Request, flavor_id: str, body: dict[str, Any]) -> dict[str, Any
 def remove(request: Request, flavor_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Take a project's access to a flavor away."""
     project = body['removeTenantAccess']['tenant']
+    projects.verify(request, project)
     return _rendered(
         flavor_id, request.conductor.remove_flavor_access(request.context, flavor_id, project)
     )

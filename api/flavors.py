@@ -127,7 +127,6 @@ def _listed(request: Request) -> list[Flavor]:
     query = request.query
     limit, marker = params.limit_and_marker(request)
     is_public = _is_public(request)
-    more = {'name': query.one('name')} if query.one('name') else {}
     return request.conductor.list_flavors(
         request.context,
         is_public,
@@ -138,7 +137,7 @@ def _listed(request: Request) -> list[Flavor]:
         sort_dir=query.one('sort_dir') or 'asc',
         limit=limit,
         marker=marker,
-        **more,
+        name=query.one('name') if request.version >= (2, 102) else None,
     )
 
 

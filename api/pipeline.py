@@ -32,6 +32,8 @@ LOG = logging.getLogger(__name__)
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 Filter = Callable[[Application], Application]
 LEGACY = 'kilonova.legacy_v2'
+# More than any length has.
+MOST_DIGITS = 1000
 
 
 @dataclasses.dataclass
@@ -217,15 +219,19 @@ def request_log(application: Application, _parts: Parts) -> Application:
 class SizeLimit(sizelimit_module.RequestBodySizeLimiter):
     """The library's limit, refused with a JSON fault."""
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # type: ignore[override]
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         limit = self._conf_get('max_request_body_size')
         length = environ.get('CONTENT_LENGTH')
         if length:
-            if not length.isdecimal():
+            if not (length.isdecimal() and length.isascii()):
                 raise faults.Fault(400, 'Malformed Content-Length')
-            if int(length) > limit:
+            # int() refuses thousands of digits.
+            if len(length) > MOST_DIGITS or int(length) > limit:
                 raise faults.Fault(413, f'Request is too large. Larger than {limit} bytes.')
         else:
+            if 'eventlet.input' in environ:
+                # Its input ends by itself, chunked or not, but it does not say so.
+                environ['wsgi.input_terminated'] = True
             environ['wsgi.input'] = sizelimit_module.LimitingReader(environ['wsgi.input'], limit)
         application: Any = self.application
         return application(environ, start_response)

@@ -132,7 +132,7 @@ def _documented(one: Any) -> str:
     return f'{one.path} ({one.action})' if one.action else one.path
 
 
-def _documented_rule(rule: SoftRule, operations: list[dict[str, str]]) -> policy.RuleDefault:
+def _documented_rule(rule: SoftRule, operations: list[policy.Operation]) -> policy.RuleDefault:
     return policy.DocumentedRuleDefault(
         rule.name,
         rule.check,

@@ -4,6 +4,7 @@ import argparse
 import fnmatch
 import os
 import sys
+from collections.abc import Iterable
 
 from kilonova.common import version
 
@@ -71,7 +72,7 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if passing else 1
 
 
-def _names(rules: dict[str, object], wanted: str | None) -> list[str]:
+def _names(rules: Iterable[str], wanted: str | None) -> list[str]:
     # Base rules have no colon; they guard nothing by themselves.
     names = sorted(name for name in rules if ':' in name)
     if wanted is None:

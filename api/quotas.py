@@ -4,7 +4,7 @@ from typing import Any
 
 from oslo_utils import strutils
 
-from kilonova.api import params, quota_fields
+from kilonova.api import params, projects, quota_fields
 from kilonova.api.operation import operation
 from kilonova.api.params import obj, values, wrapped
 from kilonova.api.policies import ADMIN, ANY, PROJECT_READER_OR_ADMIN
@@ -30,6 +30,12 @@ UPDATE = ByVersion(
 )
 
 
+def _user(request: Request) -> str | None:
+    user_id = request.query.one('user_id')
+    projects.check_id('user_id', user_id)
+    return user_id
+
+
 def _limits(request: Request, quotas: QuotaSet) -> dict[str, Any]:
     return {
         name: quotas.limits.get(name, quota_fields.UNLIMITED)
@@ -42,8 +48,9 @@ def _limits(request: Request, quotas: QuotaSet) -> dict[str, Any]:
 def show(request: Request, project_id: str) -> dict[str, Any]:
     """Show the quotas of a project."""
     request.authorize(project_id=project_id)
+    projects.verify(request, project_id)
     quotas = request.conductor.get_quotas(
-        request.context, project_id, user_id=request.query.one('user_id')
+        request.context, project_id, user_id=_user(request)
     )
     return {'quota_set': {'id': project_id, **_limits(request, quotas)}}
 
@@ -53,8 +60,9 @@ def show(request: Request, project_id: str) -> dict[str, Any]:
 def detail(request: Request, project_id: str) -> dict[str, Any]:
     """Show the quotas of a project, and what of them is in use."""
     request.authorize(project_id=project_id)
+    projects.verify(request, project_id)
     quotas = request.conductor.get_quotas(
-        request.context, project_id, user_id=request.query.one('user_id'), usage=True
+        request.context, project_id, user_id=_user(request), usage=True
     )
     shown = {
         name: {'limit': limit, 'in_use': quotas.in_use.get(name, 0), 'reserved': 0}
@@ -68,6 +76,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
 def defaults(request: Request, project_id: str) -> dict[str, Any]:
     """Show the quotas that a project has when nobody sets others."""
     request.authorize(project_id=project_id)
+    projects.verify(request, project_id)
     quotas = request.conductor.get_quotas(request.context, project_id, defaults=True)
     return {'quota_set': {'id': project_id, **_limits(request, quotas)}}
 
@@ -77,11 +86,12 @@ def defaults(request: Request, project_id: str) -> dict[str, Any]:
 def update(request: Request, project_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Set the quotas of a project or of a user."""
     request.authorize(project_id=project_id)
+    projects.verify(request, project_id)
     asked = dict(body['quota_set'])
     force = strutils.bool_from_string(asked.pop('force', False))
     limits = {name: int(value) for name, value in asked.items() if name not in quota_fields.NETWORK}
     quotas = request.conductor.update_quotas(
-        request.context, project_id, request.query.one('user_id'), limits, force=force
+        request.context, project_id, _user(request), limits, force=force
     )
     return {'quota_set': _limits(request, quotas)}
 
@@ -91,6 +101,7 @@ def update(request: Request, project_id: str, body: dict[str, Any]) -> dict[str,
 def delete(request: Request, project_id: str) -> None:
     """Go back to the default quotas."""
     request.authorize(project_id=project_id)
+    projects.check_id('project_id', project_id)
     request.conductor.delete_quotas(
-        request.context, project_id, user_id=request.query.one('user_id')
+        request.context, project_id, user_id=_user(request)
     )

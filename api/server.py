@@ -20,6 +20,7 @@ _ADDRESS = {
 _BACKLOG = 128
 _THREADS = 32
 """Requests at one time under threading; more wait in the queue of connections."""
+_SLOWEST = 60
 
 
 class Server(Protocol):
@@ -140,8 +141,10 @@ class _Cheroot:
             sock.getsockname()[:2],
             application,
             numthreads=threads,
-            timeout=conf.wsgi.client_socket_timeout or 86400,
-            shutdown_timeout=60,
+            # A connection in the middle of a request holds a thread: it may not be slow for long.
+            timeout=min(conf.wsgi.client_socket_timeout or _SLOWEST, _SLOWEST),
+            # After that nothing more is read, and what is being answered is waited for.
+            shutdown_timeout=1,
         )
         self._server.max_request_header_size = 8 * conf.wsgi.max_header_line
         self._server.keep_alive_conn_limit = threads if conf.wsgi.keep_alive else 0

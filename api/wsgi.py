@@ -40,15 +40,10 @@ def _configured() -> cfg.ConfigOpts:
 def _application(name: str) -> Any:
     from kilonova.api import service
     from kilonova.common import rpc
-    from kilonova.conductor.interface import ConductorInterface
+    from kilonova.conductor import interface
 
     conf = _configured()
-    conductor = rpc.client_for(
-        ConductorInterface,
-        rpc.get_transport(conf),
-        version_cap=service.version_cap(conf, 'conductor'),
-    )
-    return service.APPLICATIONS[name](conf, conductor)
+    return service.APPLICATIONS[name](conf, interface.client(conf, rpc.get_transport(conf)))
 
 
 _NAMES = {'compute': 'osapi_compute', 'metadata': 'metadata'}

@@ -8,9 +8,13 @@ import collections
 import os
 import queue
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
+
+# Several oslo libraries import eventlet whatever the backend; an operator has no use for the banner.
+warnings.filterwarnings('ignore', message=r'\s*Eventlet is deprecated')
 
 _backend = 'threading'
 # What auto means for each daemon.  Measured (see the architecture document): an empty call over
@@ -142,11 +146,3 @@ class Mailbox:
             return self._queue.get()
         os.read(self._reader, 1)
         return self._letters.popleft()
-
-
-def cooperate_with_psycopg2() -> None:
-    """Let greenthreads run while PostgreSQL works: its driver is C and knows no other way."""
-    if _backend == 'eventlet':
-        import eventlet.support.psycopg2_patcher
-
-        eventlet.support.psycopg2_patcher.make_psycopg_green()

@@ -81,6 +81,7 @@ class Flavors:
         sort_dir: str = 'asc',
         limit: int | None = None,
         marker: str | None = None,
+        name: str | None = None,
     ) -> list[Flavor]:
         conditions: list[sa.ColumnElement[bool]] = []
         if project_id is not None:
@@ -92,6 +93,8 @@ class Flavors:
             conditions.append(FlavorRow.root_gb >= min_disk)
         if min_ram is not None:
             conditions.append(FlavorRow.memory_mb >= min_ram)
+        if name is not None:
+            conditions.append(FlavorRow.name == name)
         with self._db.reader() as session:
             return flavors.find(session, conditions, sort_key, sort_dir, limit, marker)
 

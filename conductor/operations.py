@@ -23,10 +23,11 @@ from typing import Any, Protocol
 
 import oslo_messaging as messaging
 from oslo_log import log as logging
+from sqlalchemy.orm import Session
 
 from kilonova.common import concurrency, exception
 from kilonova.conductor.parts import Parts
-from kilonova.db import operations, servers, types
+from kilonova.db import hosts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
@@ -69,7 +70,7 @@ class Engine:
 
     # -- running
 
-    def run(self, ids: Sequence[str], function: Callable[..., None], *args: Any) -> None:
+    def run(self, ids: Sequence[str], function: Callable[..., object], *args: Any) -> None:
         """Run ``function`` in the background; meanwhile our leases on ``ids`` are prolonged."""
         with self._idle:
             if self._stopping:
@@ -78,7 +79,7 @@ class Engine:
         self._spawn(self._run, ids, function, args)
 
     def _run(
-        self, ids: Sequence[str], function: Callable[..., None], args: tuple[Any, ...]
+        self, ids: Sequence[str], function: Callable[..., object], args: tuple[Any, ...]
     ) -> None:
         try:
             with self._slots:
@@ -121,6 +122,7 @@ class Engine:
                 session, operation, owner=None, lease_until=self.parts.later(pause), message=reason
             )
 
+    @retry
     def drop(self, operation: Operation) -> None:
         """End an operation whose server is gone or is worked on by another one."""
         LOG.warning('%s of server %s has nothing to do', operation.action, operation.instance_uuid)
@@ -149,27 +151,38 @@ class Engine:
 
     def sweep(self) -> int:
         """Take over what has been left; returns how many operations."""
-        with self.parts.cell_db.reader() as session:
-            found = operations.expired(session, BATCH)
+        found = self._find()
         random.shuffle(found)  # several conductors sweep
         taken = [one for one in map(self._take, found) if one is not None]
         for operation in taken:
             self.run([operation.id], self._resume, operation)
         return len(taken)
 
+    def _find(self) -> list[Operation]:
+        with self.parts.cell_db.reader() as session:
+            found = operations.expired(session, self.tasks, BATCH)
+            at_hosts = any((one.owner or '').startswith(operations.COMPUTE) for one in found)
+            if at_hosts and not self._hears_hosts(session):
+                found = operations.expired(session, self.tasks, BATCH, of_hosts=False)
+        return found
+
+    def _hears_hosts(self, session: Session) -> bool:
+        """Tell whether a host that does not report is at fault, and not what is between us.
+
+        While no conductor ran, or the message bus was down, no host could prolong its leases.
+        """
+        conf = self.parts.conf
+        listening = (types.utcnow() - self._listening_since).total_seconds()
+        return listening >= conf.report_interval * 1.5 and hosts.any_heard(
+            session, conf.service_down_time
+        )
+
     @retry
     def _take(self, operation: Operation) -> Operation | None:
-        if self._stopping or operation.action not in self.tasks:
-            return None
-        if (operation.owner or '').startswith(operations.COMPUTE) and not self._heard_hosts():
+        if self._stopping:
             return None
         with self.parts.cell_db.transaction() as session:
             return operations.take(session, operation, self.worker, self.parts.lease())
-
-    def _heard_hosts(self) -> bool:
-        """While no conductor ran, no host could prolong its leases: let them report first."""
-        listening = types.utcnow() - self._listening_since
-        return listening.total_seconds() >= self.parts.conf.report_interval * 1.5
 
     def _resume(self, operation: Operation) -> None:
         task = self.tasks[operation.action]
@@ -183,6 +196,7 @@ class Engine:
         except exception.ServiceUnavailable as error:
             self.put_down(operation, error.message)
 
+    @retry
     def renew(self) -> None:
         """Prolong the leases of what runs here."""
         with self._idle:
@@ -191,12 +205,14 @@ class Engine:
             with self.parts.cell_db.transaction() as session:
                 operations.prolong(session, self.worker, working, self.parts.lease())
 
+    @retry
     def report_host(self, host: str, ids: Sequence[str]) -> None:
         """A compute host says which operations it works on."""
         if ids:
             with self.parts.cell_db.transaction() as session:
                 operations.prolong(session, operations.COMPUTE + host, ids, self.parts.lease())
 
+    @retry
     def restart_host(self, host: str) -> None:
         """A compute host has started anew: what it worked on is sent to it again."""
         with self.parts.cell_db.transaction() as session:
@@ -216,9 +232,14 @@ class Engine:
             LOG.warning('Allocations of server %s stay for now: %s', server_uuid, error)
             return
         if not again:
-            with self.parts.cell_db.transaction() as session:
-                operations.update(session, operation_id, lease_until=None)
+            self._released(operation_id)
 
+    @retry
+    def _released(self, operation_id: str) -> None:
+        with self.parts.cell_db.transaction() as session:
+            operations.update(session, operation_id, lease_until=None)
+
+    @retry
     def _release(self, operation: Operation) -> None:
         with self.parts.cell_db.reader() as session:
             held = servers.is_held(session, operation.instance_uuid)

@@ -30,7 +30,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.power import Power
-from kilonova.db import cells
+from kilonova.db import cells, hosts
 from kilonova.db import config as db_config
 from kilonova.db.engine import Database
 from kilonova.scheduler.interface import SchedulerInterface
@@ -75,7 +75,7 @@ class Conductor:
         self._cell_db.wait()
         conf, transport = self.conf, self._transport
         cell_id = cells.ensure_simple(self._api_db, conf).id
-        caps = {name: service.version_cap(conf, name) for name in ('compute', 'scheduler')}
+        caps = {name: self._version_cap(name) for name in ('compute', 'scheduler')}
         compute = rpc.client_for(ComputeInterface, transport, version_cap=caps['compute'])
         placement = Placement(keystone.adapter(conf, 'placement'))
         self._parts = Parts(
@@ -100,6 +100,13 @@ class Conductor:
         self._own.start()
         self._server = rpc.serve(transport, ConductorInterface, endpoints, conf.host)
         self.engine.start()
+
+    def _version_cap(self, name: str) -> rpc.Cap:
+        def lowest() -> int | None:
+            with self._cell_db.reader() as session:
+                return hosts.lowest_version(session, f'nova-{name}')
+
+        return service.version_cap(self.conf, name, lowest)
 
     def _host_endpoints(
         self, placement: Placement, compute: ComputeInterface, cell_id: int

@@ -21,8 +21,7 @@ from oslo_config import cfg
 from sqlalchemy import event, exc, orm
 from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext, make_url
 
-from kilonova.common import concurrency
-from kilonova.db import config, errors
+from kilonova.db import config, errors, patterns
 
 LOG = logging.getLogger(__name__)
 P = ParamSpec('P')
@@ -167,8 +166,6 @@ def _make_engine(url: str, options: Options) -> Engine:
         arguments['connect_args'] = {'timeout': SQLITE_BUSY_SECONDS, 'check_same_thread': False}
     else:
         arguments['isolation_level'] = 'READ COMMITTED'
-    if name == 'postgresql':
-        concurrency.cooperate_with_psycopg2()
     engine = sa.create_engine(parsed, **arguments)
     if name == 'sqlite':
         _tune_sqlite(engine, options)
@@ -188,6 +185,7 @@ def _tune_sqlite(engine: Engine, options: Options) -> None:
         connection.isolation_level = None  # the driver's own, late BEGIN is not wanted
         connection.execute('PRAGMA journal_mode=WAL')
         connection.execute('PRAGMA foreign_keys=ON')
+        patterns.install(connection, record.info)
         connection.execute(
             'PRAGMA synchronous=%s' % ('FULL' if options.sqlite_synchronous else 'OFF')
         )

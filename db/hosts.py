@@ -1,5 +1,6 @@
 """Services, compute nodes, what their servers take, and the version of the host table."""
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from kilonova.db.models.servers import InstanceRow
 from kilonova.db.types import utcnow
 
 COMPUTE = 'nova-compute'
+CONDUCTOR = 'nova-conductor'
 CHUNK = 500
 """How many names one IN list gets at most."""
 
@@ -76,12 +78,30 @@ def version(session: Session) -> int:
 # -- services
 
 
+def lowest_version(session: Session, binary: str) -> int | None:
+    """Return the lowest service version among the daemons of a kind; None without one."""
+    return session.scalar(
+        sa.select(sa.func.min(ServiceRow.version)).where(
+            ServiceRow.binary == binary, ServiceRow.forced_down.is_(False)
+        )
+    )
+
+
 def is_up(row: ServiceRow, down_time: int) -> bool:
     """Tell whether a heartbeat came within ``down_time`` seconds."""
     seen = row.last_seen_up or row.created_at
     if row.forced_down or seen is None:
         return False
     return abs((utcnow() - seen).total_seconds()) <= down_time
+
+
+def any_heard(session: Session, down_time: int) -> bool:
+    """Tell whether any daemon that reports over the message bus has done so lately."""
+    since = utcnow() - datetime.timedelta(seconds=down_time)
+    query = sa.select(ServiceRow.id).where(
+        ServiceRow.binary != CONDUCTOR, ServiceRow.last_seen_up >= since
+    )
+    return session.execute(query.limit(1)).first() is not None
 
 
 def to_service(row: ServiceRow, down_time: int, zone: str | None = None) -> Service:

@@ -139,14 +139,21 @@ def supersede(session: Session, operation_id: str, release_at: datetime.datetime
 # -- leases
 
 
-def expired(session: Session, limit: int) -> list[Operation]:
-    """Return operations whose lease has run out, the longest ago first; without payload."""
+def expired(
+    session: Session, actions: Iterable[str], limit: int, of_hosts: bool = True
+) -> list[Operation]:
+    """Return operations whose lease has run out, the longest ago first; without payload.
+
+    ``of_hosts`` false: without those that compute hosts work on.
+    """
     c = OPERATIONS.c
     columns = [
         sa.literal('').label('payload') if column.name == 'payload' else column
         for column in COLUMNS
     ]
-    query = sa.select(*columns).where(c.lease_until < types.utcnow())
+    query = sa.select(*columns).where(c.lease_until < types.utcnow(), c.action.in_(list(actions)))
+    if not of_hosts:
+        query = query.where(sa.or_(c.owner.is_(None), c.owner.not_like(f'{COMPUTE}%')))
     return [_from_row(row) for row in session.execute(query.order_by(c.lease_until).limit(limit))]
 
 

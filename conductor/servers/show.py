@@ -21,6 +21,7 @@ UPDATABLE = {
     'access_ip_v4',
     'access_ip_v6',
     'auto_disk_config',
+    'requested_zone',
 }
 
 

@@ -178,8 +178,9 @@ metadata_proxy_shared_secret = secret
             if method not in ('report_state', 'sync_power_states'):
                 counts.rpc.append(f'{kind} {method}')
 
-        def statement(_c: Any, _cursor: Any, text: str, *_: Any) -> None:
-            if not text.startswith(('PRAGMA', 'BEGIN')):
+        def statement(connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+            ours = 'placement' not in connection.engine.url.database
+            if ours and not text.startswith(('PRAGMA', 'BEGIN')):
                 counts.sql.append(text)
 
         rpc.Client.observers.append(message)

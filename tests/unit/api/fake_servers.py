@@ -88,8 +88,11 @@ class FakeServers:
 
     def _find(self, wanted: str, project_id: str | None, deleted: bool = False) -> Server:
         server = self.servers.get(wanted)
-        hidden = server is None or (server.deleted and not deleted)
-        if hidden or (project_id is not None and server.project_id != project_id):
+        if (
+            server is None
+            or (server.deleted and not deleted)
+            or (project_id is not None and server.project_id != project_id)
+        ):
             raise exception.InstanceNotFound(instance_id=wanted)
         return server
 

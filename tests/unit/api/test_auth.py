@@ -22,10 +22,13 @@ KEYSTONE = {
 }
 
 
+CONDUCTOR: Any = FakeConductor()
+
+
 def _application(*files: str) -> Any:
     conf = make_conf(*files)
     enforcer = policies.get_enforcer(conf)
-    return auth.KeystoneContext(ComputeApp(conf, FakeConductor(), enforcer), enforcer)
+    return auth.KeystoneContext(ComputeApp(conf, CONDUCTOR, enforcer), enforcer)
 
 
 @pytest.fixture(scope='module')
@@ -127,7 +130,7 @@ def test_keystone_pipeline_asks_for_a_token(tmp_path: pathlib.Path) -> None:
     nova.write_text('[keystone_authtoken]\nwww_authenticate_uri = http://keystone.example\n')
     conf = make_conf(str(nova))
     conf.clear_override('auth_strategy', 'api')
-    application = pipeline.load('osapi_compute', conf, FakeConductor())
+    application = pipeline.load('osapi_compute', conf, CONDUCTOR)
     response = webob.Request.blank('/v2.1/flavors').get_response(application)
     assert response.status_int == 401
     assert 'x-openstack-request-id' in response.headers

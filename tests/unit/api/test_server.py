@@ -11,8 +11,8 @@ _SCRIPT = """
 import sys
 from kilonova.common import concurrency
 concurrency.choose(sys.argv[1])
-import http.client, ssl, threading, time
-from kilonova.api import server
+import http.client, ssl, threading, time, webob
+from kilonova.api import pipeline, server
 from kilonova.tests.unit.api.api import make_conf
 
 conf = make_conf()
@@ -25,7 +25,16 @@ if len(sys.argv) > 2:
     conf.set_override('ssl_cert_file', sys.argv[2], 'wsgi')
     conf.set_override('ssl_key_file', sys.argv[3], 'wsgi')
 
+def echo(environ, start_response):
+    request = webob.Request(environ)
+    start_response('200 OK', [('Content-Length', str(len(request.body)))])
+    return [request.body]
+
+echo = pipeline.SizeLimit(echo, conf)
+
 def app(environ, start_response):
+    if environ['REQUEST_METHOD'] == 'POST':
+        return echo(environ, start_response)
     time.sleep(0.3 if environ['PATH_INFO'] == '/slow' else 0)
     body = (environ['wsgi.url_scheme'] + environ['PATH_INFO']).encode()
     start_response('200 OK', [('Content-Length', str(len(body)))])
@@ -46,6 +55,9 @@ def get(port, path, scheme='http'):
 scheme = 'https' if len(sys.argv) > 2 else 'http'
 assert get(compute.port, '/a', scheme) == scheme + '/a'
 assert get(metadata.port, '/b') == 'http/b'
+client = http.client.HTTPConnection('127.0.0.1', metadata.port, timeout=5)
+client.request('POST', '/', iter([b'ab', b'cd']))  # without a length: chunked
+assert client.getresponse().read() == b'abcd'
 answers = []
 threads = [
     threading.Thread(target=lambda: answers.append(get(metadata.port, '/slow'))) for _ in range(5)

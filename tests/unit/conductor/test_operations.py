@@ -54,6 +54,21 @@ class TestSweep:
         world.advance(world.conf.report_interval * 2)
         assert fresh.engine.sweep() == 1
 
+    def test_a_bus_that_is_down_is_not_taken_for_dead_hosts(self, world):
+        uuid = world.boot()
+        world.hosts['h1'].silent = True
+        world.conductor.delete_server(world.new_context(), uuid)
+        world.run()
+        world.bus_is_down = True
+        world.advance(3600)
+        assert world.conductor.engine.sweep() == 0
+        assert not world.server(uuid).deleted
+        world.bus_is_down, world.hosts['h1'].silent = False, False
+        world.heartbeat()
+        world.settle()
+        assert world.server(uuid).deleted
+        world.check()
+
     def test_a_host_that_starts_anew_is_told_at_once(self, world):
         world.hosts['h1'].silent = True
         [uuid] = world.create()
@@ -102,6 +117,18 @@ class TestLeases:
         assert rows(world)[0].lease_until == operation.lease_until
         world.conductor.engine.report_host('h1', [operation.id, 'unknown'])
         assert rows(world)[0].lease_until > operation.lease_until
+
+    def test_one_that_is_prolonged_in_the_last_moment_stays(self, world):
+        world.hosts['h1'].silent = True
+        world.create()
+        world.run()
+        world.advance(world.conf.operations.lease + 1)
+        engine = Node(world).engine
+        [operation] = engine._find()
+        world.conductor.engine.report_host('h1', [operation.id])
+        assert engine._take(operation) is None
+        assert rows(world)[0].attempt == 1
+        assert world.server(operation.instance_uuid).attempt == 1
 
 
 class TestStop:

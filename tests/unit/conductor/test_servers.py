@@ -11,9 +11,10 @@ from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.server import ServerQuery
 from kilonova.conductor.servers import devices, names
-from kilonova.db import hosts, servers
+from kilonova.db import servers
 from kilonova.db.engine import count_statements
 from kilonova.db.models.api import FlavorRow, InstanceMapping, KeypairRow
+from kilonova.db.models.cell import ServiceRow
 
 GIB = 1024**3
 
@@ -207,13 +208,13 @@ class TestShow:
 
         assert status() == 'UP'
         with world.cell_db.transaction() as session:
-            session.query(hosts.ServiceRow).filter_by(host='h1').update({'disabled': True})
+            session.query(ServiceRow).filter_by(host='h1').update({'disabled': True})
         assert status() == 'MAINTENANCE'
         world.down.add('h1')
         world.advance(world.conf.service_down_time + 1)
         assert status() == 'UNKNOWN'
         with world.cell_db.transaction() as session:
-            session.query(hosts.ServiceRow).filter_by(host='h1').update({'forced_down': True})
+            session.query(ServiceRow).filter_by(host='h1').update({'forced_down': True})
         assert status() == 'DOWN'
         [listed] = world.conductor.list_servers(world.context, ServerQuery(host_status=True))
         assert listed.host_status == 'DOWN'

@@ -103,8 +103,10 @@ class FakeHost:
         if self._is_old(fence):
             return
         if self.fail is not None:
-            args = (server.uuid, fence, self.fail, 'the disk is full', self.reschedule, 500)
-            self.world.report('build_failed', *args)
+            details = 'the disk is full'
+            self.world.report(
+                'build_failed', server.uuid, fence, self.fail, details, self.reschedule, 500
+            )
             return
         vifs: list[VIF] = []
         if request.networks.mode != 'none':
@@ -114,8 +116,8 @@ class FakeHost:
                 return
         self.guests.add(server.uuid)
         self.spawned.append((server.uuid, fence))
-        args = (server.uuid, fence, RUNNING, vifs, {'root_device_name': '/dev/vda'})
-        if not self.world.report('build_finished', *args):
+        changes = {'root_device_name': '/dev/vda'}
+        if not self.world.report('build_finished', server.uuid, fence, RUNNING, vifs, changes):
             self.guests.discard(server.uuid)
             self.world.remove_ports(server.uuid)
 
@@ -155,6 +157,7 @@ class World:
         self.losses = 0
         self.hosts = {name: FakeHost(self, name) for name in ('h1', 'h2', 'h3', 'h4')}
         self.down: set[str] = set()
+        self.bus_is_down = False
         self.allocations: dict[str, str] = {}
         self.refused: set[str] = set()
         self.ports: dict[str, str] = {}
@@ -174,6 +177,7 @@ class World:
         with self.cell_db.transaction() as session:
             for name in self.hosts:
                 session.add(ServiceRow(uuid=f's-{name}', host=name, binary='nova-compute'))
+            session.add(ServiceRow(uuid='s', host='c', binary='nova-scheduler'))
         with self.api_db.transaction() as session:
             session.add(
                 FlavorRow(
@@ -285,6 +289,8 @@ class World:
     # -- time and life
 
     def heartbeat(self) -> None:
+        if self.bus_is_down:
+            return
         with self.cell_db.transaction() as session:
             session.execute(
                 sa.update(ServiceRow)

@@ -177,7 +177,9 @@ def test_nested_transaction_is_refused_on_sqlite(api_db, database_server):
 def test_waits_for_the_database(tmp_path):
     database = engine.Database(f'sqlite:///{tmp_path}/none/x.sqlite')
     assert database.options.max_retries == 10
-    database.options = types.SimpleNamespace(max_retries=1, retry_interval=0)
+    database.options = types.SimpleNamespace(  # type: ignore[assignment]
+        max_retries=1, retry_interval=0
+    )
     with pytest.raises(exc.OperationalError):
         database.wait()
     (tmp_path / 'none').mkdir()
