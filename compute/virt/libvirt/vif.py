@@ -39,15 +39,19 @@ MAX_QUEUES = 256
 PRIVSEP_HELPER = 'from oslo_privsep.daemon import helper_main; helper_main()'
 
 
-def initialize() -> None:
+def initialize(conf: cfg.ConfigOpts) -> None:
     """Load os-vif's plugins and say how their privileged helper is started."""
     os_vif.initialize()
     group = 'vif_plug_ovs_privileged'
     if os.geteuid() == 0 and group in cfg.CONF:
         # The default goes through sudo, which need not be there when we are root already.
         words = [sys.executable, '-c', PRIVSEP_HELPER]
+<<<<<<< HEAD
         # (the option is there once the command line has been read)
         for name in getattr(cfg.CONF, 'config_file', None) or []:
+=======
+        for name in conf.config_file or []:
+>>>>>>> compute
             words += ['--config-file', name]
         cfg.CONF.set_default('helper_command', shlex.join(words), group=group)
 

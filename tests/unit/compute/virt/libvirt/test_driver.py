@@ -240,7 +240,7 @@ def test_power_cycle(
     assert 'destroy' not in hypervisor.calls
     driver.power_on(spec.server, spec.vifs)
     assert driver.get_power_state(UUID) == PowerState.RUNNING
-    assert plugged == [('plug', PORT)]
+    assert plugged == [('unplug', PORT), ('plug', PORT)]
     plugged.clear()
     driver.power_on(spec.server, spec.vifs)
     assert not plugged
@@ -268,7 +268,7 @@ def test_soft_reboot_keeps_the_domain(
     hypervisor.calls.clear()
     driver.reboot(spec.server, spec.vifs, 'SOFT')
     assert 'defineXML' not in hypervisor.calls
-    assert plugged == [('plug', PORT)]
+    assert plugged == [('unplug', PORT), ('plug', PORT)]
     assert driver.get_power_state(UUID) == PowerState.RUNNING
 
 
