@@ -46,12 +46,7 @@ def initialize(conf: cfg.ConfigOpts) -> None:
     if os.geteuid() == 0 and group in cfg.CONF:
         # The default goes through sudo, which need not be there when we are root already.
         words = [sys.executable, '-c', PRIVSEP_HELPER]
-<<<<<<< HEAD
-        # (the option is there once the command line has been read)
-        for name in getattr(cfg.CONF, 'config_file', None) or []:
-=======
         for name in conf.config_file or []:
->>>>>>> compute
             words += ['--config-file', name]
         cfg.CONF.set_default('helper_command', shlex.join(words), group=group)
 
