@@ -31,6 +31,7 @@ class Stack:
         hosts: int = 1,
         extra: str = '',
         backend: str = 'auto',
+        daemons: tuple[str, ...] = DAEMONS,
     ) -> None:
         self.folder, self.database, self.broker, self.processes = (
             folder,
@@ -42,7 +43,7 @@ class Stack:
         self.port, self.metadata_port, self.placement_port = free_port(), free_port(), free_port()
         self.url = f'http://127.0.0.1:{self.port}/v2.1'
         self.conf = folder / 'nova.conf'
-        self.hosts, self.extra, self.backend = hosts, extra, backend
+        self.hosts, self.extra, self.backend, self.daemons = hosts, extra, backend, daemons
         self._start_placement()
         self._write_conf()
         self.prepare()
@@ -136,17 +137,20 @@ ram = -1
         self.manage('db', 'sync')
 
     def start(self, *names: str) -> None:
-        for name in names or DAEMONS:
+        for name in names or self.daemons:
             self.processes.start(
                 name,
                 [str(BIN / name), '--config-file', str(self.conf)],
                 {'OS_NOVA_CONFIG_DIR': str(self.folder)},
             )
-        if not names:
+        if not names and 'nova-api' in self.daemons:
             self.wait_ready()
 
     def wait_ready(self) -> None:
         wait_for('the API', lambda: requests.get(self.url, timeout=5).ok, 60)
+        self.wait_computes()
+
+    def wait_computes(self) -> None:
         wait_for('compute hosts', self._computes_up, 60, 0.5)
 
     def _computes_up(self) -> bool:
