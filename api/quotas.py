@@ -49,9 +49,7 @@ def show(request: Request, project_id: str) -> dict[str, Any]:
     """Show the quotas of a project."""
     request.authorize(project_id=project_id)
     projects.verify(request, project_id)
-    quotas = request.conductor.get_quotas(
-        request.context, project_id, user_id=_user(request)
-    )
+    quotas = request.conductor.get_quotas(request.context, project_id, user_id=_user(request))
     return {'quota_set': {'id': project_id, **_limits(request, quotas)}}
 
 
@@ -102,6 +100,4 @@ def delete(request: Request, project_id: str) -> None:
     """Go back to the default quotas."""
     request.authorize(project_id=project_id)
     projects.check_id('project_id', project_id)
-    request.conductor.delete_quotas(
-        request.context, project_id, user_id=_user(request)
-    )
+    request.conductor.delete_quotas(request.context, project_id, user_id=_user(request))

@@ -104,9 +104,7 @@ MALFORMED = {
 
 
 @each(routes.WITH_BODY)
-def test_malformed_bodies(
-    cloud: Cloud, things: Things, route: Route, unchanged: None
-) -> None:
+def test_malformed_bodies(cloud: Cloud, things: Things, route: Route, unchanged: None) -> None:
     for name, raw in MALFORMED.items():
         message = check_fault(ask(cloud, route, route.path(things), raw=raw), 400)
         assert message, name
