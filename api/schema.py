@@ -163,6 +163,9 @@ def _minimum(_validator: Any, minimum: Any, instance: Any, _schema: Schema) -> E
     number = _number(instance)
     if number is not None and isinstance(instance, str) and len(instance) > MOST_DIGITS:
         yield jsonschema.ValidationError(f'it has more than {MOST_DIGITS} digits')
+    elif isinstance(instance, str) and not instance.strip():
+        # The end of a line is the end of a text for patterns, so that '\n' has only digits.
+        yield jsonschema.ValidationError(f'{instance!r} is not a number')
     elif number is not None and number < minimum:
         yield jsonschema.ValidationError(f'{instance!r} is less than the minimum of {minimum!r}')
 

@@ -2,7 +2,7 @@
 
 import copy
 
-from kilonova.api import params, schema
+from kilonova.api import params
 from kilonova.api.servers import fields, tags
 from kilonova.api.servers.view import NEWEST
 
@@ -41,11 +41,7 @@ _DEVICE: Schema = {
     'guest_format': _SHORT,
     'device_type': _SHORT,
     'disk_bus': _SHORT,
-    'boot_index': {
-        'type': ['integer', 'string', 'null'],
-        'pattern': '^-?[0-9]+$',
-        'maxLength': schema.MOST_DIGITS,
-    },
+    'boot_index': {'type': ['integer', 'string', 'null'], 'pattern': '^-?[0-9]+$'},
 }
 
 

@@ -39,7 +39,7 @@ class Things:
     def make(cls, cloud: Cloud) -> 'Things':
         image, flavor = cloud.glance.add(), cloud.flavor('plain', id='plain')
         private = cloud.flavor('private', **{'os-flavor-access:is_public': False})
-        specs = {'extra_specs': {'mine': '1'}}
+        specs = {'extra_specs': {'known': '1'}}
         cloud.admin('POST', f'/flavors/{flavor}/os-extra_specs', specs)
         grant = {'addTenantAccess': {'tenant': 'granted'}}
         cloud.admin('POST', f'/flavors/{private}/action', grant)
