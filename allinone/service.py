@@ -1,5 +1,7 @@
 """All daemons as objects of one process."""
 
+import os
+
 import oslo_messaging as messaging
 from oslo_config import cfg
 
@@ -34,6 +36,7 @@ class AllInOne:
                 'connection', f'sqlite:///{conf.state_path}/{name}.sqlite', group=group
             )
         conf.set_default('compute_driver', 'fake.FakeDriver')
+        conf.set_default('state_dir', f'{conf.state_path}/fake', group='fake_driver')
         self.client = rpc.client_for(ConductorInterface, transport)
 
     @staticmethod
@@ -49,6 +52,7 @@ class AllInOne:
 
     def start(self) -> None:
         """Start the conductor first: everybody else waits for it."""
+        os.makedirs(self.conf.state_path, mode=0o750, exist_ok=True)
         first_start.prepare(self.conf)
         self.conductor = Conductor(self.conf, self.transport)
         self.conductor.start()

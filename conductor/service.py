@@ -1,9 +1,10 @@
 """The conductor daemon: its endpoints, put together."""
 
 import oslo_messaging as messaging
+import sqlalchemy as sa
 from oslo_config import cfg
 
-from kilonova.common import config, rpc, service, version
+from kilonova.common import config, exception, rpc, service, version
 from kilonova.common import context as ctx
 from kilonova.common.clients import keystone, neutron
 from kilonova.common.clients.placement import Placement
@@ -59,20 +60,33 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     ]
 
 
+def _database(conf: cfg.ConfigOpts, group: str) -> Database:
+    url = conf[group].connection
+    if not url:
+        raise exception.KilonovaError(f'[{group}]connection is not set.')
+    try:
+        return Database(url, conf[group])
+    except (ValueError, ImportError, sa.exc.ArgumentError) as error:
+        raise exception.KilonovaError(f'[{group}]connection cannot be used: {error}') from error
+
+
 class Conductor:
     """One conductor process."""
 
     def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport) -> None:
         config.register(list_opts(), conf)
         self.conf, self._transport = conf, transport
-        self._api_db = Database(conf.api_database.connection, conf.api_database)
-        self._cell_db = Database(conf.database.connection, conf.database)
+        self._api_db = _database(conf, 'api_database')
+        self._cell_db = _database(conf, 'database')
         self._server: messaging.RPCServer | None = None
 
     def start(self) -> None:
         """Serve as soon as both databases answer.  Raises CellMappingNotFound."""
-        self._api_db.wait()
-        self._cell_db.wait()
+        try:
+            self._api_db.wait()
+            self._cell_db.wait()
+        except sa.exc.DBAPIError as error:
+            raise exception.KilonovaError(f'A database does not answer: {error.orig}') from error
         conf, transport = self.conf, self._transport
         cell_id = cells.ensure_simple(self._api_db, conf).id
         caps = {name: self._version_cap(name) for name in ('compute', 'scheduler')}

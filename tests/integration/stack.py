@@ -6,6 +6,7 @@ Image and network service are the fakes of ``tests/fakes`` on loopback; identity
 
 import os
 import pathlib
+import subprocess
 import sys
 from typing import Any
 
@@ -32,6 +33,7 @@ class Stack:
         extra: str = '',
         backend: str = 'auto',
         daemons: tuple[str, ...] = DAEMONS,
+        broker_url: str = '',
     ) -> None:
         self.folder, self.database, self.broker, self.processes = (
             folder,
@@ -44,6 +46,7 @@ class Stack:
         self.url = f'http://127.0.0.1:{self.port}/v2.1'
         self.conf = folder / 'nova.conf'
         self.hosts, self.extra, self.backend, self.daemons = hosts, extra, backend, daemons
+        self.transport_url = broker_url or getattr(broker, 'url', '')
         self._start_placement()
         self._write_conf()
         self.prepare()
@@ -68,7 +71,7 @@ class Stack:
 [DEFAULT]
 host = controller
 state_path = {self.folder}/state
-transport_url = {self.broker.url}
+transport_url = {self.transport_url}
 compute_driver = fake.FakeDriver
 rpc_response_timeout = 20
 report_interval = 2
@@ -121,8 +124,6 @@ ram = -1
 """)
 
     def manage(self, *words: str) -> str:
-        import subprocess
-
         done = subprocess.run(
             [BIN / 'nova-manage', '--config-file', self.conf, *words],
             capture_output=True, text=True, env={**os.environ, 'PYTHONWARNINGS': 'ignore'},
@@ -145,6 +146,13 @@ ram = -1
             )
         if not names and 'nova-api' in self.daemons:
             self.wait_ready()
+
+    @staticmethod
+    def program(name: str) -> str:
+        return str(BIN / name)
+
+    def wait_logged(self, name: str, words: str, seconds: float = 30) -> None:
+        wait_for(f'{name} says {words}', lambda: words in self.processes.log(name), seconds)
 
     def wait_ready(self) -> None:
         wait_for('the API', lambda: requests.get(self.url, timeout=5).ok, 60)
@@ -236,3 +244,50 @@ ram = -1
     def close(self) -> None:
         self.glance.close()
         self.neutron.close()
+
+
+class SQLite:
+    """Files for those who want a database each."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder, self.made = folder, 0
+
+    def url(self) -> str:
+        self.made += 1
+        return f'sqlite:///{self.folder}/t{self.made}.sqlite'
+
+
+class AllInOneStack(Stack):
+    """One process, with what nova.conf must say and no more; placement on SQLite."""
+
+    def __init__(self, folder: pathlib.Path, processes: Processes) -> None:
+        super().__init__(folder, SQLite(folder), None, processes, daemons=('nova-allinone',))
+
+    def _write_conf(self) -> None:
+        self.conf.write_text(f"""
+[DEFAULT]
+state_path = {self.folder}/state
+osapi_compute_listen = 127.0.0.1
+osapi_compute_listen_port = {self.port}
+metadata_listen = 127.0.0.1
+metadata_listen_port = {self.metadata_port}
+[api]
+auth_strategy = noauth2
+[placement]
+auth_type = admin_token
+endpoint = {self.placement}
+token = admin
+[glance]
+auth_type = none
+endpoint_override = {self.glance.url}
+[neutron]
+auth_type = none
+endpoint_override = {self.neutron.url}
+""")
+
+    def prepare(self) -> None:
+        """The process does it when it starts."""
+
+    def start(self, *names: str) -> None:
+        super().start(*self.daemons)
+        self.wait_ready()
