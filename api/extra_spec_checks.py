@@ -50,7 +50,8 @@ def _anything(_value: str) -> bool:
     return True
 
 
-_CPU_SET = r'\^?\d+((-\d+)?(,\^?\d+(-\d+)?)?)*'
+# No text can be read in two ways: a pattern that tries them all takes for ever.
+_CPU_SET = r'\^?\d+(-\d+|,\^?\d+)*'
 _COUNT, _AMOUNT, _ANY_INTEGER = _integer(1), _integer(0), _integer()
 _LEVEL = _one_of('custom high normal low')
 
@@ -59,7 +60,7 @@ _HW: dict[str, Check] = {
     'cpu_dedicated_mask': _like(_CPU_SET),
     'cpu_policy': _one_of('dedicated shared mixed'),
     'cpu_realtime': _boolean,
-    'cpu_realtime_mask': _like(r'(\^)?\d+((-\d+)?(,\^?\d+(-\d+)?)?)*'),
+    'cpu_realtime_mask': _like(_CPU_SET),
     'cpu_thread_policy': _one_of('prefer isolate require'),
     'emulator_threads_policy': _one_of('isolate share'),
     'ephemeral_encryption': _boolean,
@@ -71,7 +72,7 @@ _HW: dict[str, Check] = {
     'mem_page_size': _like(r'(large|small|any|\d+([kKMGT]i?)?(b|bit|B)?)'),
     'numa_nodes': _COUNT,
     'pci_numa_affinity_policy': _one_of('required preferred legacy socket'),
-    'pmem': _like(r'([a-zA-Z0-9_]+(,)?)+'),
+    'pmem': _like(r'[a-zA-Z0-9_]+(,[a-zA-Z0-9_]+)*,?'),
     'pmu': _boolean,
     'redirected_usb_ports': _integer(0, 15),
     'serial_port_count': _AMOUNT,

@@ -159,7 +159,7 @@ def _least(request: Request, name: str) -> int | None:
     if asked is None:
         return None
     try:
-        return min(int(asked[:4000]), MAX_INT)
+        return max(-MAX_INT, min(int(asked[:4000]), MAX_INT))
     except ValueError:
         raise exception.Invalid(f'Invalid {name} filter [{asked}]') from None
 

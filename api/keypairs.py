@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kilonova.api import keys, params
+from kilonova.api import keys, params, projects
 from kilonova.api.operation import operation
 from kilonova.api.params import obj, values, wrapped
 from kilonova.api.policies import USER_OR_ADMIN
@@ -115,6 +115,7 @@ def create(request: Request, body: dict[str, Any]) -> dict[str, Any]:
     asked = body['keypair']
     user = asked.get('user_id') or request.context.user_id or ''
     request.authorize(user_id=user)
+    projects.check_id('user_id', user)
     kind = asked.get('type', 'ssh')
     private = None
     if 'public_key' in asked:

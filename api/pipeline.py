@@ -32,6 +32,8 @@ LOG = logging.getLogger(__name__)
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 Filter = Callable[[Application], Application]
 LEGACY = 'kilonova.legacy_v2'
+# More than any length has.
+MOST_DIGITS = 1000
 
 
 @dataclasses.dataclass
@@ -221,9 +223,10 @@ class SizeLimit(sizelimit_module.RequestBodySizeLimiter):
         limit = self._conf_get('max_request_body_size')
         length = environ.get('CONTENT_LENGTH')
         if length:
-            if not length.isdecimal():
+            if not (length.isdecimal() and length.isascii()):
                 raise faults.Fault(400, 'Malformed Content-Length')
-            if int(length) > limit:
+            # int() refuses thousands of digits.
+            if len(length) > MOST_DIGITS or int(length) > limit:
                 raise faults.Fault(413, f'Request is too large. Larger than {limit} bytes.')
         else:
             if 'eventlet.input' in environ:

@@ -11,12 +11,23 @@ from kilonova.common.clients import keystone
 LOG = logging.getLogger(__name__)
 
 
+# What the databases keep of an id.
+MOST_CHARACTERS = 255
+
+
+def check_id(kind: str, text: str | None) -> None:
+    """Raise Invalid for what is too long to be anybody's id."""
+    if text is not None and len(text) > MOST_CHARACTERS:
+        raise exception.Invalid(f'{kind} is longer than {MOST_CHARACTERS} characters')
+
+
 def verify(request: Request, project_id: str) -> None:
     """Raise Invalid for a project that Keystone says does not exist.
 
     What Keystone does not tell (the caller may not ask, or it does not answer) counts as
     existing: limits and access for a project without servers do no harm.
     """
+    check_id('project_id', project_id)
     if project_id == request.context.project_id or request.conf.api.auth_strategy != 'keystone':
         return
     client = keystone.adapter(request.conf, 'keystone', request.context)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kilonova.api import params, quota_fields
+from kilonova.api import params, projects, quota_fields
 from kilonova.api.operation import operation
 from kilonova.api.params import obj, wrapped
 from kilonova.api.policies import ADMIN
@@ -47,6 +47,7 @@ def show(request: Request, name: str) -> dict[str, Any]:
            rule='os_compute_api:os-quota-class-sets:update', check=ADMIN)  # fmt: skip
 def update(request: Request, name: str, body: dict[str, Any]) -> dict[str, Any]:
     """Set quotas of a class."""
+    projects.check_id('name', name)
     limits = {
         resource: int(value)
         for resource, value in body['quota_class_set'].items()

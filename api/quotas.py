@@ -30,6 +30,12 @@ UPDATE = ByVersion(
 )
 
 
+def _user(request: Request) -> str | None:
+    user_id = request.query.one('user_id')
+    projects.check_id('user_id', user_id)
+    return user_id
+
+
 def _limits(request: Request, quotas: QuotaSet) -> dict[str, Any]:
     return {
         name: quotas.limits.get(name, quota_fields.UNLIMITED)
@@ -43,9 +49,7 @@ def show(request: Request, project_id: str) -> dict[str, Any]:
     """Show the quotas of a project."""
     request.authorize(project_id=project_id)
     projects.verify(request, project_id)
-    quotas = request.conductor.get_quotas(
-        request.context, project_id, user_id=request.query.one('user_id')
-    )
+    quotas = request.conductor.get_quotas(request.context, project_id, user_id=_user(request))
     return {'quota_set': {'id': project_id, **_limits(request, quotas)}}
 
 
@@ -56,7 +60,7 @@ def detail(request: Request, project_id: str) -> dict[str, Any]:
     request.authorize(project_id=project_id)
     projects.verify(request, project_id)
     quotas = request.conductor.get_quotas(
-        request.context, project_id, user_id=request.query.one('user_id'), usage=True
+        request.context, project_id, user_id=_user(request), usage=True
     )
     shown = {
         name: {'limit': limit, 'in_use': quotas.in_use.get(name, 0), 'reserved': 0}
@@ -85,7 +89,7 @@ def update(request: Request, project_id: str, body: dict[str, Any]) -> dict[str,
     force = strutils.bool_from_string(asked.pop('force', False))
     limits = {name: int(value) for name, value in asked.items() if name not in quota_fields.NETWORK}
     quotas = request.conductor.update_quotas(
-        request.context, project_id, request.query.one('user_id'), limits, force=force
+        request.context, project_id, _user(request), limits, force=force
     )
     return {'quota_set': _limits(request, quotas)}
 
@@ -95,6 +99,5 @@ def update(request: Request, project_id: str, body: dict[str, Any]) -> dict[str,
 def delete(request: Request, project_id: str) -> None:
     """Go back to the default quotas."""
     request.authorize(project_id=project_id)
-    request.conductor.delete_quotas(
-        request.context, project_id, user_id=request.query.one('user_id')
-    )
+    projects.check_id('project_id', project_id)
+    request.conductor.delete_quotas(request.context, project_id, user_id=_user(request))

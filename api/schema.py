@@ -25,6 +25,9 @@ from kilonova.common import exception
 
 Schema = dict[str, Any]
 
+# More than any number has, and fewer than int() refuses.
+MOST_DIGITS = 1000
+
 formats = jsonschema.FormatChecker(formats=())
 
 
@@ -111,7 +114,7 @@ def _is_ipv6(text: str) -> bool:
 def _is_regex(text: str) -> bool:
     try:
         return bool(text) and re.compile(text) is not None
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return False
 
 
@@ -158,7 +161,12 @@ def _number(instance: Any) -> int | float | None:
 
 def _minimum(_validator: Any, minimum: Any, instance: Any, _schema: Schema) -> Errors:
     number = _number(instance)
-    if number is not None and number < minimum:
+    if number is not None and isinstance(instance, str) and len(instance) > MOST_DIGITS:
+        yield jsonschema.ValidationError(f'it has more than {MOST_DIGITS} digits')
+    elif isinstance(instance, str) and not instance.strip():
+        # The end of a line is the end of a text for patterns, so that '\n' has only digits.
+        yield jsonschema.ValidationError(f'{instance!r} is not a number')
+    elif number is not None and number < minimum:
         yield jsonschema.ValidationError(f'{instance!r} is less than the minimum of {minimum!r}')
 
 

@@ -21,7 +21,7 @@ from oslo_config import cfg
 from sqlalchemy import event, exc, orm
 from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext, make_url
 
-from kilonova.db import config, errors
+from kilonova.db import config, errors, patterns
 
 LOG = logging.getLogger(__name__)
 P = ParamSpec('P')
@@ -185,6 +185,7 @@ def _tune_sqlite(engine: Engine, options: Options) -> None:
         connection.isolation_level = None  # the driver's own, late BEGIN is not wanted
         connection.execute('PRAGMA journal_mode=WAL')
         connection.execute('PRAGMA foreign_keys=ON')
+        patterns.install(connection, record.info)
         connection.execute(
             'PRAGMA synchronous=%s' % ('FULL' if options.sqlite_synchronous else 'OFF')
         )

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from kilonova.common import exception
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.server import Server, ServerQuery
-from kilonova.db import servers
+from kilonova.db import patterns, servers
 from kilonova.db.servers import INSTANCES, TAGS
 
 Condition = sa.ColumnElement[bool]
@@ -68,7 +68,8 @@ def find(session: Session, query: ServerQuery) -> list[Server]:
     columns = servers.COLUMNS if query.detail else (c.uuid, c.name, c.project_id, c.user_id)
     order = [_ordered(session, column, descends) for column, descends in keys]
     statement = sa.select(*columns).where(*conditions).order_by(*order).limit(query.limit)
-    rows = _execute(session, statement)
+    with patterns.limited(session, bool(PATTERNS.keys() & _names(query.filters))):
+        rows = _execute(session, statement)
     if not query.detail:
         return [
             Server(uuid=uuid, name=name, project_id=project, user_id=user, flavor=_NO_FLAVOR)
@@ -88,14 +89,23 @@ def _execute(session: Session, statement: sa.Select[Any]) -> Sequence[Any]:
         code = getattr(error.orig, 'pgcode', None) or (error.orig and error.orig.args[0])
         if code in (1139, 3685, 3692, '2201B'):
             raise exception.InvalidInput(reason='The regular expression is not valid.') from error
+        if code in patterns.OUT_OF_TIME or patterns.REFUSED in str(error.orig):
+            raise exception.InvalidInput(
+                reason='The regular expression cannot be matched, or not in time.'
+            ) from error
         raise
 
 
 # -- filters
 
 
+def _names(filters: dict[str, Any]) -> dict[str, Any]:
+    """Return the filters under the names of the columns."""
+    return {NAMES.get(name, name): value for name, value in filters.items()}
+
+
 def _conditions(session: Session, filters: dict[str, Any]) -> list[Condition]:
-    filters = {NAMES.get(name, name): value for name, value in filters.items()}
+    filters = _names(filters)
     found: list[Condition] = []
     if 'deleted' not in filters:
         # Who asks for changes wants to hear of those that are gone, too.

@@ -106,7 +106,7 @@ def _every_project(request: Request) -> bool:
     try:
         wanted = not value or strutils.bool_from_string(value, strict=True)
     except ValueError as error:
-        raise exception.InvalidInput(reason=str(error)) from None
+        raise exception.InvalidInput(reason=f'all_tenants: {error}') from None
     if wanted:
         request.can(f'{request.operation.rule}{ALL_TENANTS}')
     return wanted

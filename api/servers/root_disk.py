@@ -38,7 +38,8 @@ def _check(entry: Json) -> None:
     if entry.get('destination_type', 'local') != 'local':
         raise Fault(400, f"{_FIELD}[0].destination_type: only 'local' is supported yet")
     index = entry.get('boot_index')
-    if index is None or int(index) != 0:
+    # Zero, however it is written; int() refuses thousands of digits.
+    if index is None or str(index).strip().strip('-0'):
         raise Fault(400, f'{_FIELD}[0].boot_index: an image on a local disk must have 0')
     for field in ('volume_id', 'snapshot_id', 'volume_size', 'volume_type', 'no_device'):
         if entry.get(field):

@@ -163,8 +163,26 @@ ram = -1
         wait_for('compute hosts', self._computes_up, 60, 0.5)
 
     def _computes_up(self) -> bool:
+        """Tell whether all hosts are up and have told placement what they offer."""
         found = self.get('/os-services?binary=nova-compute', token='admin:admin')['services']
-        return len([s for s in found if s['state'] == 'up']) >= self.hosts
+        nodes = self.get('/os-hypervisors', token='admin:admin')['hypervisors']
+        return (
+            len([s for s in found if s['state'] == 'up']) >= self.hosts
+            and len(nodes) >= self.hosts
+            and all(self._offers(node['id']) for node in nodes)
+        )
+
+    def _offers(self, provider: str) -> bool:
+        found = self._of_placement(f'/resource_providers/{provider}/inventories')
+        return bool(found.get('inventories'))
+
+    def _of_placement(self, path: str) -> Any:
+        answer = requests.get(
+            self.placement + path,
+            headers={'X-Auth-Token': 'admin', 'OpenStack-API-Version': 'placement 1.28'},
+            timeout=10,
+        )
+        return answer.json()
 
     # -- the API
 
@@ -221,12 +239,7 @@ ram = -1
 
     def allocations(self, uuid: str) -> dict[str, Any]:
         """Return what placement holds for a server."""
-        answer = requests.get(
-            f'{self.placement}/allocations/{uuid}',
-            headers={'X-Auth-Token': 'admin', 'OpenStack-API-Version': 'placement 1.28'},
-            timeout=10,
-        )
-        allocations: dict[str, Any] = answer.json()['allocations']
+        allocations: dict[str, Any] = self._of_placement(f'/allocations/{uuid}')['allocations']
         return allocations
 
     def close(self) -> None:

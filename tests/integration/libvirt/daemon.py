@@ -1,16 +1,15 @@
 """A libvirtd of our own, beside whatever else runs on the machine.
 
-It has a mount namespace in which /run/libvirt, /etc/libvirt, /var/lib/libvirt … are its own,
-and a socket outside of it.  /dev/kvm is hidden unless a test wants it: one that is there
+It has mount and process namespaces; /run/libvirt, /etc/libvirt, /var/lib/libvirt … are its
+own in there, and its socket is outside.  /dev/kvm is hidden unless a test wants it: one that is there
 but doesn't work makes libvirt examine QEMU again and again, for seconds.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
-import time
 
 from kilonova.tests.integration.processes import wait_for
 
@@ -28,9 +27,11 @@ stdio_handler = "logd"
 user = "{user}"
 group = "{user}"
 """
+# The first process of the namespaces: libvirtd is started again when it ends.
 SCRIPT = """
 set -e
 mount --make-rprivate /
+mount -t proc proc /proc
 mkdir -p /run/libvirt
 mount --bind {folder}/run /run/libvirt
 mount --bind {folder}/etc /etc/libvirt
@@ -42,8 +43,14 @@ if [ {hide} = 1 ] && [ -e /dev/kvm ]; then
     mount --bind {folder}/no-kvm /dev/kvm
     mount -o remount,bind,ro /dev/kvm
 fi
-virtlogd --pid-file {folder}/virtlogd.pid &
-exec libvirtd --pid-file {folder}/libvirtd.pid
+set +e
+virtlogd --pid-file {folder}/virtlogd.lock &
+while :; do
+    libvirtd --pid-file {folder}/libvirtd.lock &
+    echo $! > {folder}/libvirtd.pid
+    wait $!
+    sleep 0.2
+done
 """
 
 
@@ -58,7 +65,7 @@ def missing() -> str | None:
 
 
 class Libvirtd:
-    """Runs until ``close``, which ends its guests too."""
+    """Runs until ``close``; its guests end with it, and all of it when the tests are killed."""
 
     def __init__(
         self, folder: pathlib.Path, hide_kvm: bool = True, user: str = 'libvirt-qemu'
@@ -69,11 +76,11 @@ class Libvirtd:
         (folder / 'etc' / 'qemu').mkdir()
         (folder / 'etc' / 'libvirtd.conf').write_text(LIBVIRTD_CONF.format(folder=folder))
         (folder / 'etc' / 'qemu.conf').write_text(QEMU_CONF.format(user=user))
-        script = SCRIPT.format(folder=folder, hide=int(hide_kvm))
         self.uri = f'qemu+unix:///system?socket={folder}/sock/libvirt-sock'
         with open(folder / 'start.log', 'wb') as log:
             self.process = subprocess.Popen(
-                ['unshare', '--mount', 'bash', '-c', script],
+                ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork']
+                + ['--kill-child', 'bash', '-c', SCRIPT.format(folder=folder, hide=int(hide_kvm))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -96,49 +103,28 @@ class Libvirtd:
             capture_output=True,
             text=True,
             timeout=120,
-            check=True,
         )
+        assert done.returncode == 0, f'virsh {" ".join(command)}: {done.stderr}'
         return done.stdout
 
     def restart(self) -> None:
-        """End libvirtd alone and start it again; guests go on."""
-        virtlogd = (self.folder / 'virtlogd.pid').read_text().strip()
-        self.process.terminate()
-        self.process.wait(30)
-        with open(self.folder / 'start.log', 'ab') as log:
-            self.process = subprocess.Popen(
-                ['nsenter', '--mount', '--target', virtlogd, 'libvirtd']
-                + ['--pid-file', f'{self.folder}/libvirtd.pid'],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'},
-            )
+        """End libvirtd alone; it is started again at once, and guests go on."""
+        pid_file = self.folder / 'libvirtd.pid'
+        old = pid_file.read_text()
+        pid = self.process.pid
+        first = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().strip()
+        subprocess.run(
+            ['nsenter', '--target', first, '--mount', '--pid', 'kill', old.strip()],
+            check=True,
+            timeout=20,
+        )
+        wait_for('the new libvirtd', lambda: pid_file.read_text() not in ('', old), seconds=60)
         wait_for('libvirtd', self._answers, seconds=120)
 
     def close(self) -> None:
-        if (self.folder / 'sock' / 'libvirt-sock').exists():
+        """End the namespaces' first process: the kernel ends all others in them."""
+        with contextlib.suppress(AssertionError):  # it did not come up, or is stuck
             for name in self.virsh('list', '--name').split():
-                self.virsh('destroy', name)
-        pid_file = self.folder / 'virtlogd.pid'
-        virtlogd = int(pid_file.read_text()) if pid_file.exists() else None
-        self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-        if virtlogd is not None:
-            _end(virtlogd)
-
-
-def _end(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGTERM)
-        for _ in range(100):
-            os.kill(pid, 0)
-            time.sleep(0.05)
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+                self.virsh('destroy', name)  # so that libvirt removes its control groups
+        self.process.kill()
+        self.process.wait(30)

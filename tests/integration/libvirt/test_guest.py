@@ -171,6 +171,6 @@ def test_restart_of_libvirt_is_survived(
     with contextlib.suppress(exception.VirtDriverError):
         driver.get_power_states()  # may be the call that finds the connection lost
     assert driver.get_power_states() == {server.uuid: PowerState.RUNNING}
-    libvirtd.virsh('destroy', server.uuid)
-    wait_for('an event over the new connection', lambda: Events.STOPPED in told, 20)
+    libvirtd.virsh('suspend', server.uuid)
+    wait_for('an event over the new connection', lambda: Events.PAUSED in told, 20)
     removed(server)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ class Runner:
         self.conf = folder / 'nova.conf'
         self.conf.write_text('[DEFAULT]\ngraceful_shutdown_timeout = 2\n')
         self.output = folder / 'output'
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Any = None
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.settimeout(30)
         self.notify.bind(str(folder / 'ready'))

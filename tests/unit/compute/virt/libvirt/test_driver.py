@@ -91,8 +91,7 @@ def test_spawn(
         'root_device_name': '/dev/vda',
         'system_metadata': {'image_hw_machine_type': 'pc'},
     }
-    # A guest of that uuid is removed first; ports are there before the guest, which is paused.
-    assert seen == [([('unplug', PORT), ('plug', PORT)], PowerState.PAUSED)]
+    assert seen == [([('plug', PORT)], PowerState.PAUSED)]
     assert driver.get_power_states() == {UUID: PowerState.RUNNING}
     assert sorted(path.name for path in (instances / UUID).iterdir()) == [
         'console.log',
@@ -241,7 +240,7 @@ def test_power_cycle(
     assert 'destroy' not in hypervisor.calls
     driver.power_on(spec.server, spec.vifs)
     assert driver.get_power_state(UUID) == PowerState.RUNNING
-    assert plugged == [('plug', PORT)]
+    assert plugged == [('unplug', PORT), ('plug', PORT)]
     plugged.clear()
     driver.power_on(spec.server, spec.vifs)
     assert not plugged
@@ -269,7 +268,7 @@ def test_soft_reboot_keeps_the_domain(
     hypervisor.calls.clear()
     driver.reboot(spec.server, spec.vifs, 'SOFT')
     assert 'defineXML' not in hypervisor.calls
-    assert plugged == [('plug', PORT)]
+    assert plugged == [('unplug', PORT), ('plug', PORT)]
     assert driver.get_power_state(UUID) == PowerState.RUNNING
 
 

@@ -1,0 +1,227 @@
+"""One valid request for every operation that exists: where bad input and policy tests start.
+
+A new operation has to be entered here; ``test_bad_input`` fails until it is.
+"""
+
+import dataclasses
+from typing import Any
+
+from kilonova.api import operation, resources, versions
+from kilonova.api.operation import Operation
+from kilonova.tests.functional.cloud import Cloud
+
+Key = tuple[str, str, str | None]
+KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl a@b'
+NOBODY = '0f7b9b8c-1111-4222-8333-944445555666'
+"""A UUID that nothing has."""
+
+CALLER = 'admin:demo'
+"""An administrator in the project that owns the server: what is refused is the input's fault."""
+
+
+@dataclasses.dataclass
+class Things:
+    """What the requests are about: one of each kind."""
+
+    server: str
+    flavor: str
+    private_flavor: str
+    aggregate: str
+    service: str
+    hypervisor: str
+    action: str
+    image: str
+    network: str
+    port: str
+    host: str
+
+    @classmethod
+    def make(cls, cloud: Cloud) -> 'Things':
+        image, flavor = cloud.glance.add(), cloud.flavor('plain', id='plain')
+        private = cloud.flavor('private', **{'os-flavor-access:is_public': False})
+        specs = {'extra_specs': {'known': '1'}}
+        cloud.admin('POST', f'/flavors/{flavor}/os-extra_specs', specs)
+        grant = {'addTenantAccess': {'tenant': 'granted'}}
+        cloud.admin('POST', f'/flavors/{private}/action', grant)
+        network = cloud.neutron.add_network()
+        keypair = {'keypair': {'name': 'known', 'public_key': KEY}}
+        assert cloud.call('POST', '/os-keypairs', keypair, token=CALLER).status == 201
+        server = cloud.boot(
+            flavor, image, [{'uuid': network}], metadata={'known': '1'}, tags=['known']
+        )
+        cloud.wait_status(server, 'ACTIVE')
+        made = cloud.admin('POST', '/os-aggregates', {'aggregate': {'name': 'known'}})
+        services = cloud.admin('GET', '/os-services?binary=nova-compute').json['services']
+        actions = cloud.get(f'/servers/{server}/os-instance-actions')['instanceActions']
+        return cls(
+            server=server,
+            flavor=flavor,
+            private_flavor=private,
+            aggregate=str(made.json['aggregate']['id']),
+            service=services[0]['id'],
+            hypervisor=cloud.admin('GET', '/os-hypervisors').json['hypervisors'][0]['id'],
+            action=actions[0]['request_id'],
+            image=image,
+            network=network,
+            port=next(iter(cloud.neutron.ports)),
+            host=services[0]['host'],
+        )
+
+
+def arguments(things: Things) -> dict[str, str]:
+    """Return a value for each variable part of a path."""
+    return {
+        'server_id': things.server,
+        'flavor_id': things.flavor,
+        'aggregate_id': things.aggregate,
+        'service_id': things.service,
+        'hypervisor_id': things.hypervisor,
+        'request_id': things.action,
+        'project_id': 'demo',
+        'name': 'known',
+        'key': 'known',
+        'tag': 'known',
+        'network': 'private',
+        'alias': 'os-keypairs',
+        'identifier': 'v2.1',
+        'pattern': 'controller',
+        'what': 'disable',
+    }
+
+
+def server_body(things: Things) -> dict[str, Any]:
+    """Return a create request that uses most fields."""
+    return {
+        'server': {
+            'name': 'valid',
+            'flavorRef': things.flavor,
+            'imageRef': things.image,
+            'networks': 'none',
+            'metadata': {'a': 'b'},
+            'tags': ['x'],
+            'description': 'text',
+            'key_name': 'known',
+            'user_data': 'eA==',
+            'config_drive': True,
+            'min_count': 1,
+            'max_count': 1,
+            'availability_zone': 'nova',
+            'adminPass': 'secret',
+            'accessIPv4': '192.0.2.1',
+            'accessIPv6': '2001:db8::1',
+            'OS-DCF:diskConfig': 'AUTO',
+            'security_groups': [{'name': 'default'}],
+            'hostname': 'valid',
+        },
+        'os:scheduler_hints': {},
+    }
+
+
+_SERVER_ACTION = '/servers/{server_id}/action'
+_AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
+
+
+def bodies(things: Things) -> dict[Key, Any]:
+    """Return a valid body for each operation that takes one."""
+    flavor = {'name': 'valid', 'ram': 1, 'vcpus': 1, 'disk': 1, 'description': 'text'}
+    specs = {'extra_specs': {'known': '1'}}
+    access = {'tenant': 'demo'}
+    meta = {'metadata': {'known': '1'}}
+    event = {'name': 'network-changed', 'server_uuid': things.server}
+    quota = {'cores': 100, 'ram': 100000, 'instances': 100}
+    return {
+        ('POST', '/servers', None): server_body(things),
+        ('PUT', '/servers/{server_id}', None): {'server': {'name': 'test', 'description': 'x'}},
+        ('POST', '/servers/{server_id}/metadata', None): meta,
+        ('PUT', '/servers/{server_id}/metadata', None): meta,
+        ('PUT', '/servers/{server_id}/metadata/{key}', None): {'meta': {'known': '1'}},
+        ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
+        ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
+        ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
+        ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
+        ('POST', _SERVER_ACTION, 'reboot'): {'reboot': {'type': 'HARD'}},
+        ('POST', _SERVER_ACTION, 'forceDelete'): {'forceDelete': None},
+        ('POST', '/flavors', None): {'flavor': flavor},
+        ('PUT', '/flavors/{flavor_id}', None): {'flavor': {'description': 'x'}},
+        ('POST', '/flavors/{flavor_id}/action', 'addTenantAccess'): {'addTenantAccess': access},
+        ('POST', '/flavors/{flavor_id}/action', 'removeTenantAccess'): {
+            'removeTenantAccess': access
+        },
+        ('POST', '/flavors/{flavor_id}/os-extra_specs', None): specs,
+        ('PUT', '/flavors/{flavor_id}/os-extra_specs/{key}', None): {'known': '1'},
+        ('POST', '/os-keypairs', None): {
+            'keypair': {'name': 'valid', 'type': 'ssh', 'public_key': KEY, 'user_id': 'admin'}
+        },
+        ('POST', '/os-aggregates', None): {'aggregate': {'name': 'valid'}},
+        ('PUT', '/os-aggregates/{aggregate_id}', None): {'aggregate': {'name': 'known'}},
+        ('POST', _AGGREGATE_ACTION, 'add_host'): {'add_host': {'host': things.host}},
+        ('POST', _AGGREGATE_ACTION, 'remove_host'): {'remove_host': {'host': things.host}},
+        ('POST', _AGGREGATE_ACTION, 'set_metadata'): {'set_metadata': {'metadata': {'a': 'b'}}},
+        ('POST', '/os-server-external-events', None): {'events': [event]},
+        ('PUT', '/os-quota-sets/{project_id}', None): {'quota_set': quota},
+        ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},
+        ('PUT', '/os-services/{what}', None): {'host': things.host, 'binary': 'nova-compute'},
+        ('PUT', '/os-services/{service_id}', None): {'status': 'enabled'},
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """One operation, whatever its ranges of versions: the newest range stands for all."""
+
+    one: Operation
+
+    @property
+    def key(self) -> Key:
+        return self.one.method, self.one.path, self.one.action
+
+    @property
+    def version(self) -> str:
+        return str(self.one.until)
+
+    @property
+    def oldest(self) -> str:
+        return str(max(versions.MIN, min(one.since for one in _ranges(self.key))))
+
+    def body_schema(self, version: str) -> dict[str, Any]:
+        """Return what a body has to be like at a version."""
+        wanted = versions.parse(version)
+        one = next(one for one in _ranges(self.key) if one.serves(wanted))
+        assert one.body is not None
+        return one.body.at(wanted, legacy=False).schema
+
+    def query_names(self, version: str) -> list[str]:
+        """Return the parameters that a query may have at a version."""
+        wanted = versions.parse(version)
+        one = next(one for one in _ranges(self.key) if one.serves(wanted))
+        assert one.query is not None
+        return list(one.query.at(wanted, legacy=False).schema.get('properties', {}))
+
+    def __str__(self) -> str:
+        return ' '.join(filter(None, (self.one.method, self.one.path, self.one.action)))
+
+    def path(self, things: Things, **other: str) -> str:
+        """Return the path with its variable parts filled in."""
+        return self.one.path.format(**{**arguments(things), **other})
+
+
+def _ranges(key: Key) -> list[Operation]:
+    return [one for one in operation.REGISTRY if (one.method, one.path, one.action) == key]
+
+
+def routes() -> list[Route]:
+    """Return every operation once, with its newest range of versions."""
+    resources.load()
+    newest: dict[Key, Operation] = {}
+    for one in operation.REGISTRY:
+        # One path with two names for its variable part is two operations.
+        key = (one.method, one.path, one.action)
+        if key not in newest or newest[key].until < one.until:
+            newest[key] = one
+    return [Route(one) for one in newest.values()]
+
+
+ROUTES = routes()
+WITH_BODY = [route for route in ROUTES if route.one.body is not None]
+READS = [route for route in ROUTES if route.one.method == 'GET']
+WRITES = [route for route in ROUTES if route.one.method != 'GET']

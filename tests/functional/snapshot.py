@@ -1,0 +1,73 @@
+"""All that a cloud holds, to tell whether a refused request has changed something."""
+
+import sqlite3
+import time
+from typing import Any
+
+from kilonova.tests.functional.cloud import Cloud, wait
+
+# What daemons write by the clock.
+_CLOCKWORK = {'services', 'compute_nodes', 'host_table', 'alembic_version', 'sqlite_sequence'}
+# An operation that is over is looked at once more, to see that its claim is gone.
+_COLUMNS = {'operations': 'id, action, instance_uuid, state'}
+_FILES = ('api.sqlite', 'cell1.sqlite')
+
+Content = dict[str, Any]
+
+
+def take(cloud: Cloud) -> Content:
+    """Return every row of both databases, the allocations and the ports."""
+    found: Content = {
+        'allocations': cloud.placement.usages(),
+        'ports': sorted(cloud.neutron.ports),
+    }
+    for name in _FILES:
+        connection = sqlite3.connect(cloud.folder / name, timeout=30)
+        try:
+            found.update(_rows(connection, name))
+        finally:
+            connection.close()
+    return found
+
+
+def _rows(connection: sqlite3.Connection, prefix: str) -> Content:
+    names = [
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    ]
+    return {
+        f'{prefix} {name}': sorted(
+            map(repr, connection.execute(f'SELECT {_COLUMNS.get(name, "*")} FROM "{name}"'))
+        )
+        for name in names
+        if name not in _CLOCKWORK
+    }
+
+
+def changed(before: Content, after: Content) -> Content:
+    """Return what differs, by table."""
+    return {
+        name: (before.get(name), after.get(name))
+        for name in before.keys() | after.keys()
+        if before.get(name) != after.get(name)
+    }
+
+
+def _busy(cloud: Cloud) -> int:
+    connection = sqlite3.connect(cloud.folder / 'cell1.sqlite', timeout=30)
+    try:
+        query = "SELECT COUNT(*) FROM operations WHERE state = 'running'"
+        return int(connection.execute(query).fetchone()[0])
+    finally:
+        connection.close()
+
+
+def settled(cloud: Cloud) -> Content:
+    """Wait until nothing is worked on, and take a snapshot."""
+    wait(lambda: not _busy(cloud), 'no operation runs')
+    found = take(cloud)
+    while True:
+        time.sleep(0.02)
+        again = take(cloud)
+        if again == found:
+            return found
+        found = again
