@@ -24,17 +24,19 @@ demo-clean:  ## stop it and remove its files
 	$(DEVCLOUD) down --purge
 
 test: test-env  ## lint, unit, functional and integration suites; installs what they need
-	.venv/bin/tox run -e lint,unit,functional,integration
+	.venv/bin/tox run -e suite
 
 test-env:
 	tools/install-test-packages
 	test -x .venv/bin/tox || { $(PYTHON) -m venv .venv && .venv/bin/pip install -q -c constraints.txt tox; }
 
-lint unit functional integration e2e docs: test-env  ## one suite alone
-	.venv/bin/tox run -e $@
+lint unit functional integration e2e: test-env  ## one suite alone
+	.venv/bin/tox run -e suite -- $@
+
+docs: lint  ## the documentation, below .tox/html
 
 generate: test-env  ## write the generated samples and tables again
-	.venv/bin/tox run -e generate
+	.venv/bin/tox run -e suite --notest && .tox/suite/bin/python tools/generate.py
 
 bench: test-env  ## speed and memory, against the figures in doc/source/contributor/performance.rst
 	.venv/bin/tox run -e bench

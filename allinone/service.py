@@ -1,19 +1,21 @@
 """All daemons as objects of one process."""
 
+import os
+
 import oslo_messaging as messaging
 from oslo_config import cfg
 
 from kilonova.api import app as compute_api
 from kilonova.api import config as api_config
+from kilonova.api import server
 from kilonova.api.metadata import app as metadata_api
 from kilonova.common import base_config, config, rpc
 from kilonova.compute import config as compute_config
 from kilonova.compute import service as compute
+from kilonova.conductor import first_start
 from kilonova.conductor import service as conductor
 from kilonova.conductor.interface import ConductorInterface
 from kilonova.conductor.service import Conductor
-from kilonova.db.engine import Database
-from kilonova.db.migrations import schema
 from kilonova.scheduler import config as scheduler_config
 from kilonova.scheduler.service import Scheduler
 
@@ -34,6 +36,7 @@ class AllInOne:
                 'connection', f'sqlite:///{conf.state_path}/{name}.sqlite', group=group
             )
         conf.set_default('compute_driver', 'fake.FakeDriver')
+        conf.set_default('state_dir', f'{conf.state_path}/fake', group='fake_driver')
         self.client = rpc.client_for(ConductorInterface, transport)
 
     @staticmethod
@@ -49,7 +52,8 @@ class AllInOne:
 
     def start(self) -> None:
         """Start the conductor first: everybody else waits for it."""
-        self._sync_schemas()
+        os.makedirs(self.conf.state_path, mode=0o750, exist_ok=True)
+        first_start.prepare(self.conf)
         self.conductor = Conductor(self.conf, self.transport)
         self.conductor.start()
         self.scheduler = Scheduler(self.conf, self.transport)
@@ -58,24 +62,16 @@ class AllInOne:
         self.computes.start()
         self.compute_app = compute_api.make_compute_app(self.conf, self.client)
         self.metadata_app = metadata_api.make_metadata_app(self.conf, self.client)
-        self._servers = []
+        self._servers: list[server.Server] = []
         if self._serve_http:
-            from kilonova.api import server as api_server
-
-            self._servers = api_server.serve(
+            self._servers = server.serve(
                 self.conf, {'osapi_compute': self.compute_app, 'metadata': self.metadata_app}
             )
 
-    def _sync_schemas(self) -> None:
-        for group, name in (('api_database', 'api'), ('database', 'cell')):
-            database = Database(self.conf[group].connection, self.conf[group])
-            schema.sync(database, name)
-            database.close()
-
     def stop(self) -> None:
         """Stop in the order in which requests come in."""
-        for server in self._servers:
-            server.stop()
+        for listener in self._servers:
+            listener.stop()
         self.computes.stop()
         self.scheduler.stop()
         self.conductor.stop()

@@ -16,9 +16,12 @@ caller's own project and user.  With ``target='resource'`` the handler must call
 
 import dataclasses
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
+
+import routes
 
 from kilonova.api import faults, policies, schema, versions
 from kilonova.api.policies import SoftRule
@@ -73,6 +76,8 @@ class Operation:
 
 
 REGISTRY: list[Operation] = []
+Methods = dict[str, dict[str | None, list[Operation]]]
+"""The operations of one path, by method and action."""
 
 
 def operation(
@@ -153,29 +158,11 @@ class Ranges:
         return next(one for since, one in reversed(self._ranges) if since <= version)
 
 
-class _Node:
-    """One segment of the paths' tree."""
-
-    __slots__ = ('literals', 'variable', 'methods')
-
-    def __init__(self) -> None:
-        self.literals: dict[str, _Node] = {}
-        self.variable: _Node | None = None
-        self.methods: dict[str, dict[str | None, list[Operation]]] = {}
-
-    def child(self, segment: str) -> '_Node':
-        if not segment.startswith('{'):
-            return self.literals.setdefault(segment, _Node())
-        if self.variable is None:
-            self.variable = _Node()
-        return self.variable
-
-
 @dataclasses.dataclass(slots=True)
 class Route:
     """A path that exists: its operations by method and action, and its arguments."""
 
-    methods: dict[str, dict[str | None, list[Operation]]]
+    methods: Methods
     values: list[str]
     project_id: str | None = None
 
@@ -184,45 +171,36 @@ class Router:
     """Finds the operation for a path, a method, an action and a version."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
-        self._root = _Node()
+        self._methods: dict[str, Methods] = {}
         for one in operations:
-            node = self._root
-            for segment in _segments(one.path):
-                node = node.child(segment)
-            node.methods.setdefault(one.method, {}).setdefault(one.action, []).append(one)
+            actions = self._methods.setdefault(_template(one.path), {}).setdefault(one.method, {})
+            actions.setdefault(one.action, []).append(one)
+        self._mapper = routes.Mapper(register=False)
+        # The mapper takes the first that fits: words go before variables (/servers/detail before
+        # /servers/{id}), and a path as it is before one with a project's id in front.
+        paths = sorted(
+            self._methods, key=lambda path: [part.startswith('{') for part in path.split('/')]
+        )
+        for prefix in ('', '/{project_id}'):
+            for path in paths:
+                self._mapper.connect(None, prefix + path, template=path)
 
     def find(self, path: str) -> Route:
         """Look a path up, with or without the project's id in front.  Raises a 404 fault."""
-        segments = _segments(path)
-        values: list[str] = []
-        node = self._walk(self._root, segments, 0, values)
-        if node is not None:
-            return Route(node.methods, values)
-        values.clear()
-        node = self._walk(self._root, segments, 1, values) if segments else None
-        if node is not None:
-            return Route(node.methods, values, segments[0])
-        raise not_found()
-
-    def _walk(self, node: _Node, segments: list[str], at: int, values: list[str]) -> _Node | None:
-        if at == len(segments):
-            return node if node.methods else None
-        literal = node.literals.get(segments[at])
-        if literal is not None:
-            found = self._walk(literal, segments, at + 1, values)
-            if found is not None:
-                return found
-        if node.variable is None:
-            return None
-        values.append(segments[at])
-        found = self._walk(node.variable, segments, at + 1, values)
+        found = self._mapper.match(
+            '/' + '/'.join(segment for segment in path.split('/') if segment)
+        )
         if found is None:
-            values.pop()
-        return found
+            raise not_found()
+        methods = self._methods[found.pop('template')]
+        project_id = found.pop('project_id', None)
+        return Route(methods, [found[name] for name in sorted(found)], project_id)
 
 
-def _segments(path: str) -> list[str]:
-    return [segment for segment in path.split('/') if segment]
+def _template(path: str) -> str:
+    """Name the variable parts by their place: two operations may name the same part differently."""
+    numbers = itertools.count()
+    return re.sub(r'{\w+}', lambda _: f'{{v{next(numbers)}}}', path)
 
 
 def not_found() -> faults.Fault:

@@ -8,11 +8,10 @@ from oslo_config import cfg
 
 from kilonova.api import app, server
 from kilonova.api.metadata import app as metadata_app
-from kilonova.common import rpc
-from kilonova.common.service import cpu_count, version_cap
-from kilonova.conductor.interface import ConductorInterface
+from kilonova.common.service import cpu_count
+from kilonova.conductor import interface
 
-APPLICATIONS: dict[str, Callable[[cfg.ConfigOpts, ConductorInterface], Any]] = {
+APPLICATIONS: dict[str, Callable[[cfg.ConfigOpts, interface.ConductorInterface], Any]] = {
     'osapi_compute': app.make_compute_app,
     'metadata': metadata_app.make_metadata_app,
 }
@@ -27,9 +26,7 @@ class Api:
         transport: messaging.Transport,
         names: tuple[str, ...] | None = None,
     ) -> None:
-        conductor = rpc.client_for(
-            ConductorInterface, transport, version_cap=version_cap(conf, 'conductor')
-        )
+        conductor = interface.client(conf, transport)
         self._names = tuple(conf.enabled_apis) if names is None else names
         self._conf = conf
         self._applications = {name: APPLICATIONS[name](conf, conductor) for name in self._names}

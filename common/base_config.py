@@ -40,7 +40,7 @@ BASE = [
     ),
     cfg.IntOpt(
         'graceful_shutdown_timeout',
-        default=60,
+        default=180,
         min=0,
         help='Seconds that a daemon may take to finish what is in flight when it is stopped; '
         '0 waits for ever.',
@@ -68,7 +68,9 @@ BASE = [
 
 UPGRADE_LEVELS = [
     cfg.StrOpt(
-        name, help=f'Highest version of the {name} interface to speak: a version, or "auto".'
+        name,
+        help=f'Highest version of the {name} interface to speak: a version, or "auto" for what '
+        'the oldest running daemon understands.',
     )
     for name in ('conductor', 'compute', 'scheduler')
 ]

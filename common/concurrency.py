@@ -8,9 +8,13 @@ import collections
 import os
 import queue
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
+
+# Several oslo libraries import eventlet whatever the backend; an operator has no use for the banner.
+warnings.filterwarnings('ignore', message=r'\s*Eventlet is deprecated')
 
 _backend = 'threading'
 # What auto means for each daemon.  Measured (see the architecture document): an empty call over

@@ -259,6 +259,15 @@ class FellowServiceError(ServiceUnavailable):
     msg = '%(service)s is unavailable or answered with an error: %(reason)s'
 
 
+class DaemonTooOld(Conflict):
+    """The receiver's interface, or what ``[upgrade_levels]`` says of it, is older than needed."""
+
+    msg = (
+        '%(method)s needs version %(needed)s of the %(interface)s interface, but %(cap)s is the '
+        'newest that may be spoken now: a daemon or [upgrade_levels] is behind.'
+    )
+
+
 class Superseded(KilonovaError):
     """The fence is old: another operation or attempt owns the server now."""
 

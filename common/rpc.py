@@ -5,15 +5,16 @@ marked ``@call`` or ``@cast``; their annotations are the wire format.  ``client_
 derives the client, ``serve`` the server: an endpoint is any object that has a method of
 the same name.  Arguments and results are msgspec types, checked when they arrive.
 
-Versions: a method or a later argument says ``since``; a client capped by
-``[upgrade_levels]`` refuses to send what the receiver cannot know.
+Versions: a method that came later says ``since``, an argument that came later has the type
+``Annotated[..., rpc.Since('1.1')]`` and a default.  A client capped by ``[upgrade_levels]``
+refuses to send what the receiver cannot know (DaemonTooOld).
 """
 
 import functools
 import inspect
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Self, TypeVar, get_type_hints
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, get_type_hints
 from typing import cast as typing_cast
 
 import msgspec
@@ -28,7 +29,18 @@ LOG = logging.getLogger(__name__)
 F = TypeVar('F', bound=Callable[..., Any])
 I = TypeVar('I', bound='Interface')  # noqa: E741
 
+Cap = str | Callable[[], str] | None
+"""The newest version that a client may speak; asked for at each message if it can change."""
 ALLOWED_REMOTE = [exception.__name__]
+# The broker says at once when there is no queue, instead of dropping the message: a daemon that
+# has not started yet costs its caller nothing but another try.
+DELIVERED = messaging.TransportOptions(at_least_once=True)
+
+
+class Since(NamedTuple):
+    """Marks an argument that an interface got later."""
+
+    version: str
 
 
 def call(timeout: float | None = None, since: str = '1.0') -> Callable[[F], F]:
@@ -73,6 +85,21 @@ class _Method(msgspec.Struct):
     since: str
     signature: inspect.Signature
     hints: dict[str, Any]
+    later: dict[str, str]
+    """Arguments that came after the method, with the version that has them."""
+
+    def needs(self, arguments: dict[str, Any]) -> str:
+        """Return the version that a receiver of these arguments must have."""
+        versions = [self.since] + [v for name, v in self.later.items() if name in arguments]
+        return max(versions, key=_numbers)
+
+    def without_defaults(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Leave out later arguments that say nothing, so that an older receiver will do."""
+        return {
+            name: value
+            for name, value in arguments.items()
+            if name not in self.later or value != self.signature.parameters[name].default
+        }
 
 
 _methods: dict[type, dict[str, _Method]] = {}
@@ -93,8 +120,19 @@ def _read(name: str, member: Callable[..., Any]) -> _Method:
     kind, timeout, since = member._rpc  # type: ignore[attr-defined]
     signature = inspect.signature(member)
     parameters = list(signature.parameters.values())[2:]  # without self and context
-    hints = get_type_hints(member)
-    return _Method(name, kind, timeout, since, signature.replace(parameters=parameters), hints)
+    hints = get_type_hints(member, include_extras=True)
+    later = {
+        argument: mark.version
+        for argument, hint in hints.items()
+        for mark in getattr(hint, '__metadata__', ())
+        if isinstance(mark, Since)
+    }
+    signature = signature.replace(parameters=parameters)
+    return _Method(name, kind, timeout, since, signature, hints, later)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split('.'))
 
 
 class _Serializer(messaging.NoOpSerializer):
@@ -119,13 +157,16 @@ class Client(Interface):
         self,
         interface: type[Interface],
         transport: messaging.Transport,
-        version_cap: str | None = None,
+        version_cap: Cap = None,
         server: str | None = None,
     ) -> None:
         self._interface, self._transport, self._cap = interface, transport, version_cap
         target = messaging.Target(topic=interface.TOPIC, version='1.0', server=server)
         self._client = messaging.get_rpc_client(
-            transport, target, version_cap=version_cap, serializer=_Serializer()
+            transport,
+            target,
+            serializer=_Serializer(),
+            transport_options=DELIVERED,
         )
         for method in methods_of(interface).values():
             setattr(self, method.name, functools.partial(self._send, method))
@@ -135,7 +176,7 @@ class Client(Interface):
 
     def fanout(self) -> Any:
         other = Client(self._interface, self._transport, self._cap)
-        other._client = other._client.prepare(fanout=True)
+        other._client = other._client.prepare(fanout=True, transport_options=None)
         return other
 
     def _send(
@@ -144,31 +185,45 @@ class Client(Interface):
         for observe in self.observers:
             observe(method.kind, method.name)
         bound = method.signature.bind(*args, **kwargs)  # a wrong argument is the caller's TypeError
-        wire = {name: msgspec.to_builtins(value) for name, value in bound.arguments.items()}
+        arguments = method.without_defaults(bound.arguments)
+        wire = {name: msgspec.to_builtins(value) for name, value in arguments.items()}
+        needed = method.needs(arguments)
+        self._check_cap(method, needed)
         client = (
-            self._client.prepare(version=method.since, timeout=method.timeout)
+            self._client.prepare(version=needed, timeout=method.timeout)
             if method.timeout
-            else self._client.prepare(version=method.since)
+            else self._client.prepare(version=needed)
         )
-        if method.kind == 'cast':
-            client.cast(ctxt, method.name, **wire)
-            return None
         try:
+            if method.kind == 'cast':
+                client.cast(ctxt, method.name, **wire)
+                return None
             result = client.call(ctxt, method.name, **wire)
         except messaging.MessagingTimeout as error:
             raise exception.ServiceUnavailable(
                 f'{self._interface.__name__} did not answer {method.name} in time.'
             ) from error
+        except messaging.MessageUndeliverable as error:
+            raise exception.ServiceUnavailable(
+                f'Nobody listens for {self._interface.__name__}.{method.name}.'
+            ) from error
         except messaging.MessageDeliveryFailure as error:
             raise exception.ServiceUnavailable('The message bus cannot be reached.') from error
         return msgspec.convert(result, method.hints.get('return', Any), strict=False)
+
+    def _check_cap(self, method: _Method, needed: str) -> None:
+        cap = self._cap() if callable(self._cap) else self._cap
+        if cap is not None and _numbers(cap) < _numbers(needed):
+            raise exception.DaemonTooOld(
+                method=method.name, needed=needed, interface=self._interface.TOPIC, cap=cap
+            )
 
 
 def client_for(
     interface: type[I],
     transport: messaging.Transport,
     server: str | None = None,
-    version_cap: str | None = None,
+    version_cap: Cap = None,
 ) -> I:
     """Return a client with the interface's methods (plus ``at(host)`` and ``fanout()``)."""
     return typing_cast(I, Client(interface, transport, version_cap, server))

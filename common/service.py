@@ -7,6 +7,7 @@ handed over), SIGHUP re-reads the options that are mutable.
 """
 
 import os
+import re
 import select
 import signal
 import socket
@@ -20,7 +21,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from kilonova.common import concurrency, config, exception, rpc
+from kilonova.common import concurrency, config, exception, rpc, version
 from kilonova.common import context as ctx
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +29,10 @@ LOG = logging.getLogger(__name__)
 ENDING = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = ENDING | {signal.SIGHUP}
 RESPAWN_LIMIT = 5
+# What a worker sends its parent when it is ready.  Of this kind none gets lost among others.
+READY = signal.SIGRTMIN
+BLOCKED = SIGNALS | {signal.SIGCHLD, READY}
+"""What the parent of workers waits for."""
 STARTED = b'\0'
 
 
@@ -64,13 +69,22 @@ def run(
     worker = _Worker(prog, conf, make, transport)
     if count > 1:
         return _Parent(worker, count).run()
-    return worker.run(_notify_systemd)
+    return worker.run(lambda: _notify_systemd('READY=1'))
 
 
-def version_cap(conf: cfg.ConfigOpts, name: str) -> str | None:
-    """Return what ``[upgrade_levels]`` caps an interface at (None: not at all)."""
+def version_cap(conf: cfg.ConfigOpts, name: str, ask: Callable[[], int | None]) -> rpc.Cap:
+    """Return what ``[upgrade_levels]`` caps an interface at (None: not at all).
+
+    ``ask`` returns the lowest service version of the running receivers; 'auto' needs it.
+    """
     value = conf.upgrade_levels[name]
-    return None if value in (None, '', 'auto') else value
+    if value == 'auto':
+        return version.LowestRunning(name, ask)
+    if value and not re.fullmatch(r'\d+\.\d+', value):
+        raise exception.KilonovaError(
+            f'[upgrade_levels]{name} must be a version like 1.0, or auto, not {value}.'
+        )
+    return value or None
 
 
 def cpu_count() -> int:
@@ -78,7 +92,7 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _notify_systemd(state: str = 'READY=1') -> None:
+def _notify_systemd(state: str) -> None:
     """Tell systemd (Type=notify) about a change of state; see sd_notify(3)."""
     address = os.environ.get('NOTIFY_SOCKET')
     if not address:
@@ -114,7 +128,9 @@ class _Worker:
             # In the background: starting may wait for another daemon, and can be told to stop.
             starting = concurrency.spawn(daemon.start)
             starting.add_done_callback(lambda _: os.write(poke, STARTED))
-            if _next(wake) in ENDING:
+            while (number := _next(wake)) == signal.SIGHUP:
+                LOG.info('%s has just read its options', self.prog)
+            if number in ENDING and not starting.done():
                 LOG.info('%s stops before it was ready', self.prog)
                 return 0
             starting.result()
@@ -122,9 +138,10 @@ class _Worker:
             LOG.critical('%s cannot start: %s', self.prog, error)
             return 1
         ready()
-        while (number := _next(wake)) not in ENDING:
+        while number not in ENDING:
             if number == signal.SIGHUP:
                 _reload(self.prog, self.conf, daemon)
+            number = _next(wake)
         LOG.info('%s stops', self.prog)
         _notify_systemd('STOPPING=1')
         _guard_stop(self.prog, self.conf)
@@ -187,34 +204,51 @@ class _Parent:
     def __init__(self, worker: _Worker, count: int) -> None:
         self.worker, self.prog, self.count = worker, worker.prog, count
         self.children: dict[int, float] = {}
+        self.ready: set[int] = set()
+        self.told = False
         self.failures = 0
         self.stopping = False
 
     def run(self) -> int:
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS | {signal.SIGCHLD})
+        signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         for _ in range(self.count):
             self._fork()
-        _notify_systemd()
         while self.children:
-            number = signal.sigwait(SIGNALS | {signal.SIGCHLD})
-            if number == signal.SIGCHLD:
+            received = signal.sigwaitinfo(BLOCKED)
+            if received.si_signo == signal.SIGCHLD:
                 self._reap()
+            elif received.si_signo == READY:
+                self._note_ready(received.si_pid)
             else:
-                self.stopping = self.stopping or number != signal.SIGHUP
-                for pid in self.children:
-                    os.kill(pid, number)
+                self._pass_on(received.si_signo)
         return 1 if self.failures >= RESPAWN_LIMIT else 0
+
+    def _note_ready(self, pid: int) -> None:
+        """Tell systemd once all workers have been ready at the same time."""
+        self.ready.add(pid)
+        if not self.told and self.ready.issuperset(self.children):
+            self.told = True
+            _notify_systemd('READY=1')
+
+    def _pass_on(self, number: int) -> None:
+        if number in ENDING and not self.stopping:
+            self.stopping = True
+            _notify_systemd('STOPPING=1')
+        for pid in self.children:
+            os.kill(pid, number)
 
     def _fork(self) -> None:
         pid = os.fork()
         if pid:
             self.children[pid] = time.monotonic()
             return
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS | {signal.SIGCHLD})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
+        # It is the parent that systemd knows.
+        parent, os.environ['NOTIFY_SOCKET'] = os.getppid(), ''
         concurrency.after_fork()
         status = 1
         try:
-            status = self.worker.run(lambda: None)
+            status = self.worker.run(lambda: os.kill(parent, READY))
         except BaseException:
             LOG.exception('A worker of %s failed', self.prog)
         finally:
@@ -270,8 +304,6 @@ def heartbeat_for(
     conf: cfg.ConfigOpts, conductor: Any, binary: str, topic: str, host: str | None = None
 ) -> Heartbeat:
     """Register a daemon at the conductor (waits until it answers) and return its heartbeat."""
-    from kilonova.common import version
-
     name = host or conf.host
     context = ctx.get_admin_context()
     while True:

@@ -30,7 +30,7 @@ from kilonova.compute.power import PowerEndpoint
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt import loader
-from kilonova.conductor.interface import ConductorInterface
+from kilonova.conductor import interface
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
@@ -50,16 +50,14 @@ class Compute:
         conf: cfg.ConfigOpts,
         transport: messaging.Transport,
         host: str | None = None,
-        conductor: ConductorInterface | None = None,
+        conductor: interface.ConductorInterface | None = None,
         placement: Placement | None = None,
     ) -> None:
         config.register(list_opts(), conf)
         self.conf, self._transport = conf, transport
         name = host or conf.host
         driver = loader.load(conf)
-        conductor = conductor or rpc.client_for(
-            ConductorInterface, transport, version_cap=service.version_cap(conf, 'conductor')
-        )
+        conductor = conductor or interface.client(conf, transport)
         placement = placement or Placement(keystone.adapter(conf, 'placement'))
         self.host = Host(
             name=name,

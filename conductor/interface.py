@@ -8,8 +8,12 @@ apart: ``project_id=None`` in a lookup means "any project", and only the API dec
 import datetime
 from typing import Any
 
-from kilonova.common import rpc
+import oslo_messaging as messaging
+from oslo_config import cfg
+
+from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.context import get_admin_context
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import Aggregate, ComputeNode, HostTable, Hypervisor, Service
 from kilonova.common.objects.network import VIF
@@ -344,7 +348,7 @@ class ConductorInterface(rpc.Interface):
     # delete_failed) until it gets an answer.  So a repeated report of an attempt that has ended by
     # that very report is answered like the first one: True, although the operation is over.
 
-    @rpc.call()
+    @rpc.call(timeout=10)
     def service_started(
         self, context: Ctx, host: str, binary: str, topic: str, version: int
     ) -> Service:
@@ -440,3 +444,15 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_host_table(self, context: Ctx) -> HostTable:
         """Return all compute nodes with services, aggregates and usage."""
+
+
+def client(conf: cfg.ConfigOpts, transport: messaging.Transport) -> ConductorInterface:
+    """Return a client that speaks what ``[upgrade_levels]conductor`` allows."""
+    first = rpc.client_for(ConductorInterface, transport, version_cap='1.0')
+
+    def lowest() -> int | None:
+        found = first.list_services(get_admin_context(), binary='nova-conductor')
+        return min((one.version for one in found if not one.forced_down), default=None)
+
+    cap = service.version_cap(conf, 'conductor', lowest)
+    return rpc.client_for(ConductorInterface, transport, version_cap=cap)

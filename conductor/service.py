@@ -1,9 +1,10 @@
 """The conductor daemon: its endpoints, put together."""
 
 import oslo_messaging as messaging
+import sqlalchemy as sa
 from oslo_config import cfg
 
-from kilonova.common import config, rpc, service, version
+from kilonova.common import config, exception, rpc, service, version
 from kilonova.common import context as ctx
 from kilonova.common.clients import keystone, neutron
 from kilonova.common.clients.placement import Placement
@@ -30,7 +31,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.power import Power
-from kilonova.db import cells
+from kilonova.db import cells, hosts
 from kilonova.db import config as db_config
 from kilonova.db.engine import Database
 from kilonova.scheduler.interface import SchedulerInterface
@@ -59,23 +60,36 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     ]
 
 
+def _database(conf: cfg.ConfigOpts, group: str) -> Database:
+    url = conf[group].connection
+    if not url:
+        raise exception.KilonovaError(f'[{group}]connection is not set.')
+    try:
+        return Database(url, conf[group])
+    except (ValueError, ImportError, sa.exc.ArgumentError) as error:
+        raise exception.KilonovaError(f'[{group}]connection cannot be used: {error}') from error
+
+
 class Conductor:
     """One conductor process."""
 
     def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport) -> None:
         config.register(list_opts(), conf)
         self.conf, self._transport = conf, transport
-        self._api_db = Database(conf.api_database.connection, conf.api_database)
-        self._cell_db = Database(conf.database.connection, conf.database)
+        self._api_db = _database(conf, 'api_database')
+        self._cell_db = _database(conf, 'database')
         self._server: messaging.RPCServer | None = None
 
     def start(self) -> None:
         """Serve as soon as both databases answer.  Raises CellMappingNotFound."""
-        self._api_db.wait()
-        self._cell_db.wait()
+        try:
+            self._api_db.wait()
+            self._cell_db.wait()
+        except sa.exc.DBAPIError as error:
+            raise exception.KilonovaError(f'A database does not answer: {error.orig}') from error
         conf, transport = self.conf, self._transport
         cell_id = cells.ensure_simple(self._api_db, conf).id
-        caps = {name: service.version_cap(conf, name) for name in ('compute', 'scheduler')}
+        caps = {name: self._version_cap(name) for name in ('compute', 'scheduler')}
         compute = rpc.client_for(ComputeInterface, transport, version_cap=caps['compute'])
         placement = Placement(keystone.adapter(conf, 'placement'))
         self._parts = Parts(
@@ -100,6 +114,13 @@ class Conductor:
         self._own.start()
         self._server = rpc.serve(transport, ConductorInterface, endpoints, conf.host)
         self.engine.start()
+
+    def _version_cap(self, name: str) -> rpc.Cap:
+        def lowest() -> int | None:
+            with self._cell_db.reader() as session:
+                return hosts.lowest_version(session, f'nova-{name}')
+
+        return service.version_cap(self.conf, name, lowest)
 
     def _host_endpoints(
         self, placement: Placement, compute: ComputeInterface, cell_id: int

@@ -78,6 +78,15 @@ def version(session: Session) -> int:
 # -- services
 
 
+def lowest_version(session: Session, binary: str) -> int | None:
+    """Return the lowest service version among the daemons of a kind; None without one."""
+    return session.scalar(
+        sa.select(sa.func.min(ServiceRow.version)).where(
+            ServiceRow.binary == binary, ServiceRow.forced_down.is_(False)
+        )
+    )
+
+
 def is_up(row: ServiceRow, down_time: int) -> bool:
     """Tell whether a heartbeat came within ``down_time`` seconds."""
     seen = row.last_seen_up or row.created_at

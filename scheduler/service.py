@@ -7,7 +7,7 @@ from kilonova.common import base_config, config, rpc, service
 from kilonova.common.clients import keystone, placement
 from kilonova.common.context import RequestContext, get_admin_context
 from kilonova.common.objects.request_spec import RequestSpec, Selection
-from kilonova.conductor.interface import ConductorInterface
+from kilonova.conductor import interface
 from kilonova.scheduler import config as scheduler_config
 from kilonova.scheduler.hosts import HostCache
 from kilonova.scheduler.interface import SchedulerInterface
@@ -43,9 +43,7 @@ class Scheduler:
         config.register(base_config.list_opts(), conf)
         config.register(scheduler_config.list_opts(), conf)
         self._conf, self._transport = conf, transport
-        self._conductor = rpc.client_for(
-            ConductorInterface, transport, version_cap=service.version_cap(conf, 'conductor')
-        )
+        self._conductor = interface.client(conf, transport)
         cache = HostCache(lambda: self._conductor.get_host_table(get_admin_context()))
         client = client or placement.Placement(keystone.adapter(conf, 'placement'))
         self.selector = Selector(conf, client, cache)

@@ -1,6 +1,12 @@
-"""Options of the whole test suite."""
+"""Options of the whole test suite, and on which concurrency backend it runs."""
+
+import os
 
 import pytest
+
+from kilonova.common import concurrency
+
+concurrency.choose(os.environ.get('KILONOVA_TEST_BACKEND', 'threading'))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,7 +15,8 @@ from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import devices, names, rules
 from kilonova.conductor.tasks import faults, ports
-from kilonova.conductor.tasks.build import Build, Payload, Work, encode
+from kilonova.conductor.tasks.build import Build
+from kilonova.conductor.tasks.work import Payload, Work, encode
 from kilonova.db import flavors, keypairs, operations, quotas, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow

@@ -4,19 +4,18 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from oslo_log import log as logging
 
 from kilonova.common import exception
-from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.network import Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
-from kilonova.common.objects.request_spec import RequestSpec, Selection
-from kilonova.common.objects.server import Fault, Server
+from kilonova.common.objects.request_spec import Selection
+from kilonova.common.objects.server import Fault
 from kilonova.conductor import state
 from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import faults, ports
+from kilonova.conductor.tasks import choose, faults, ports
+from kilonova.conductor.tasks.work import Work, decode, encode
 from kilonova.db import hosts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
@@ -24,44 +23,12 @@ from kilonova.db.operations import Operation
 LOG = logging.getLogger(__name__)
 
 
-class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a build carries until it ends.
-
-    ``failed``: host to why it did not work there; ``reasons``: the same for administrators.
-    """
-
-    context: dict[str, Any]
-    spec: RequestSpec
-    networks: Networks
-    personality: list[tuple[str, str]] = []
-    admin_password: str | None = None
-    selection: Selection | None = None
-    alternates: list[Selection] = []
-    failed: dict[str, str] = {}
-    reasons: list[str] = []
-
-
-class Work(msgspec.Struct):
-    """One server that is being built."""
-
-    context: Ctx
-    operation: Operation
-    server: Server
-    payload: Payload
-
-
-def encode(payload: Payload) -> str:
-    return msgspec.json.encode(payload).decode()
-
-
-_decode = msgspec.json.Decoder(Payload).decode
-
-
 class Build:
     """The task ``create``."""
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self._parts, self._engine = parts, engine
+        self._chooser = choose.Chooser(parts)
         engine.tasks['create'] = self
 
     def start(self, works: Sequence[Work]) -> None:
@@ -88,7 +55,7 @@ class Build:
             return None
         if (server.operation, server.attempt) != (operation.id, operation.attempt):
             return None
-        payload = _decode(operation.payload)
+        payload = decode(operation.payload)
         return Work(faults.restore(payload.context), operation, server, payload)
 
     # -- choosing a host
@@ -102,7 +69,7 @@ class Build:
 
     def _schedule(self, works: Sequence[Work]) -> None:
         try:
-            chosen = self._choose(works)
+            chosen = self._chooser.choose(works)
         except exception.ServiceUnavailable:
             raise
         except exception.NoValidHost as error:
@@ -113,47 +80,6 @@ class Build:
                 self._fail(work, error.message, f'{type(error).__name__} while scheduling')
         else:
             self._place(works, chosen)
-
-    def _choose(self, works: Sequence[Work]) -> list[list[Selection]]:
-        """Return for each server the host that was claimed and the alternates."""
-        first = works[0]
-        if len(works) == 1 and first.payload.alternates:
-            claimed = self._claim_alternate(first)
-            if claimed is not None:
-                return [claimed]
-        with self._parts.cell_db.reader() as session:
-            version = hosts.version(session)
-        spec = first.payload.spec
-        spec.ignore_hosts = sorted({*spec.ignore_hosts, *first.payload.failed})
-        return self._parts.scheduler.select_destinations(
-            first.context,
-            spec,
-            [work.server.uuid for work in works],
-            version,
-            self._parts.conf.scheduler.max_attempts - 1,
-        )
-
-    def _claim_alternate(self, work: Work) -> list[Selection] | None:
-        rest = list(work.payload.alternates)
-        server = work.server
-        while rest:
-            host = rest.pop(0)
-            if host.host in work.payload.failed or not self._is_up(host.host):
-                continue
-            try:
-                self._parts.placement.claim(
-                    server.uuid, host.allocations, server.project_id, server.user_id
-                )
-            except exception.Conflict as error:
-                LOG.info('Host %s is no alternative for %s: %s', host.host, server.uuid, error)
-                continue
-            return [host, *rest]
-        return None
-
-    @retry
-    def _is_up(self, host: str) -> bool:
-        with self._parts.cell_db.reader() as session:
-            return self._parts.is_up(session, host)
 
     # -- telling it
 
@@ -277,7 +203,7 @@ class Build:
             operation = operations.get(session, fence.operation)
             assert operation is not None
             operations.finish(session, fence.operation)
-            selection = _decode(operation.payload).selection
+            selection = decode(operation.payload).selection
             if selection is not None:
                 hosts.note_builds(session, selection.host, failed=False)
         if fence.attempt > 1 and selection is not None:

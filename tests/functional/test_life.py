@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.cloud import Cloud, wait
 
 CLOUD = {
     'hosts': 2,
@@ -98,7 +98,7 @@ def test_a_build_that_fails_everywhere_says_why(cloud: Cloud, flavor: str, image
     server = cloud.wait_status(uuid, 'ERROR', 'ACTIVE')
     assert server['status'] == 'ERROR'
     assert 'told to fail' in str(server['fault'])
-    assert cloud.placement.usages() == {}
+    wait(lambda: cloud.placement.usages() == {}, 'the claim is given back')
 
 
 def test_a_failed_build_tries_another_host(cloud: Cloud, flavor: str, image: str) -> None:

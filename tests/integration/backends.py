@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import uuid
 
+from kilonova.tests.integration import certificates
 from kilonova.tests.integration.processes import Processes, free_port, need, port_open, wait_for
 
 
@@ -17,9 +18,16 @@ class RabbitMQ:
         self.processes, self.folder = processes, folder / 'rabbitmq'
         self.folder.mkdir()
         self.port, self.epmd, self.dist = free_port(), free_port(), free_port()
+        self.tls_port = free_port()
         self.url = f'rabbit://guest:guest@127.0.0.1:{self.port}/'
+        self.tls_url = f'rabbit://guest:guest@127.0.0.1:{self.tls_port}/'
+        self.authority, self.certificate, key = certificates.make(self.folder)
         (self.folder / 'rabbitmq.conf').write_text(
             f'listeners.tcp.local = 127.0.0.1:{self.port}\nlog.console = true\n'
+            f'listeners.ssl.local = 127.0.0.1:{self.tls_port}\n'
+            f'ssl_options.cacertfile = {self.authority}\n'
+            f'ssl_options.certfile = {self.certificate}\n'
+            f'ssl_options.keyfile = {key}\n'
             'disk_free_limit.absolute = 50MB\n'
         )
         (self.folder / 'enabled_plugins').write_text('[].')
@@ -30,29 +38,42 @@ class RabbitMQ:
         self.start()
 
     def start(self) -> None:
-        folder = self.folder
         self.processes.start(
-            'rabbitmq',
-            ['/usr/lib/rabbitmq/bin/rabbitmq-server'],
-            {
-                'HOME': str(folder),
-                'ERL_EPMD_PORT': str(self.epmd),
-                'ERL_EPMD_ADDRESS': '127.0.0.1',
-                'RABBITMQ_NODENAME': f'kn{self.port}@localhost',
-                'RABBITMQ_DIST_PORT': str(self.dist),
-                'RABBITMQ_CONFIG_FILE': str(folder / 'rabbitmq.conf'),
-                'RABBITMQ_CONF_ENV_FILE': str(folder / 'env.conf'),
-                'RABBITMQ_ENABLED_PLUGINS_FILE': str(folder / 'enabled_plugins'),
-                'RABBITMQ_MNESIA_BASE': str(folder / 'mnesia'),
-                'RABBITMQ_LOG_BASE': str(folder / 'log'),
-                'RABBITMQ_PID_FILE': str(folder / 'pid'),
-                'RABBITMQ_GENERATED_CONFIG_DIR': str(folder / 'generated'),
-                'RABBITMQ_SCHEMA_DIR': str(folder / 'schema'),
-                'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': '+S 1:1 +sbwt none +sbwtdcpu none '
-                '+sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}',
-            },
+            'rabbitmq', ['/usr/lib/rabbitmq/bin/rabbitmq-server'], self._environment()
         )
         wait_for('RabbitMQ', lambda: port_open(self.port), 90)
+
+    def _environment(self) -> dict[str, str]:
+        folder = self.folder
+        return {
+            'HOME': str(folder),
+            'ERL_EPMD_PORT': str(self.epmd),
+            'ERL_EPMD_ADDRESS': '127.0.0.1',
+            'RABBITMQ_NODENAME': f'kn{self.port}@localhost',
+            'RABBITMQ_DIST_PORT': str(self.dist),
+            'RABBITMQ_CONFIG_FILE': str(folder / 'rabbitmq.conf'),
+            'RABBITMQ_CONF_ENV_FILE': str(folder / 'env.conf'),
+            'RABBITMQ_ENABLED_PLUGINS_FILE': str(folder / 'enabled_plugins'),
+            'RABBITMQ_MNESIA_BASE': str(folder / 'mnesia'),
+            'RABBITMQ_LOG_BASE': str(folder / 'log'),
+            'RABBITMQ_PID_FILE': str(folder / 'pid'),
+            'RABBITMQ_GENERATED_CONFIG_DIR': str(folder / 'generated'),
+            'RABBITMQ_SCHEMA_DIR': str(folder / 'schema'),
+            'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS': '+S 1:1 +sbwt none +sbwtdcpu none '
+            '+sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}',
+        }
+
+    def queues(self) -> list[tuple[str, str]]:
+        """Return names and kinds of all queues."""
+        done = subprocess.run(
+            ['/usr/lib/rabbitmq/bin/rabbitmqctl', '-q', '-s', 'list_queues', 'name', 'type'],
+            check=True, capture_output=True, text=True, timeout=60,
+            env={**os.environ, **self._environment()},
+        )  # fmt: skip
+        lines = [line.split() for line in done.stdout.splitlines()]
+        return [
+            (line[0], line[1].rpartition('_')[2] or line[1]) for line in lines if len(line) == 2
+        ]
 
     def restart(self) -> None:
         self.processes.kill('rabbitmq')

@@ -6,6 +6,7 @@ Image and network service are the fakes of ``tests/fakes`` on loopback; identity
 
 import os
 import pathlib
+import subprocess
 import sys
 from typing import Any
 
@@ -31,6 +32,8 @@ class Stack:
         hosts: int = 1,
         extra: str = '',
         backend: str = 'auto',
+        daemons: tuple[str, ...] = DAEMONS,
+        broker_url: str = '',
     ) -> None:
         self.folder, self.database, self.broker, self.processes = (
             folder,
@@ -42,7 +45,8 @@ class Stack:
         self.port, self.metadata_port, self.placement_port = free_port(), free_port(), free_port()
         self.url = f'http://127.0.0.1:{self.port}/v2.1'
         self.conf = folder / 'nova.conf'
-        self.hosts, self.extra, self.backend = hosts, extra, backend
+        self.hosts, self.extra, self.backend, self.daemons = hosts, extra, backend, daemons
+        self.transport_url = broker_url or getattr(broker, 'url', '')
         self._start_placement()
         self._write_conf()
         self.prepare()
@@ -67,7 +71,7 @@ class Stack:
 [DEFAULT]
 host = controller
 state_path = {self.folder}/state
-transport_url = {self.broker.url}
+transport_url = {self.transport_url}
 compute_driver = fake.FakeDriver
 rpc_response_timeout = 20
 report_interval = 2
@@ -120,8 +124,6 @@ ram = -1
 """)
 
     def manage(self, *words: str) -> str:
-        import subprocess
-
         done = subprocess.run(
             [BIN / 'nova-manage', '--config-file', self.conf, *words],
             capture_output=True, text=True, env={**os.environ, 'PYTHONWARNINGS': 'ignore'},
@@ -136,22 +138,50 @@ ram = -1
         self.manage('db', 'sync')
 
     def start(self, *names: str) -> None:
-        for name in names or DAEMONS:
+        for name in names or self.daemons:
             self.processes.start(
                 name,
                 [str(BIN / name), '--config-file', str(self.conf)],
                 {'OS_NOVA_CONFIG_DIR': str(self.folder)},
             )
-        if not names:
+        if not names and 'nova-api' in self.daemons:
             self.wait_ready()
+
+    @staticmethod
+    def program(name: str) -> str:
+        return str(BIN / name)
+
+    def wait_logged(self, name: str, words: str, seconds: float = 30) -> None:
+        wait_for(f'{name} says {words}', lambda: words in self.processes.log(name), seconds)
 
     def wait_ready(self) -> None:
         wait_for('the API', lambda: requests.get(self.url, timeout=5).ok, 60)
+        self.wait_computes()
+
+    def wait_computes(self) -> None:
         wait_for('compute hosts', self._computes_up, 60, 0.5)
 
     def _computes_up(self) -> bool:
+        """Tell whether all hosts are up and have told placement what they offer."""
         found = self.get('/os-services?binary=nova-compute', token='admin:admin')['services']
-        return len([s for s in found if s['state'] == 'up']) >= self.hosts
+        nodes = self.get('/os-hypervisors', token='admin:admin')['hypervisors']
+        return (
+            len([s for s in found if s['state'] == 'up']) >= self.hosts
+            and len(nodes) >= self.hosts
+            and all(self._offers(node['id']) for node in nodes)
+        )
+
+    def _offers(self, provider: str) -> bool:
+        found = self._of_placement(f'/resource_providers/{provider}/inventories')
+        return bool(found.get('inventories'))
+
+    def _of_placement(self, path: str) -> Any:
+        answer = requests.get(
+            self.placement + path,
+            headers={'X-Auth-Token': 'admin', 'OpenStack-API-Version': 'placement 1.28'},
+            timeout=10,
+        )
+        return answer.json()
 
     # -- the API
 
@@ -208,14 +238,56 @@ ram = -1
 
     def allocations(self, uuid: str) -> dict[str, Any]:
         """Return what placement holds for a server."""
-        answer = requests.get(
-            f'{self.placement}/allocations/{uuid}',
-            headers={'X-Auth-Token': 'admin', 'OpenStack-API-Version': 'placement 1.28'},
-            timeout=10,
-        )
-        allocations: dict[str, Any] = answer.json()['allocations']
+        allocations: dict[str, Any] = self._of_placement(f'/allocations/{uuid}')['allocations']
         return allocations
 
     def close(self) -> None:
         self.glance.close()
         self.neutron.close()
+
+
+class SQLite:
+    """Files for those who want a database each."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder, self.made = folder, 0
+
+    def url(self) -> str:
+        self.made += 1
+        return f'sqlite:///{self.folder}/t{self.made}.sqlite'
+
+
+class AllInOneStack(Stack):
+    """One process, with what nova.conf must say and no more; placement on SQLite."""
+
+    def __init__(self, folder: pathlib.Path, processes: Processes) -> None:
+        super().__init__(folder, SQLite(folder), None, processes, daemons=('nova-allinone',))
+
+    def _write_conf(self) -> None:
+        self.conf.write_text(f"""
+[DEFAULT]
+state_path = {self.folder}/state
+osapi_compute_listen = 127.0.0.1
+osapi_compute_listen_port = {self.port}
+metadata_listen = 127.0.0.1
+metadata_listen_port = {self.metadata_port}
+[api]
+auth_strategy = noauth2
+[placement]
+auth_type = admin_token
+endpoint = {self.placement}
+token = admin
+[glance]
+auth_type = none
+endpoint_override = {self.glance.url}
+[neutron]
+auth_type = none
+endpoint_override = {self.neutron.url}
+""")
+
+    def prepare(self) -> None:
+        """The process does it when it starts."""
+
+    def start(self, *names: str) -> None:
+        super().start(*self.daemons)
+        self.wait_ready()

@@ -154,7 +154,8 @@ class Cloud:
         say('down', 'stopping Neutron')
         # Its threads wait for messages, and look at the clock once a minute.
         self._stop(self.neutron.programs(), seconds=6)
-        self._try('helpers', self._stop_helpers)
+        # Dnsmasq, haproxy and the privileged helpers outlive their agents on purpose.
+        self._try('helpers', processes.stop_marked)
         known = leftovers.before(settings, 'namespaces')
         self._try('namespaces', lambda: self.neutron.remove_namespaces(known))
         say('down', 'stopping Open vSwitch, libvirt, Keystone, Glance, Placement')
@@ -165,10 +166,6 @@ class Cloud:
         self._stop(['rabbitmq', 'mariadb', 'postgresql'])
         self._stop(processes.names())
         self._try('helpers', processes.stop_marked)
-
-    def _stop_helpers(self) -> None:
-        """Dnsmasq, haproxy and the privileged helpers outlive their agents on purpose."""
-        self.processes.stop_marked(except_sessions=self.processes.sessions())
 
     def _stop(self, names: Iterable[str], seconds: float = 20) -> None:
         threads = [

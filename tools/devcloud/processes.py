@@ -42,6 +42,14 @@ def session(pid: int) -> int | None:
     return None if fields is None or fields[0] == 'Z' else int(fields[3])
 
 
+def _line(pid: int) -> list[int]:
+    """A process, its parent, and so on up to the first."""
+    found = [pid]
+    while (fields := _stat(found[-1])) and int(fields[1]) > 0:
+        found.append(int(fields[1]))
+    return found
+
+
 def _stat(pid: int) -> list[str] | None:
     try:
         text = Path(f'/proc/{pid}/stat').read_text()
@@ -96,11 +104,6 @@ class Processes:
             # Collect the exit status, or a dead child would stay as a zombie.
             self._started[name].poll()
         return pid if start_time(pid) == record['start'] else None
-
-    def sessions(self) -> set[int]:
-        """The sessions of the programs that run."""
-        running = [self.pid(name) for name in self.names()]
-        return {found for pid in running if pid and (found := session(pid)) is not None}
 
     def log(self, name: str) -> Path:
         return self._settings.log / f'{name}.log'
@@ -242,11 +245,16 @@ class Processes:
                 found.append(pid)
         return found
 
-    def stop_marked(self, except_sessions: Iterable[int] = ()) -> None:
-        """Stop what our programs left behind."""
-        kept = set(except_sessions)
+    def stop_marked(self) -> None:
+        """Stop what has our mark, but belongs to none of our programs any more."""
+        running = {pid for name in self.names() if (pid := self.pid(name))}
+        sessions = {session(pid) for pid in running}
         for sign, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-            pids = [pid for pid in self.marked() if session(pid) not in kept]
+            pids = [
+                pid
+                for pid in self.marked()
+                if session(pid) not in sessions and running.isdisjoint(_line(pid))
+            ]
             for pid in pids:
                 _signal(pid, sign)
             _wait_gone(pids, seconds)

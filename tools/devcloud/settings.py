@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import socket
+import threading
 from pathlib import Path
 
 IP = '127.0.0.1'
@@ -12,6 +13,8 @@ REGION = 'RegionOne'
 DATABASES = ('sqlite', 'mariadb', 'postgresql')
 CHECKOUT = Path(__file__).resolve().parents[2]
 SYSTEM_PYTHON = '/usr/bin/python3'
+
+_making_passwords = threading.Lock()
 
 # The host's leg on the external network, and the network of the demo project.
 EXTERNAL_CIDR = '172.24.4.0/24'
@@ -127,10 +130,10 @@ class Settings:
         directory = self.etc / 'passwords'
         directory.mkdir(mode=0o700, exist_ok=True)
         path = directory / name
-        try:
-            return path.read_text()
-        except FileNotFoundError:
-            write(path, secrets.token_hex(16), 0o600)
+        # Steps run side by side, and each must get the one that stays.
+        with _making_passwords:
+            if not path.exists():
+                write(path, secrets.token_hex(16), 0o600)
             return path.read_text()
 
     # ---- URLs

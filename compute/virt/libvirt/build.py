@@ -49,7 +49,9 @@ class Builder:
         server = spec.server
         with failures_are_build_errors(server):
             guest_domain.check_supported(server)
-            self._remover.remove(server, spec.vifs)
+            if self._remover.is_there(server):
+                LOG.info('Removing an earlier attempt to build server %s', server.uuid)
+                self._remover.remove(server, spec.vifs)
             with contextlib.ExitStack() as undo:
                 changes = self._make(spec, images, wait_plugged, undo)
                 undo.pop_all()

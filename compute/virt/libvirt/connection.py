@@ -72,7 +72,7 @@ class Connection:
         self.uri = uri or DEFAULT_URI
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._lost = False
+        self._lost = self._closed = False
         self._mailbox: concurrency.Mailbox | None = None
 
     def call(self, function: Callable[[Any], T]) -> T:
@@ -88,7 +88,10 @@ class Connection:
             raise _translated(error) from error
 
     def watch(self, deliver: Callable[[str, Events], None]) -> None:
-        """Call ``deliver`` for each change of a domain, in a greenthread or thread of its own."""
+        """Call ``deliver`` for each change of a domain, in a thread (green, maybe) of its own.
+
+        To be called once.
+        """
         self._mailbox = concurrency.Mailbox()
         concurrency.spawn(self._forward, self._mailbox, deliver)
         with self._lock:
@@ -96,14 +99,19 @@ class Connection:
                 self._listen(self._connection)
 
     def close(self) -> None:
-        """Let go of the connection; a later call opens a new one."""
+        """Let go of the connection for good."""
         with self._lock:
+            self._closed = True
             connection, self._connection = self._connection, None
+        if self._mailbox is not None:
+            self._mailbox.put(None)
         if connection is not None:
             _close(connection)
 
     def _get(self) -> Any:
         with self._lock:
+            if self._closed:
+                raise HypervisorError(reason='the driver was closed')
             if self._connection is not None and not self._lost:
                 return self._connection
             if self._connection is not None:
@@ -150,8 +158,8 @@ class Connection:
     @staticmethod
     def _forward(mailbox: concurrency.Mailbox, deliver: Callable[[str, Events], None]) -> None:
         names = lifecycle_names()
-        while True:
-            uuid, number = mailbox.get()
+        while (letter := mailbox.get()) is not None:
+            uuid, number = letter
             event = names.get(number)
             if event is None:
                 continue
@@ -184,12 +192,10 @@ def _close(connection: Any) -> None:
 
 def _says_lost(error: Any) -> bool:
     lib = library()
-    return error.get_error_code() in (
-        lib.VIR_ERR_SYSTEM_ERROR,
-        lib.VIR_ERR_INTERNAL_ERROR,
-        lib.VIR_ERR_RPC,
-        lib.VIR_ERR_INVALID_CONN,
-    ) and error.get_error_domain() in (lib.VIR_FROM_REMOTE, lib.VIR_FROM_RPC)
+    number = error.get_error_code()
+    transport = error.get_error_domain() in (lib.VIR_FROM_REMOTE, lib.VIR_FROM_RPC)
+    broken = (lib.VIR_ERR_SYSTEM_ERROR, lib.VIR_ERR_INTERNAL_ERROR, lib.VIR_ERR_RPC)
+    return number == lib.VIR_ERR_INVALID_CONN or (transport and number in broken)
 
 
 def _translated(error: Any) -> HypervisorError:

@@ -58,7 +58,7 @@ class LibvirtDriver(driver.Driver):
             raise exception.VirtDriverError(reason=str(error)) from error
         self._uuid = node_id.load(self._conf.state_path)
         LOG.info('Guests are run by %s %s', self._host.kind(), self._host.virt_type)
-        vif.initialize()
+        vif.initialize(self._conf)
         directories = Directories(self._conf.instances_path, self._uuid)
         directories.sweep()
         ports = SerialPorts(self._conf)

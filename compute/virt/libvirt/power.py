@@ -51,9 +51,6 @@ class Power:
         guest = self._guests.find(server.uuid)
         if kind == 'SOFT' and self._reboot_softly(guest, server, vifs):
             return
-        name = self._name(server)
-        guest.destroy()
-        vif.unplug(server, name, vifs)
         self._start_anew(guest, server, vifs)
 
     def _reboot_softly(self, guest: Guest, server: Server, vifs: list[VIF]) -> bool:
@@ -64,7 +61,7 @@ class Power:
             LOG.info('Server %s did not shut down; it gets a hard reboot', server.uuid)
             return False
         try:
-            vif.plug(server, self._name(server), vifs)
+            self._plug_anew(server, vifs)
             guest.start()
         except connection.HypervisorError as error:
             LOG.warning('Server %s did not start as it was: %s', server.uuid, error)
@@ -95,8 +92,17 @@ class Power:
             xml = guest_domain.build(self._host, server, vifs, parts).to_xml()
             prepare_console_log(parts.directory)
             self._guests.define(xml)
-            vif.plug(server, self._name(server), vifs)
+            self._plug_anew(server, vifs)
             guest.start()
+
+    def _plug_anew(self, server: Server, vifs: list[VIF]) -> None:
+        """Plug the ports as for a new guest.
+
+        A user-space switch does not notice that a tap of the same name is another one now.
+        """
+        name = naming.instance_name(self._host.conf.instance_name_template, server)
+        vif.unplug(server, name, vifs)
+        vif.plug(server, name, vifs)
 
     def _parts(self, old: Node, server: Server, ports: list[int]) -> guest_domain.Parts:
         """Return what the old domain knows and nobody else: its disks and its machine type."""
@@ -114,9 +120,6 @@ class Power:
             initrd=old.findtext('os/initrd'),
             serial_ports=ports,
         )
-
-    def _name(self, server: Server) -> str:
-        return naming.instance_name(self._host.conf.instance_name_template, server)
 
 
 def _without_address(disk: Node) -> Node:

@@ -19,6 +19,10 @@ class Remover:
     def __init__(self, host: Host, guests: Guests, directories: Directories) -> None:
         self._host, self._guests, self._directories = host, guests, directories
 
+    def is_there(self, server: Server) -> bool:
+        """Whether something of the server is here: a directory is made before all else."""
+        return self._directories.exists(server.uuid) or self._guests.is_ours(server.uuid)
+
     def remove(self, server: Server, vifs: list[VIF]) -> None:
         """Remove guest, plugs and disks.
 

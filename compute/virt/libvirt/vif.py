@@ -6,11 +6,16 @@ the switch.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 import os_vif
+import os_vif.objects.instance_info
+import os_vif.objects.network
+import os_vif.objects.subnet
+import os_vif.objects.vif
 from os_vif import exception as os_vif_exception
 from os_vif import objects
 from oslo_config import cfg
@@ -31,17 +36,19 @@ UNUSABLE = {
     'binding_failed': 'Neutron could not bind it to this host',
 }
 MAX_QUEUES = 256
+PRIVSEP_HELPER = 'from oslo_privsep.daemon import helper_main; helper_main()'
 
 
-def initialize() -> None:
+def initialize(conf: cfg.ConfigOpts) -> None:
     """Load os-vif's plugins and say how their privileged helper is started."""
     os_vif.initialize()
-    helper = os.path.join(os.path.dirname(sys.executable), 'privsep-helper')
     group = 'vif_plug_ovs_privileged'
-    if os.geteuid() == 0 and os.access(helper, os.X_OK) and group in cfg.CONF:
+    if os.geteuid() == 0 and group in cfg.CONF:
         # The default goes through sudo, which need not be there when we are root already.
-        files = [f'--config-file {name}' for name in cfg.CONF.config_file or []]
-        cfg.CONF.set_default('helper_command', ' '.join([helper, *files]), group=group)
+        words = [sys.executable, '-c', PRIVSEP_HELPER]
+        for name in conf.config_file or []:
+            words += ['--config-file', name]
+        cfg.CONF.set_default('helper_command', shlex.join(words), group=group)
 
 
 def plug(server: Server, name: str, vifs: Iterable[VIF]) -> None:

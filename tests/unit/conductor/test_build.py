@@ -2,6 +2,7 @@
 
 from kilonova.common import exception
 from kilonova.common.objects.network import NetworkRequest, Networks
+from kilonova.common.objects.operation import Fence
 from kilonova.db import operations
 from kilonova.db.engine import count_statements
 
@@ -109,7 +110,10 @@ class TestOtherHosts:
 
     def test_what_fails_everywhere_is_not_tried_elsewhere(self, world):
         world.hosts['h1'].fail, world.hosts['h1'].reschedule = 'Image is broken', False
-        server = world.server(world.boot())
+        [uuid] = world.create()
+        world.run()
+        assert world.allocations == {} and world.open_operations() == []
+        server = world.server(uuid)
         assert (server.vm_state, server.host) == ('error', None)
         assert server.fault.message == 'Image is broken'
         assert server.fault.details == 'spawning failed on host h1: the disk is full'
@@ -220,6 +224,19 @@ class TestMessages:
         assert world.server(uuid).host == 'h2'
         world.check()
 
+    def test_an_answer_of_an_earlier_attempt(self, world):
+        world.hosts['h1'].silent = True
+        [uuid] = world.create()
+        world.run()
+        world.advance(world.conf.operations.lease + 1)
+        assert world.conductor.engine.sweep() == 1
+        old = Fence(world.server(uuid).operation, 1)
+        call = world.conductor.call
+        assert call('server_progress', uuid, old, 'spawning', []) is False
+        assert call('build_finished', uuid, old, 1, [], {}) is False
+        call('build_failed', uuid, old, 'late', None, True)
+        assert (world.server(uuid).host, world.server(uuid).attempt) == ('h1', 2)
+
     def test_the_same_answer_twice_is_true_twice(self, world):
         uuid = world.boot()
         [(_, fence)] = world.hosts['h1'].spawned
@@ -245,8 +262,12 @@ class TestSuperseded:
 
         def delete():
             world.conductor.delete_server(world.new_context(), uuid)
+            world.work.pop(0)()
+            assert world.server(uuid).deleted
 
         world.before_select = delete
+        world.run()
+        assert world.allocations == {}
         world.settle()
         assert world.server(uuid).deleted
         assert world.calls.count('cast _build') == 0

@@ -118,6 +118,18 @@ class TestLeases:
         world.conductor.engine.report_host('h1', [operation.id, 'unknown'])
         assert rows(world)[0].lease_until > operation.lease_until
 
+    def test_one_that_is_prolonged_in_the_last_moment_stays(self, world):
+        world.hosts['h1'].silent = True
+        world.create()
+        world.run()
+        world.advance(world.conf.operations.lease + 1)
+        engine = Node(world).engine
+        [operation] = engine._find()
+        world.conductor.engine.report_host('h1', [operation.id])
+        assert engine._take(operation) is None
+        assert rows(world)[0].attempt == 1
+        assert world.server(operation.instance_uuid).attempt == 1
+
 
 class TestStop:
     def test_what_is_not_finished_is_handed_over(self, world):

@@ -24,6 +24,9 @@ class Directories:
     def path(self, uuid: str) -> str:
         return os.path.join(self.root, uuid)
 
+    def exists(self, uuid: str) -> bool:
+        return os.path.isdir(self.path(uuid))
+
     def create(self, uuid: str) -> str:
         """Make the directory of a server, marked as ours."""
         path = self.path(uuid)

@@ -22,15 +22,20 @@ UUID = '6ffd7a5e-bb0c-4c02-a74a-b7c7e5c0d001'
 PORT = '0a1b2c3d-0000-4000-8000-00000000beef'
 
 
-@pytest.fixture
-def conf(tmp_path: pathlib.Path) -> cfg.ConfigOpts:
+def make_conf(tmp_path: pathlib.Path) -> cfg.ConfigOpts:
     conf = cfg.ConfigOpts()
     for options in (base_config, compute_config, libvirt_config):
         config.register(options.list_opts(), conf)
     conf([], project='nova', default_config_files=[], default_config_dirs=[])
     conf.set_override('state_path', str(tmp_path))
+    (tmp_path / 'instances').mkdir(exist_ok=True)
+    return conf
+
+
+@pytest.fixture
+def conf(tmp_path: pathlib.Path) -> cfg.ConfigOpts:
+    conf = make_conf(tmp_path)
     conf.set_override('virt_type', 'qemu', 'libvirt')
-    (tmp_path / 'instances').mkdir()
     return conf
 
 

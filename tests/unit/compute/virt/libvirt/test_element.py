@@ -65,4 +65,5 @@ def test_metadata_has_novas_namespace() -> None:
         project_id='p',
     ).build()
     assert found.tag == f'{{{NAMESPACE}}}instance'
-    assert found.find(f'{{{NAMESPACE}}}owner/{{{NAMESPACE}}}user').get('uuid') == 'u'
+    user = found.find(f'{{{NAMESPACE}}}owner/{{{NAMESPACE}}}user')
+    assert user is not None and user.get('uuid') == 'u'

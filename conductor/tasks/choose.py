@@ -1,0 +1,62 @@
+"""Choosing hosts for servers: an alternate of the last choice, or a new one."""
+
+from collections.abc import Sequence
+
+from oslo_log import log as logging
+
+from kilonova.common import exception
+from kilonova.common.objects.request_spec import Selection
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks.work import Work
+from kilonova.db import hosts
+from kilonova.db.engine import retry
+
+LOG = logging.getLogger(__name__)
+
+
+class Chooser:
+    """Asks the scheduler, and placement for alternates."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def choose(self, works: Sequence[Work]) -> list[list[Selection]]:
+        """Return for each server the host that was claimed and the alternates."""
+        first = works[0]
+        if len(works) == 1 and first.payload.alternates:
+            claimed = self._claim_alternate(first)
+            if claimed is not None:
+                return [claimed]
+        with self._parts.cell_db.reader() as session:
+            version = hosts.version(session)
+        spec = first.payload.spec
+        spec.ignore_hosts = sorted({*spec.ignore_hosts, *first.payload.failed})
+        return self._parts.scheduler.select_destinations(
+            first.context,
+            spec,
+            [work.server.uuid for work in works],
+            version,
+            self._parts.conf.scheduler.max_attempts - 1,
+        )
+
+    def _claim_alternate(self, work: Work) -> list[Selection] | None:
+        rest = list(work.payload.alternates)
+        server = work.server
+        while rest:
+            host = rest.pop(0)
+            if host.host in work.payload.failed or not self._is_up(host.host):
+                continue
+            try:
+                self._parts.placement.claim(
+                    server.uuid, host.allocations, server.project_id, server.user_id
+                )
+            except exception.Conflict as error:
+                LOG.info('Host %s is no alternative for %s: %s', host.host, server.uuid, error)
+                continue
+            return [host, *rest]
+        return None
+
+    @retry
+    def _is_up(self, host: str) -> bool:
+        with self._parts.cell_db.reader() as session:
+            return self._parts.is_up(session, host)

@@ -1,0 +1,130 @@
+"""A libvirtd of our own, beside whatever else runs on the machine.
+
+It has mount and process namespaces; /run/libvirt, /etc/libvirt, /var/lib/libvirt … are its
+own in there, and its socket is outside.  /dev/kvm is hidden unless a test wants it: one that is there
+but doesn't work makes libvirt examine QEMU again and again, for seconds.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+
+from kilonova.tests.integration.processes import wait_for
+
+OWN = ('run', 'etc', 'lib', 'log', 'cache')
+LIBVIRTD_CONF = """
+unix_sock_dir = "{folder}/sock"
+auth_unix_rw = "none"
+auth_unix_ro = "none"
+log_outputs = "2:file:{folder}/log/libvirtd.log"
+"""
+QEMU_CONF = """
+security_driver = "none"
+namespaces = []
+stdio_handler = "logd"
+user = "{user}"
+group = "{user}"
+"""
+# The first process of the namespaces: libvirtd is started again when it ends.
+SCRIPT = """
+set -e
+mount --make-rprivate /
+mount -t proc proc /proc
+mkdir -p /run/libvirt
+mount --bind {folder}/run /run/libvirt
+mount --bind {folder}/etc /etc/libvirt
+mount --bind {folder}/lib /var/lib/libvirt
+mount --bind {folder}/log /var/log/libvirt
+mount --bind {folder}/cache /var/cache/libvirt
+if [ {hide} = 1 ] && [ -e /dev/kvm ]; then
+    : > {folder}/no-kvm
+    mount --bind {folder}/no-kvm /dev/kvm
+    mount -o remount,bind,ro /dev/kvm
+fi
+set +e
+virtlogd --pid-file {folder}/virtlogd.lock &
+while :; do
+    libvirtd --pid-file {folder}/libvirtd.lock &
+    echo $! > {folder}/libvirtd.pid
+    wait $!
+    sleep 0.2
+done
+"""
+
+
+def missing() -> str | None:
+    """Return why there can be no such daemon here."""
+    if os.geteuid() != 0:
+        return 'needs root'
+    wanted = ('libvirtd', 'virtlogd', 'virsh', 'unshare', 'qemu-img', 'genisoimage', 'mcopy')
+    path = os.environ.get('PATH', '') + ':/usr/sbin:/sbin'
+    absent = [name for name in wanted if shutil.which(name, path=path) is None]
+    return f'{", ".join(absent)} not installed' if absent else None
+
+
+class Libvirtd:
+    """Runs until ``close``; its guests end with it, and all of it when the tests are killed."""
+
+    def __init__(
+        self, folder: pathlib.Path, hide_kvm: bool = True, user: str = 'libvirt-qemu'
+    ) -> None:
+        self.folder = folder
+        for name in (*OWN, 'sock'):
+            (folder / name).mkdir(parents=True)
+        (folder / 'etc' / 'qemu').mkdir()
+        (folder / 'etc' / 'libvirtd.conf').write_text(LIBVIRTD_CONF.format(folder=folder))
+        (folder / 'etc' / 'qemu.conf').write_text(QEMU_CONF.format(user=user))
+        self.uri = f'qemu+unix:///system?socket={folder}/sock/libvirt-sock'
+        with open(folder / 'start.log', 'wb') as log:
+            self.process = subprocess.Popen(
+                ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork']
+                + ['--kill-child', 'bash', '-c', SCRIPT.format(folder=folder, hide=int(hide_kvm))],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'},
+            )
+        try:
+            wait_for('libvirtd', self._answers, seconds=120)
+        except BaseException:
+            self.close()
+            raise
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, (self.folder / 'start.log').read_text()
+        return bool(self.virsh('version'))
+
+    def virsh(self, *command: str) -> str:
+        done = subprocess.run(
+            ['virsh', '-q', '-c', self.uri, *command],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, f'virsh {" ".join(command)}: {done.stderr}'
+        return done.stdout
+
+    def restart(self) -> None:
+        """End libvirtd alone; it is started again at once, and guests go on."""
+        pid_file = self.folder / 'libvirtd.pid'
+        old = pid_file.read_text()
+        pid = self.process.pid
+        first = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().strip()
+        subprocess.run(
+            ['nsenter', '--target', first, '--mount', '--pid', 'kill', old.strip()],
+            check=True,
+            timeout=20,
+        )
+        wait_for('the new libvirtd', lambda: pid_file.read_text() not in ('', old), seconds=60)
+        wait_for('libvirtd', self._answers, seconds=120)
+
+    def close(self) -> None:
+        """End the namespaces' first process: the kernel ends all others in them."""
+        with contextlib.suppress(AssertionError):  # it did not come up, or is stuck
+            for name in self.virsh('list', '--name').split():
+                self.virsh('destroy', name)  # so that libvirt removes its control groups
+        self.process.kill()
+        self.process.wait(30)
