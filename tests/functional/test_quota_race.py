@@ -88,7 +88,9 @@ def test_key_pairs(cloud: Cloud) -> None:
         return cloud.call('POST', '/os-keypairs', body, token='racer:racing')
 
     answers = _all_at_once(ask)
-    assert sorted(answer.status for answer in answers) == [201] * PLACES + [403] * (THREADS - PLACES)
+    assert sorted(answer.status for answer in answers) == [201] * PLACES + [403] * (
+        THREADS - PLACES
+    )
     for answer in answers:
         if answer.status == 403:
             message = answer.json['forbidden']['message']
