@@ -26,7 +26,6 @@ NAMESPACES = (
     'oslo.middleware.http_proxy_to_wsgi',
     'oslo.middleware.sizelimit',
     'oslo.policy',
-    'os_vif',
 )
 
 
