@@ -46,11 +46,13 @@ def get_image(conf: cfg.ConfigOpts, context: ctx.RequestContext, image_id: str) 
     """Return one image as the user sees it.  Raises ImageNotFound."""
     if not uuidutils.is_uuid_like(image_id):  # it becomes part of a URL
         raise exception.ImageNotFound(image_id=image_id)
-    answer = keystone.request(adapter(conf, context), 'GET', f'/v2/images/{image_id}')
+    client = adapter(conf, context)
+    answer = keystone.request(client, 'GET', f'/v2/images/{image_id}')
     if answer.status_code in (401, 403, 404):
         raise exception.ImageNotFound(image_id=image_id)
     if answer.status_code != 200:
         raise exception.FellowServiceError(service='image', reason=f'HTTP {answer.status_code}')
+    keystone.content(client, answer, 'status')
     return from_glance(answer.json())
 
 

@@ -139,3 +139,17 @@ def request(client: ks_adapter.Adapter, method: str, path: str, **kwargs: Any) -
             service=client.service_type, reason=f'HTTP {response.status_code}'
         )
     return response
+
+
+def content(client: ks_adapter.Adapter, response: requests.Response, key: str) -> Any:
+    """Return one part of an answer's JSON object.
+
+    Raises FellowServiceError when there is none: something else answered in the service's place.
+    """
+    try:
+        return response.json()[key]
+    except (ValueError, KeyError, TypeError) as error:
+        LOG.warning('%s answered what it never says: %.200s', client.service_type, response.text)
+        raise exception.FellowServiceError(
+            service=client.service_type, reason='an answer without ' + key
+        ) from error

@@ -64,7 +64,7 @@ class Neutron:
         answer = self._request('GET', path, params=query)
         if answer.status_code != 200:
             raise exception.UnableToAutoAllocateNetwork(project_id=project_id)
-        found: str | None = answer.json()['auto_allocated_topology'].get('id')
+        found: str | None = self._content(answer, 'auto_allocated_topology').get('id')
         return None if dry_run else found
 
     # -- ports
@@ -85,7 +85,7 @@ class Neutron:
         answer = self._request('POST', '/v2.0/ports', json={'port': port})
         if answer.status_code != 201:
             raise _port_error(answer, port)
-        created: Json = answer.json()['port']
+        created: Json = self._content(answer, 'port')
         return created
 
     def create_ports(self, ports: Sequence[Json]) -> list[Json]:
@@ -95,7 +95,7 @@ class Neutron:
         answer = self._request('POST', '/v2.0/ports', json={'ports': list(ports)})
         if answer.status_code != 201:
             raise _port_error(answer, ports[0])
-        created: list[Json] = answer.json()['ports']
+        created: list[Json] = self._content(answer, 'ports')
         return created
 
     def update_port(self, port_id: str, changes: Json) -> Json:
@@ -105,7 +105,7 @@ class Neutron:
             raise exception.PortNotFound(port_id=port_id)
         if answer.status_code != 200:
             raise _port_error(answer, changes)
-        updated: Json = answer.json()['port']
+        updated: Json = self._content(answer, 'port')
         return updated
 
     def delete_port(self, port_id: str) -> bool:
@@ -123,7 +123,7 @@ class Neutron:
             return None
         if answer.status_code != 200:
             raise _refused(answer)
-        limit = int(answer.json()['quota'].get('port', -1))
+        limit = int(self._content(answer, 'quota').get('port', -1))
         if limit < 0:
             return None
         return max(0, limit - len(self._list('ports', tenant_id=project_id, fields='id')))
@@ -174,6 +174,9 @@ class Neutron:
     def _request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         return keystone.request(self._adapter, method, path, **kwargs)
 
+    def _content(self, answer: requests.Response, key: str) -> Any:
+        return keystone.content(self._adapter, answer, key)
+
     def _show(self, resource: str, resource_id: str, missing: exception.NotFound) -> Json:
         if not uuidutils.is_uuid_like(resource_id):  # it becomes part of a URL
             raise missing
@@ -182,7 +185,7 @@ class Neutron:
             raise missing
         if answer.status_code != 200:
             raise _refused(answer)
-        shown: Json = answer.json()[resource[:-1]]
+        shown: Json = self._content(answer, resource[:-1])
         return shown
 
     def _list(self, resource: str, missing_ok: bool = False, **filters: Any) -> list[Json]:
@@ -199,10 +202,9 @@ class Neutron:
                 return []
             if answer.status_code != 200:
                 raise _refused(answer)
-            body = answer.json()
-            page = body[key]
+            page = self._content(answer, key)
             found += page
-            links = body.get(f'{key}_links', [])
+            links = answer.json().get(f'{key}_links', [])
             if not page or not any(link.get('rel') == 'next' for link in links):
                 return found
             # Neutron pages when its pagination_max_limit says so.

@@ -216,6 +216,11 @@ class FakeNeutron(FakeService):
 def _matches(thing: dict[str, Any], query: dict[str, list[str]]) -> bool:
     for key, wanted in query.items():
         value = thing.get(key)
+        if key == 'fixed_ips':
+            found = {f'ip_address={ip["ip_address"]}' for ip in value or ()}
+            if not found & set(wanted):
+                return False
+            continue
         if isinstance(value, bool):
             value = str(value).lower()
             wanted = [word.lower() for word in wanted]
