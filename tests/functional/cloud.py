@@ -162,7 +162,12 @@ metadata_proxy_shared_secret = secret
         return found
 
     def wait_gone(self, uuid: str, seconds: float = 30) -> None:
-        wait(lambda: self.call('GET', f'/servers/{uuid}').status == 404, f'{uuid} is gone', seconds)
+        """Wait as one who sees every project's servers."""
+
+        def gone() -> bool:
+            return self.admin('GET', f'/servers/{uuid}').status == 404
+
+        wait(gone, f'{uuid} is gone', seconds)
 
     def action(self, uuid: str, **body: Any) -> Answer:
         return self.call('POST', f'/servers/{uuid}/action', body)
