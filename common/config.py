@@ -45,6 +45,15 @@ def parse(argv: list[str], prog: str, conf: cfg.ConfigOpts = CONF) -> None:
     )
     conf(argv, project='nova', prog=prog, version=version.VERSION)
     logging.setup(conf, 'nova')
+    _check_values(conf)
+
+
+def _check_values(conf: cfg.ConfigOpts) -> None:
+    """Look at every option once: a wrong value is to be told now, not when it is first needed."""
+    for name in conf:
+        value = conf[name]
+        if isinstance(value, cfg.ConfigOpts.GroupAttr):
+            dict(value)
 
 
 def list_opts() -> Opts:

@@ -261,7 +261,12 @@ class _Dispatcher(messaging.RPCDispatcher):
 
 def get_transport(conf: cfg.ConfigOpts, url: str | None = None) -> messaging.Transport:
     """Return the transport of ``[DEFAULT]transport_url`` (or of another cell's url)."""
-    return messaging.get_rpc_transport(conf, url=url, allowed_remote_exmods=ALLOWED_REMOTE)
+    try:
+        return messaging.get_rpc_transport(conf, url=url, allowed_remote_exmods=ALLOWED_REMOTE)
+    except (messaging.DriverLoadFailure, messaging.InvalidTransportURL) as error:
+        # The latter's text holds the URL, and so the password.
+        why = error if isinstance(error, messaging.DriverLoadFailure) else 'it is no URL of a bus'
+        raise exception.KilonovaError(f'transport_url cannot be used: {why}') from None
 
 
 def serve(

@@ -29,6 +29,10 @@ LOG = logging.getLogger(__name__)
 ENDING = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = ENDING | {signal.SIGHUP}
 RESPAWN_LIMIT = 5
+# Seconds after which a daemon that waits for others says so, again and again.
+STILL_STARTING = 10.0
+# The exit status of a process that has told why it cannot start.
+CANNOT_START = 1
 # What a worker sends its parent when it is ready.  Of this kind none gets lost among others.
 READY = signal.SIGRTMIN
 BLOCKED = SIGNALS | {signal.SIGCHLD, READY}
@@ -121,22 +125,21 @@ class _Worker:
 
     def run(self, ready: Callable[[], None]) -> int:
         wake, poke = _catch_signals()
-        transport = self.transport(self.conf)
         LOG.info('%s starts (%s)', self.prog, concurrency.backend())
         try:
+            transport = self.transport(self.conf)
             daemon = self.make(self.conf, transport)
             # In the background: starting may wait for another daemon, and can be told to stop.
             starting = concurrency.spawn(daemon.start)
             starting.add_done_callback(lambda _: os.write(poke, STARTED))
-            while (number := _next(wake)) == signal.SIGHUP:
-                LOG.info('%s has just read its options', self.prog)
+            number = self._wait_started(wake)
             if number in ENDING and not starting.done():
                 LOG.info('%s stops before it was ready', self.prog)
                 return 0
             starting.result()
-        except exception.KilonovaError as error:
+        except (exception.KilonovaError, cfg.Error) as error:
             LOG.critical('%s cannot start: %s', self.prog, error)
-            return 1
+            return CANNOT_START
         ready()
         while number not in ENDING:
             if number == signal.SIGHUP:
@@ -148,6 +151,17 @@ class _Worker:
         daemon.stop()
         transport.cleanup()
         return 0
+
+    def _wait_started(self, wake: int) -> int:
+        """Return STARTED, or the signal that ends the wait; say now and then that it is one."""
+        while True:
+            if not select.select([wake], [], [], STILL_STARTING)[0]:
+                LOG.warning(
+                    '%s is not ready yet: message bus, database or conductor do not answer',
+                    self.prog,
+                )
+            elif (number := _next(wake)) != signal.SIGHUP:  # the options have just been read
+                return number
 
 
 def _catch_signals() -> tuple[int, int]:
@@ -246,7 +260,7 @@ class _Parent:
         # It is the parent that systemd knows.
         parent, os.environ['NOTIFY_SOCKET'] = os.getppid(), ''
         concurrency.after_fork()
-        status = 1
+        status = 2
         try:
             status = self.worker.run(lambda: os.kill(parent, READY))
         except BaseException:
@@ -264,9 +278,11 @@ class _Parent:
                 continue
             # Workers that die at once, over and over, are a broken set-up: give up, systemd tells.
             self.failures = self.failures + 1 if age < 10 else 1
-            LOG.error(
-                'Worker %s of %s ended (%s)', pid, self.prog, os.waitstatus_to_exitcode(status)
-            )
+            code = os.waitstatus_to_exitcode(status)
+            if code == CANNOT_START and pid not in self.ready:
+                self.failures = RESPAWN_LIMIT
+            else:
+                LOG.error('Worker %s of %s ended (%s)', pid, self.prog, code)
             if self.failures >= RESPAWN_LIMIT:
                 self.stopping = True
                 for other in self.children:

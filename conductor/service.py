@@ -70,6 +70,16 @@ def _database(conf: cfg.ConfigOpts, group: str) -> Database:
         raise exception.KilonovaError(f'[{group}]connection cannot be used: {error}') from error
 
 
+def _wait(database: Database, table: str, command: str) -> None:
+    try:
+        database.wait()
+        found = sa.inspect(database.engine).has_table(table)
+    except sa.exc.DBAPIError as error:
+        raise exception.KilonovaError(f'A database does not answer: {error.orig}') from error
+    if not found:
+        raise exception.KilonovaError(f'A database has no tables: run "{command}".')
+
+
 class Conductor:
     """One conductor process."""
 
@@ -82,11 +92,8 @@ class Conductor:
 
     def start(self) -> None:
         """Serve as soon as both databases answer.  Raises CellMappingNotFound."""
-        try:
-            self._api_db.wait()
-            self._cell_db.wait()
-        except sa.exc.DBAPIError as error:
-            raise exception.KilonovaError(f'A database does not answer: {error.orig}') from error
+        _wait(self._api_db, 'cell_mappings', 'nova-manage api_db sync')
+        _wait(self._cell_db, 'services', 'nova-manage db sync')
         conf, transport = self.conf, self._transport
         cell_id = cells.ensure_simple(self._api_db, conf).id
         caps = {name: self._version_cap(name) for name in ('compute', 'scheduler')}

@@ -46,6 +46,7 @@ class Stack:
         self.url = f'http://127.0.0.1:{self.port}/v2.1'
         self.conf = folder / 'nova.conf'
         self.hosts, self.extra, self.backend, self.daemons = hosts, extra, backend, daemons
+        self.database_url = database.url()
         self.transport_url = broker_url or getattr(broker, 'url', '')
         self._start_placement()
         self._write_conf()
@@ -88,7 +89,7 @@ auth_strategy = noauth2
 [api_database]
 connection = {self.database.url()}
 [database]
-connection = {self.database.url()}
+connection = {self.database_url}
 [conductor]
 workers = 1
 [scheduler]

@@ -35,7 +35,7 @@ class Daemon:
         if mode == 'hangs':
             time.sleep(60)
 
-workers = 2 if mode == 'forks' else 1
+workers = 2 if mode in ('forks', 'refuses') else 1
 sys.exit(service.run('daemon', base_config.list_opts, Daemon, lambda conf: workers,
                      transport=lambda conf: rpc.get_transport(conf, 'fake://')))
 """
