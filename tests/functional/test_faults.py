@@ -231,7 +231,8 @@ def test_image_larger_than_the_disk(cloud: Cloud, flavor: str) -> None:
     [('min_ram', 1024, 'memory is too small'), ('min_disk', 2, "Flavor's disk is smaller")],
 )
 def test_image_wants_more(cloud: Cloud, flavor: str, field: str, value: int, words: str) -> None:
-    image = cloud.glance.add(**{field: value})
+    wanted: dict[str, Any] = {field: value}
+    image = cloud.glance.add(**wanted)
     refused(cloud, ask(cloud, flavor, image), 400, words)
 
 

@@ -14,6 +14,18 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope='module')
+def rabbitmq(folder: Any) -> Iterator[RabbitMQ]:
+    """A broker of its own: a queue that is a quorum queue cannot be declared as another kind later."""
+    own = folder / 'bus-broker'
+    own.mkdir()
+    processes = Processes(own)
+    try:
+        yield RabbitMQ(processes, own)
+    finally:
+        processes.close()
+
+
+@pytest.fixture(scope='module')
 def stack(folder: Any, mariadb: MariaDB, rabbitmq: RabbitMQ) -> Iterator[Stack]:
     own = folder / 'bus'
     own.mkdir()
