@@ -35,6 +35,7 @@ DECODERS: dict[str, Decode] = {
         'network_info': list[VIF],
         'security_groups': list[str],
         'trusted_image_certificates': list[str] | None,
+        'scheduler_hints': dict[str, Any],
         'fault': Fault,
     }.items()
 }
@@ -48,6 +49,7 @@ COLUMNS = tuple(
     for name in FIELDS
 )
 _JSON = tuple((FIELDS.index(name), decode) for name, decode in DECODERS.items())
+_HINTS = FIELDS.index('scheduler_hints')
 _DELETED = FIELDS.index('deleted')
 _decode_device = msgspec.json.Decoder(BlockDevice).decode
 
@@ -66,6 +68,7 @@ def from_row(row: Sequence[Any], cache: dict[tuple[int, str], Any]) -> Server:
                 values[index] = cache[key]
             else:
                 values[index] = cache[key] = decode(text)
+    values[_HINTS] = values[_HINTS] or {}
     values[_DELETED] = values[_DELETED] != 0
     return Server(**dict(zip(FIELDS, values, strict=True)))
 
@@ -74,6 +77,8 @@ def to_values(server: Server) -> Values:
     """Return the columns of a new record."""
     values = {name: getattr(server, name) for name in FIELDS if name != 'id'}
     values['deleted'] = 0
+    # Few servers have any.
+    values['scheduler_hints'] = server.scheduler_hints or None
     return values | derived(values)
 
 

@@ -131,6 +131,7 @@ class CreateServers:
                     security_groups=request.security_groups,
                     block_devices=devices.of_server(request.block_devices, flavor),
                     trusted_image_certificates=request.trusted_image_certificates,
+                    scheduler_hints=request.scheduler_hints,
                     access_ip_v4=request.access_ip_v4,
                     access_ip_v6=request.access_ip_v6,
                     auto_disk_config=request.auto_disk_config,

@@ -92,7 +92,7 @@ class FlavorRow(Timestamps, ApiBase):
     vcpu_weight: Mapped[int | None]
     disabled: Mapped[bool] = mapped_column(default=False)
     is_public: Mapped[bool] = mapped_column(default=True)
-    description: Mapped[str | None] = mapped_column(sa.Text)
+    description: Mapped[str | None] = mapped_column(LongText)
 
     specs: Mapped[list['FlavorSpec']] = relationship(
         cascade='all, delete-orphan', passive_deletes=True, lazy='raise'
@@ -137,7 +137,7 @@ class KeypairRow(Timestamps, ApiBase):
     name: Mapped[str]
     user_id: Mapped[str]
     fingerprint: Mapped[str | None]
-    public_key: Mapped[str | None] = mapped_column(sa.Text)
+    public_key: Mapped[str | None] = mapped_column(LongText)
     type: Mapped[str] = mapped_column(sa.String(16), default='ssh')
 
 

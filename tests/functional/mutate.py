@@ -73,6 +73,8 @@ def put(body: Any, path: Path, value: Any) -> Any:
         elif not isinstance(node.get(step), type(empty)):
             node[step] = empty
         node = node[step]
+    if not isinstance(node, list if isinstance(path[-1], int) else dict):
+        return None
     if isinstance(path[-1], int):
         node[:] = [value]
     else:

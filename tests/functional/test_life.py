@@ -107,3 +107,17 @@ def test_a_failed_build_tries_another_host(cloud: Cloud, flavor: str, image: str
         server = cloud.wait_status(uuid, 'ACTIVE', 'ERROR')
         assert (server['status'], server['OS-EXT-SRV-ATTR:host']) == ('ACTIVE', 'controller-2')
     assert len(cloud.placement.usages()) == 4
+
+
+def test_scheduler_hints_are_kept_and_shown(cloud: Cloud, flavor: str, image: str) -> None:
+    server = {'name': 'x', 'flavorRef': flavor, 'imageRef': image, 'networks': 'none'}
+    hints = {'mine': {'a': [1, 'b']}, 'query': '[">=", "$free_ram_mb", 1]'}
+    answer = cloud.call('POST', '/servers', {'server': server, 'os:scheduler_hints': hints})
+    assert answer.status == 202, answer.text
+    uuid = answer.json['server']['id']
+    cloud.wait_status(uuid, 'ACTIVE')
+    plain = cloud.boot(flavor, image)
+    assert cloud.get(f'/servers/{uuid}', version='2.100')['server']['scheduler_hints'] == hints
+    assert 'scheduler_hints' not in cloud.get(f'/servers/{uuid}', version='2.99')['server']
+    detail = cloud.get('/servers/detail', version='2.100')['servers']
+    assert {s['id']: s['scheduler_hints'] for s in detail} == {uuid: hints, plain: {}}
