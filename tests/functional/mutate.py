@@ -63,7 +63,7 @@ def fields(schema: Json, path: Path = ()) -> Iterator[tuple[Path, Json]]:
 def put(body: Any, path: Path, value: Any) -> Any:
     """Return a copy of the body with one value replaced; what leads there is made."""
     made = copy.deepcopy(body)
-    node = made
+    node: Any = made
     for step, following in zip(path, path[1:], strict=False):
         empty: Any = [] if isinstance(following, int) else {}
         if isinstance(step, int):
