@@ -75,10 +75,9 @@ def put(body: Any, path: Path, value: Any) -> Any:
         node = node[step]
     if not isinstance(node, list if isinstance(path[-1], int) else dict):
         return None
-    if isinstance(path[-1], int):
-        node[:] = [value]
-    else:
-        node[path[-1]] = value
+    place: Any = slice(None) if isinstance(path[-1], int) else path[-1]
+    last: Any = node
+    last[place] = [value] if isinstance(path[-1], int) else value
     return made
 
 
