@@ -137,6 +137,21 @@ class QuotaClassNotFound(NotFound):
     msg = 'Quota class %(class_name)s could not be found.'
 
 
+class MigrationNotFound(NotFound):
+    msg = 'Migration %(migration_id)s could not be found.'
+
+
+class MigrationNotFoundForInstance(MigrationNotFound):
+    msg = 'Migration %(migration_id)s not found for instance %(instance_id)s'
+
+
+class InvalidMigrationState(Invalid):
+    msg = (
+        'Migration %(migration_id)s state of instance %(instance_uuid)s is %(state)s. '
+        'Cannot %(method)s while the migration is in this state.'
+    )
+
+
 class CellMappingNotFound(NotFound):
     msg = 'Cell %(uuid)s has no mapping.'
 

@@ -16,6 +16,7 @@ from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import Aggregate, ComputeNode, HostTable, Hypervisor, Service
+from kilonova.common.objects.migration import Migration, MigrationQuery
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
@@ -152,6 +153,22 @@ class ConductorInterface(rpc.Interface):
         self, context: Ctx, uuid: str, project_id: str | None = None
     ) -> Server:
         """Return a server even when it is deleted (os-instance-actions from 2.21)."""
+
+    @rpc.call()
+    def list_migrations(self, context: Ctx, query: MigrationQuery) -> list[Migration]:
+        """Return moves of servers.  Raises MarkerNotFound."""
+
+    @rpc.call()
+    def list_live_migrations(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> list[Migration]:
+        """Return a server's live migrations that go on.  Raises InstanceNotFound."""
+
+    @rpc.call()
+    def get_live_migration(
+        self, context: Ctx, uuid: str, number: int, project_id: str | None = None
+    ) -> Migration:
+        """Return one that goes on.  Raises InstanceNotFound, NotFound."""
 
     @rpc.call()
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
@@ -382,6 +399,10 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_host_servers(self, context: Ctx, host: str) -> list[Server]:
         """Return the servers that are on a host and not deleted."""
+
+    @rpc.call()
+    def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:
+        """Return the moves for which a host has, or may have, a guest that is not recorded there."""
 
     @rpc.call()
     def server_progress(

@@ -23,6 +23,7 @@ from kilonova.conductor.servers.actions import ServerActions
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
 from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
+from kilonova.conductor.servers.migrations import ServerMigrations
 from kilonova.conductor.servers.reports import Reports
 from kilonova.conductor.servers.show import ShowServers
 from kilonova.conductor.services import Heartbeats, Services
@@ -54,6 +55,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerMetadata(parts),
         ServerTags(parts),
         ServerActions(parts),
+        ServerMigrations(parts),
         ServerHosts(parts),
         SimpleActions(parts, engine),
         Reports(parts, engine, build, delete),
