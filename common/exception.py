@@ -241,6 +241,26 @@ class PortLimitExceeded(Forbidden):
     msg = 'Maximum number of ports exceeded'
 
 
+class CannotResizeToSameFlavor(Invalid):
+    msg = 'When resizing, instances must change flavor!'
+
+
+class CannotResizeDisk(Invalid):
+    msg = 'Server disk was unable to be resized because: %(reason)s'
+
+
+class CannotMigrateToSameHost(Invalid):
+    msg = 'Cannot migrate to the host where the server exists.'
+
+
+class UnableToMigrateToSelf(Invalid):
+    msg = 'Unable to migrate instance (%(instance_id)s) to current host (%(host)s).'
+
+
+class ComputeServiceInUse(Invalid):
+    msg = 'Compute service of %(host)s is still in use.'
+
+
 class NeutronRefused(Invalid):
     """Neutron answered 4xx to something that has no error of its own."""
 
@@ -334,6 +354,28 @@ class NotSupported(KilonovaError):
 
     code = 501
     msg = 'The virt driver does not support %(feature)s.'
+
+
+class ResizeError(KilonovaError):
+    msg = 'Resize error: %(reason)s'
+
+
+class MigrationPreCheckError(Invalid):
+    """The destination or the source cannot do it."""
+
+    msg = 'Migration pre-check error: %(reason)s'
+
+
+class MigrationAborted(KilonovaError):
+    """Somebody wanted the live migration to end."""
+
+    msg = 'The live migration of instance %(instance_id)s was cancelled.'
+
+
+class PortBindingFailed(KilonovaError):
+    """No mechanism driver of Neutron could bind a port on a host."""
+
+    msg = 'Binding failed for port %(port_id)s, please check neutron logs for more information.'
 
 
 class ConsoleNotAvailable(NotFound):

@@ -64,6 +64,20 @@ SERVERS = [
     ),
 ]
 
+MOVES = [
+    cfg.BoolOpt(
+        'allow_resize_to_same_host',
+        default=False,
+        help='A resize may end on the host where the server is.',
+    ),
+    cfg.IntOpt(
+        'resize_confirm_window',
+        default=0,
+        min=0,
+        help='Seconds after which a resize is confirmed by itself. 0: never.',
+    ),
+]
+
 SCHEDULER = [
     cfg.IntOpt(
         'max_attempts',
@@ -114,7 +128,7 @@ OPERATIONS = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, HOSTS + SERVERS),
+        (None, HOSTS + SERVERS + MOVES),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),

@@ -103,6 +103,31 @@ class ConductorInterface(rpc.Interface):
     def resume_server(self, context: Ctx, uuid: str) -> None:
         """Accept the end of a suspension."""
 
+    @rpc.call()
+    def resize_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        flavorid: str,
+        auto_disk_config: bool | None = None,
+        zero_disk_allowed: bool = True,
+    ) -> None:
+        """Accept a resize.  Also raises FlavorNotFound, QuotaExceeded, Forbidden (zero disk),
+        CannotResizeToSameFlavor, CannotResizeDisk.
+        """
+
+    @rpc.call()
+    def migrate_server(self, context: Ctx, uuid: str, host: str | None = None) -> None:
+        """Accept a cold migration.  Also raises ComputeHostNotFound, CannotMigrateToSameHost."""
+
+    @rpc.call()
+    def confirm_resize(self, context: Ctx, uuid: str) -> None:
+        """Accept the end of a resize.  Also raises Invalid when there is none."""
+
+    @rpc.call()
+    def revert_resize(self, context: Ctx, uuid: str) -> None:
+        """Accept the way back from a resize.  Also raises Invalid when there is none."""
+
     @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
         """Return the last ``length`` lines of the console log (None: all).

@@ -119,7 +119,10 @@ def owed(session: Session, instance_uuid: str | None = None) -> list[Migration]:
     c = MIGRATIONS.c
     query = sa.select(*COLUMNS)
     if instance_uuid is not None:
-        query = query.where(c.instance_uuid == instance_uuid, c.release_at.is_not(None))
+        # What was evacuated holds its source until that is back.
+        evacuated = sa.and_(c.migration_type == EVACUATION, c.status == 'done')
+        query = query.where(c.instance_uuid == instance_uuid)
+        query = query.where(sa.or_(c.release_at.is_not(None), evacuated))
     else:
         query = query.where(c.release_at < types.utcnow())
     return [_from_row(row) for row in session.execute(query.order_by(c.id).limit(100))]

@@ -8,9 +8,10 @@ from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
 from kilonova.conductor import state
-from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
+from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept, faults, ports
+from kilonova.conductor.tasks.moving import Debts
 from kilonova.db import operations, servers
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
@@ -23,8 +24,8 @@ RULE = state.RULES['delete']
 class Delete:
     """Endpoint, and the task ``delete``; it supersedes whatever else works on the server."""
 
-    def __init__(self, parts: Parts, engine: Engine) -> None:
-        self._parts, self._engine = parts, engine
+    def __init__(self, parts: Parts, engine: Engine, debts: Debts) -> None:
+        self._parts, self._engine, self._debts = parts, engine, debts
         engine.tasks['delete'] = self
 
     def delete_server(self, context: Ctx, uuid: str, force: bool = False) -> None:
@@ -48,8 +49,9 @@ class Delete:
                 if running is not None and running.state == operations.RUNNING:
                     if running.action == 'delete':
                         return None
-                    late = self._parts.conf.operations.lease + SELECT_TIMEOUT
-                    operations.supersede(session, running.id, self._parts.later(late))
+                    self._engine.supersede(session, server)
+            if server.vm_state == state.RESIZED:
+                self._debts.close(session, server)
             payload = faults.encode(context)
             operation = accept.accept(
                 self._parts, self._engine, session, context, server, RULE, payload
@@ -124,6 +126,7 @@ class Delete:
         """Allocation, quota and record end, in an order that may be begun anew at any point."""
         try:
             self._parts.placement.delete_allocations(uuid)
+            self._debts.pay(uuid)
             released = True
         except exception.ServiceUnavailable as error:
             LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)
