@@ -467,7 +467,7 @@ class ConductorInterface(rpc.Interface):
     def delete_failed(
         self, context: Ctx, uuid: str, fence: Fence, reason: str, details: str | None
     ) -> None:
-        """Something is left on the host: ERROR with a fault; a later delete tries again."""
+        """Something is left on the host: it is told again after a pause."""
 
     @rpc.call()
     def sync_power_states(self, context: Ctx, host: str, states: dict[str, int]) -> list[str]:

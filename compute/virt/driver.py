@@ -182,6 +182,16 @@ class Console:
         raise exception.NotSupported(feature='console output')
 
 
+class Cache:
+    """Images that are kept for the next guests."""
+
+    keeps_images = False
+    """``age_images`` has something to do."""
+
+    def age_images(self, servers: list[Server]) -> None:
+        """Remove what has been unused for long; called regularly with the host's servers."""
+
+
 class Host(abc.ABC):
     """What the host has to offer."""
 
@@ -209,7 +219,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Suspending, Rescue, Console, Host, abc.ABC):
+class Driver(Lifecycle, Power, Suspending, Rescue, Console, Cache, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True

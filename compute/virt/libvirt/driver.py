@@ -21,6 +21,7 @@ from kilonova.compute.virt.driver import Events, GuestSpec, ImageSource, PowerSt
 from kilonova.compute.virt.libvirt import config, console, inventory, node_id, vif
 from kilonova.compute.virt.libvirt.build import Builder
 from kilonova.compute.virt.libvirt.connection import Connection
+from kilonova.compute.virt.libvirt.disk.cache_ageing import CacheAgeing
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
 from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
@@ -35,6 +36,8 @@ LOG = logging.getLogger(__name__)
 
 class LibvirtDriver(driver.Driver):
     """QEMU and KVM guests on this host."""
+
+    keeps_images = True
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         common_config.register(compute_config.list_opts(), conf)
@@ -62,7 +65,9 @@ class LibvirtDriver(driver.Driver):
         directories = Directories(self._conf.instances_path, self._uuid)
         directories.sweep()
         ports = SerialPorts(self._conf)
-        maker = DiskMaker(self._conf, ImageCache(self._conf))
+        cache = ImageCache(self._conf)
+        maker = DiskMaker(self._conf, cache)
+        self._ageing = CacheAgeing(self._conf, cache)
         self._directories = directories
         self._builder = Builder(self._host, self._guests, directories, maker, ports)
         self._remover = Remover(self._host, self._guests, directories)
@@ -112,6 +117,9 @@ class LibvirtDriver(driver.Driver):
     def get_console_output(self, server: Server) -> bytes:
         self._guests.find(server.uuid)
         return console.read(self._directories.path(server.uuid))
+
+    def age_images(self, servers: list[Server]) -> None:
+        self._ageing.run(servers)
 
     def get_node(self) -> ComputeNode:
         return inventory.node(self._conf, self._host, self._service_host, self._uuid)
