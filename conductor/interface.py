@@ -484,8 +484,11 @@ class ConductorInterface(rpc.Interface):
     # -- what the scheduler asks
 
     @rpc.call()
-    def get_host_table(self, context: Ctx) -> HostTable:
-        """Return all compute nodes with services, aggregates and usage."""
+    def get_host_table(self, context: Ctx, image_properties: bool = False) -> HostTable:
+        """Return all compute nodes with services, aggregates and usage.
+
+        ``image_properties``: with those of the servers, which is a longer look.
+        """
 
 
 def client(conf: cfg.ConfigOpts, transport: messaging.Transport) -> ConductorInterface:
