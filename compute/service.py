@@ -38,6 +38,8 @@ T = TypeVar('T')
 BINARY = 'nova-compute'
 # Hosts that come up at the same time in one process.
 STARTING = 16
+# How often a host asks for its audit; it is done once in each period.
+AUDIT_INTERVAL = 600
 # What is left of graceful_shutdown_timeout for stopping itself.
 MARGIN = 5
 
@@ -157,7 +159,13 @@ class Compute:
         self._periodic.add(conf.update_resources_interval, self._update_inventory)
         self._periodic.add(conf.sync_power_state_interval, self.power_sync.sync_all)
         self._periodic.add(conf.running_deleted_instance_poll_interval, self.orphans.reap)
+        if conf.instance_usage_audit:
+            self._periodic.add(AUDIT_INTERVAL, self._audit_usage)
         self._periodic.add(conf.heal_instance_info_cache_interval, self.network_refresh.heal_next)
+
+    def _audit_usage(self) -> None:
+        """The conductor knows whether there is something to do in this period."""
+        self.host.conductor.audit_usage(ctx.get_admin_context(), self.host.name)
 
 
 class Computes:

@@ -27,6 +27,7 @@ from kilonova.common.objects.server import (
     ServerCreate,
     ServerQuery,
 )
+from kilonova.common.objects.usage import UsageAudit, UsagePage
 
 
 class ConductorInterface(rpc.Interface):
@@ -342,6 +343,28 @@ class ConductorInterface(rpc.Interface):
     def update_quota_class(self, context: Ctx, class_name: str, limits: dict[str, int]) -> QuotaSet:
         """Set limits of a class."""
 
+    # -- usage
+
+    @rpc.call()
+    def get_usage(
+        self,
+        context: Ctx,
+        start: datetime.datetime,
+        end: datetime.datetime,
+        project_id: str | None = None,
+        detailed: bool = False,
+        limit: int | None = None,
+        marker: str | None = None,
+    ) -> UsagePage:
+        """Return what servers, deleted ones too, have used between two times, by project.
+
+        ``limit`` counts servers, ``marker`` is one's uuid.  Raises MarkerNotFound.
+        """
+
+    @rpc.call()
+    def get_usage_audit(self, context: Ctx, before: datetime.datetime | None) -> UsageAudit:
+        """Return the logs of the newest audit period that was over at a time (None: now)."""
+
     # -- what compute hosts (and other daemons) report
     #
     # A host repeats a final report (build_finished, build_failed, power_finished, delete_finished,
@@ -438,6 +461,10 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
         """Store what Neutron says now of a server's ports."""
+
+    @rpc.call()
+    def audit_usage(self, context: Ctx, host: str) -> None:
+        """Count what lived on a host in the newest period that is over, unless that was done."""
 
     # -- what the scheduler asks
 

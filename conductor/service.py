@@ -31,6 +31,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.power import Power
+from kilonova.conductor.usage import Usage
 from kilonova.db import cells, hosts
 from kilonova.db import config as db_config
 from kilonova.db.engine import Database
@@ -153,6 +154,7 @@ class Conductor:
             Hypervisors(conf, api, cell, compute),
             Hosts(conf, api, cell),
             Quotas(conf, api),
+            Usage(conf, cell),
         ]
 
     def _report(self) -> None:

@@ -96,6 +96,7 @@ class InstanceRow(CellBase):
         sa.Index('ix_instances_host_deleted', host, deleted),
         sa.Index('ix_instances_updated_at', updated_at),
         sa.Index('ix_instances_reservation_id', reservation_id),
+        sa.Index('ix_instances_terminated_at_launched_at', terminated_at, launched_at),
     )
 
 

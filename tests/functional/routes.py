@@ -86,6 +86,7 @@ def arguments(things: Things) -> dict[str, str]:
         'identifier': 'v2.1',
         'pattern': 'controller',
         'what': 'disable',
+        'before_timestamp': '2026-01-02 03:04:05',
     }
 
 
