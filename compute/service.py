@@ -20,6 +20,7 @@ from kilonova.compute.delete import DeleteEndpoint
 from kilonova.compute.enabling import HostEndpoint
 from kilonova.compute.events import EventsEndpoint
 from kilonova.compute.host import Host
+from kilonova.compute.image_caching import ImageCachingEndpoint
 from kilonova.compute.interface import ComputeInterface
 from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
@@ -114,6 +115,7 @@ class Compute:
             DeleteEndpoint(self.host),
             PowerEndpoint(self.host),
             ConsoleEndpoint(self.host),
+            ImageCachingEndpoint(self.host),
             HostEndpoint(self.host),
             EventsEndpoint(self.host.events, self.network_refresh),
         ]

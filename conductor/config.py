@@ -65,6 +65,16 @@ SERVERS = [
     ),
 ]
 
+IMAGE_CACHE = [
+    cfg.IntOpt(
+        'precache_concurrency',
+        default=1,
+        min=1,
+        help='How many hosts of aggregates fetch images at a time that are to be cached there '
+        'before servers need them.',
+    ),
+]
+
 USAGE = [
     cfg.StrOpt(
         'instance_usage_audit_period',
@@ -131,4 +141,5 @@ def list_opts() -> Opts:
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
+        ('image_cache', IMAGE_CACHE),
     ]

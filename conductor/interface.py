@@ -14,8 +14,16 @@ from oslo_config import cfg
 from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
-from kilonova.common.objects.host import Aggregate, ComputeNode, HostTable, Hypervisor, Service
+from kilonova.common.objects.host import (
+    Aggregate,
+    ComputeNode,
+    HostResources,
+    HostTable,
+    Hypervisor,
+    Service,
+)
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
@@ -91,6 +99,13 @@ class ConductorInterface(rpc.Interface):
         """Return the last ``length`` lines of the console log (None: all).
 
         Raises ConsoleNotAvailable, InstanceNotReady, NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call(timeout=90)
+    def get_server_diagnostics(self, context: Ctx, uuid: str) -> Diagnostics:
+        """Ask the host what it knows of a running guest.
+
+        Raises InstanceNotReady, InstanceInvalidState, NotSupported, ServiceUnavailable.
         """
 
     @rpc.call()
@@ -272,6 +287,21 @@ class ConductorInterface(rpc.Interface):
         """Ask a host for its ``uptime`` line.  Raises ComputeServiceUnavailable, NotSupported."""
 
     @rpc.call()
+    def get_host_resources(self, context: Ctx, host: str) -> HostResources:
+        """Return what a host has and what its servers use.  Raises ComputeHostNotFound."""
+
+    @rpc.call(timeout=90)
+    def host_power_action(self, context: Ctx, host: str, action: str) -> str:
+        """'startup', 'shutdown' or 'reboot' a host; returns what its driver says of it.
+
+        Raises ComputeHostNotFound, ComputeServiceUnavailable, NotSupported.
+        """
+
+    @rpc.call(timeout=90)
+    def set_host_maintenance(self, context: Ctx, host: str, on: bool) -> bool:
+        """Put a host into maintenance or back; returns whether it is.  Raises likewise."""
+
+    @rpc.call()
     def list_aggregates(self, context: Ctx) -> list[Aggregate]:
         """Return all aggregates by id."""
 
@@ -306,6 +336,13 @@ class ConductorInterface(rpc.Interface):
         self, context: Ctx, aggregate_id: int, metadata: dict[str, str | None]
     ) -> Aggregate:
         """Set items; a None removes one.  Raises InvalidAggregateAction (zone with servers)."""
+
+    @rpc.call()
+    def cache_images(self, context: Ctx, aggregate_id: int, image_ids: list[str]) -> None:
+        """Have the hosts of an aggregate fetch images, in the background.
+
+        Raises AggregateNotFound.
+        """
 
     # -- quotas
 

@@ -12,8 +12,10 @@ from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor import config as conductor_config
 from kilonova.conductor.aggregates import Aggregates
 from kilonova.conductor.flavors import Flavors
+from kilonova.conductor.host_control import HostControl
 from kilonova.conductor.host_table import Hosts
 from kilonova.conductor.hypervisors import Hypervisors
+from kilonova.conductor.image_caching import ImageCaching
 from kilonova.conductor.interface import ConductorInterface
 from kilonova.conductor.keypairs import Keypairs
 from kilonova.conductor.operations import Engine
@@ -155,6 +157,8 @@ class Conductor:
             Hosts(conf, api, cell),
             Quotas(conf, api),
             Usage(conf, cell),
+            HostControl(conf, cell, compute),
+            ImageCaching(conf, api, cell, compute),
         ]
 
     def _report(self) -> None:

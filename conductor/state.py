@@ -86,6 +86,12 @@ RULES = {
         action='reboot',
         event='compute_reboot_instance',
     ),
+    'console output': Rule(
+        name='get_console_output', task_states=None, launched=False, lockable=False, needs_host=True
+    ),
+    'diagnostics': Rule(
+        name='get_diagnostics', task_states=None, launched=False, lockable=False, needs_host=True
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(

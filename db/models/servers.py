@@ -72,6 +72,7 @@ class InstanceRow(CellBase):
     security_groups: Mapped[Any] = mapped_column(Json)
     trusted_image_certificates: Mapped[Any] = mapped_column(Json, nullable=True)
     scheduler_hints: Mapped[Any] = mapped_column(Json, nullable=True)
+    numa_topology: Mapped[Any] = mapped_column(Json, nullable=True)
     root_device_name: Mapped[str | None] = _text()
     access_ip_v4: Mapped[str | None] = _text(39)
     access_ip_v6: Mapped[str | None] = _text(39)

@@ -56,11 +56,17 @@ class ImageCache:
         """
         if image.virtual_size:
             _check_size(image.virtual_size, limit)
-        name = hashlib.sha1(image.id.encode(), usedforsecurity=False).hexdigest()
+        name = _name_of(image.id)
         with self._locked(name):
             cached = self._find(name) or self._fetch(name, image, source, limit)
         _check_size(cached.virtual_size, limit)
         return cached
+
+    def holds(self, image_id: str) -> bool:
+        """Tell whether an image is there already."""
+        name = _name_of(image_id)
+        with self._locked(name):
+            return self._find(name) is not None
 
     def made(self, name: str, size: int, make: Callable[[str], None]) -> Cached:
         """Return a raw file of our own making (an empty file system), made if need be."""
@@ -142,6 +148,10 @@ class ImageCache:
         except BaseException:
             _unlink(*paths)
             raise
+
+
+def _name_of(image_id: str) -> str:
+    return hashlib.sha1(image_id.encode(), usedforsecurity=False).hexdigest()
 
 
 def _check_size(size: int, limit: int | None) -> None:
