@@ -92,6 +92,34 @@ RULES = {
     'diagnostics': Rule(
         name='get_diagnostics', task_states=None, launched=False, lockable=False, needs_host=True
     ),
+    'pause': Rule(
+        name='pause',
+        vm_states=frozenset([ACTIVE]),
+        task_state='pausing',
+        vm_state=PAUSED,
+        action='pause',
+    ),
+    'unpause': Rule(
+        name='unpause',
+        vm_states=frozenset([PAUSED]),
+        task_state='unpausing',
+        vm_state=ACTIVE,
+        action='unpause',
+    ),
+    'suspend': Rule(
+        name='suspend',
+        vm_states=frozenset([ACTIVE]),
+        task_state='suspending',
+        vm_state=SUSPENDED,
+        action='suspend',
+    ),
+    'resume': Rule(
+        name='resume',
+        vm_states=frozenset([SUSPENDED]),
+        task_state='resuming',
+        vm_state=ACTIVE,
+        action='resume',
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(

@@ -1,12 +1,12 @@
-"""Add the task log."""
+"""Add task log and numa nodes."""
 
 import sqlalchemy as sa
 from alembic import op
 
 from kilonova.db import types
 
-revision = '0003'
-down_revision = '0002'
+revision = '0004'
+down_revision = '0003'
 
 
 def upgrade() -> None:
@@ -36,6 +36,7 @@ def upgrade() -> None:
     op.create_index(
         'ix_task_log_period', 'task_log', ['period_beginning', 'period_ending'], unique=False
     )
+    op.add_column('instances', sa.Column('numa_topology', types.Json(), nullable=True))
     op.create_index(
         'ix_instances_terminated_at_launched_at',
         'instances',
