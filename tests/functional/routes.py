@@ -86,6 +86,7 @@ def arguments(things: Things) -> dict[str, str]:
         'identifier': 'v2.1',
         'pattern': 'controller',
         'what': 'disable',
+        'host_name': things.host,
         'before_timestamp': '2026-01-02 03:04:05',
     }
 
@@ -158,6 +159,8 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _AGGREGATE_ACTION, 'add_host'): {'add_host': {'host': things.host}},
         ('POST', _AGGREGATE_ACTION, 'remove_host'): {'remove_host': {'host': things.host}},
         ('POST', _AGGREGATE_ACTION, 'set_metadata'): {'set_metadata': {'metadata': {'a': 'b'}}},
+        ('POST', '/os-aggregates/{aggregate_id}/images', None): {'cache': [{'id': things.image}]},
+        ('PUT', '/os-hosts/{host_name}', None): {'status': 'enable', 'maintenance_mode': 'disable'},
         ('POST', '/os-server-external-events', None): {'events': [event]},
         ('PUT', '/os-quota-sets/{project_id}', None): {'quota_set': quota},
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},
