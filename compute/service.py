@@ -28,7 +28,6 @@ from kilonova.compute.network import Ports
 from kilonova.compute.network_refresh import NetworkRefresh
 from kilonova.compute.orphans import Orphans
 from kilonova.compute.periodic import Periodic
-from kilonova.compute.power import PowerEndpoint
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt import loader
@@ -115,7 +114,6 @@ class Compute:
         return [
             BuildEndpoint(self.host),
             DeleteEndpoint(self.host),
-            PowerEndpoint(self.host),
             WorkEndpoint(self.host, HANDLERS),
             ConsoleEndpoint(self.host),
             ImageCachingEndpoint(self.host),
