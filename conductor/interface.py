@@ -111,6 +111,18 @@ class ConductorInterface(rpc.Interface):
     def resume_server(self, context: Ctx, uuid: str) -> None:
         """Accept the end of a suspension."""
 
+    @rpc.call()
+    def lock_server(self, context: Ctx, uuid: str, reason: str | None = None) -> None:
+        """Lock; nothing changes when the owner locks what is locked."""
+
+    @rpc.call()
+    def unlock_server(self, context: Ctx, uuid: str, override: bool = False) -> None:
+        """Unlock.  Raises InstanceIsLocked when it is another one's lock and not ``override``."""
+
+    @rpc.call()
+    def reset_server_state(self, context: Ctx, uuid: str, vm_state: str) -> None:
+        """Set the state, clear the task; what works on the server is superseded."""
+
     @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
         """Return the last ``length`` lines of the console log (None: all).

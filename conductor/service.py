@@ -24,6 +24,7 @@ from kilonova.conductor.quotas import Quotas
 from kilonova.conductor.servers.actions import ServerActions
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
+from kilonova.conductor.servers.lock import ServerLocks
 from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
 from kilonova.conductor.servers.reports import Reports
 from kilonova.conductor.servers.show import ShowServers
@@ -56,6 +57,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         delete,
         ServerMetadata(parts),
         ServerTags(parts),
+        ServerLocks(parts),
         ServerActions(parts),
         ServerHosts(parts),
         SimpleActions(parts, engine),

@@ -120,6 +120,22 @@ RULES = {
         vm_state=ACTIVE,
         action='resume',
     ),
+    'lock': Rule(
+        name='lock',
+        task_states=None,
+        launched=False,
+        lockable=False,
+        action='lock',
+        event='api_lock',
+    ),
+    'unlock': Rule(
+        name='unlock',
+        task_states=None,
+        launched=False,
+        lockable=False,
+        action='unlock',
+        event='api_unlock',
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(
