@@ -160,8 +160,6 @@ POST /servers/{id}/action migrate
 POST /servers/{id}/action os-migrateLive
 POST /servers/{id}/action addFixedIp
 POST /servers/{id}/action removeFixedIp
-POST /servers/{id}/action pause
-POST /servers/{id}/action unpause
 POST /servers/{id}/action os-getRDPConsole
 POST /servers/{id}/action os-getSPICEConsole
 POST /servers/{id}/action os-getSerialConsole
@@ -173,8 +171,6 @@ POST /servers/{id}/action removeSecurityGroup
 POST /servers/{id}/action shelve
 POST /servers/{id}/action shelveOffload
 POST /servers/{id}/action unshelve
-POST /servers/{id}/action resume
-POST /servers/{id}/action suspend
 GET /servers/{server_id}/consoles
 POST /servers/{server_id}/consoles
 GET /servers/{server_id}/consoles/{id}

@@ -160,6 +160,12 @@ def route_rows() -> list[Row]:
     ]
 
 
+def sample_names() -> set[str]:
+    """Return the folder and name of every sample, whatever its versions."""
+    root = ROOT / 'api_samples'
+    return {f'{path.relative_to(root).parts[0]}/{path.stem}' for path in root.rglob('*.json')}
+
+
 def samples(folder: str) -> list[tuple[str, Any]]:
     """Return (name, content) of a folder's samples, of all versions."""
     found = []
