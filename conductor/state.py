@@ -160,6 +160,7 @@ RULES = {
         task_state='restoring',
         vm_state=ACTIVE,
         action='restore',
+    ),
     'lock': Rule(
         name='lock',
         task_states=None,

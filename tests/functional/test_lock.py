@@ -3,7 +3,7 @@
 import pytest
 
 from kilonova.tests.functional.cloud import Cloud
-from kilonova.tests.functional.samples import sample
+from kilonova.tests.functional.likeness import sample
 
 pytestmark = pytest.mark.usefixtures('clean')
 
