@@ -17,7 +17,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, sizes
-from kilonova.conductor.tasks.moving import Mover, MovePayload
+from kilonova.conductor.tasks.moving import MovePayload, Mover
 from kilonova.conductor.tasks.resize import Resize
 from kilonova.db import flavors, servers, types
 from kilonova.db import server_migrations as migrations

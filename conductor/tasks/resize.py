@@ -11,7 +11,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, sizes
-from kilonova.conductor.tasks.moving import Mover, MoveJob, MovePayload, source, target
+from kilonova.conductor.tasks.moving import MoveJob, MovePayload, Mover, source, target
 from kilonova.conductor.tasks.procedure import Changes, Phase, Procedure
 from kilonova.db import server_migrations as migrations
 from kilonova.db import types
