@@ -1,7 +1,7 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import moving, power, rescue, suspending
+from kilonova.compute import live_migration, moving, power, rescue, suspending
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -24,4 +24,11 @@ HANDLERS: dict[type, Handler] = {
     work.AbandonMove: moving.abandon,
     work.RevertMove: moving.revert,
     work.ConfirmMove: moving.confirm,
+    work.CheckLive: live_migration.check,
+    work.CheckLiveSource: live_migration.check_source,
+    work.ReceiveLive: live_migration.receive,
+    work.MigrateLive: live_migration.migrate,
+    work.ArriveLive: live_migration.arrive,
+    work.RollbackLive: live_migration.rollback,
+    work.CleanLive: live_migration.clean,
 }

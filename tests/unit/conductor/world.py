@@ -195,6 +195,8 @@ class World:
         self.refused: set[str] = set()
         self.ports: dict[str, str] = {}
         self.bound: dict[str, str] = {}
+        self.bindings: set[tuple[str, str]] = set()
+        self.binds_ahead = True
         self.events: list[tuple[str, list[str]]] = []
         self.calls: list[str] = []
         self.selected: list[tuple[str, ...]] = []
@@ -338,6 +340,23 @@ class World:
             self.contact('bind port')
             self.bound[port_id] = changes['binding:host_id']
         return {}
+
+    def has_extension(self, alias: str) -> bool:
+        self.contact('list extensions')
+        return self.binds_ahead
+
+    def add_binding(self, port: dict[str, Any], host: str) -> dict[str, Any]:
+        self.contact('add binding')
+        self.bindings.add((port['id'], host))
+        return {}
+
+    def activate_binding(self, port_id: str, host: str) -> None:
+        self.contact('activate binding')
+        self.bound[port_id] = host
+
+    def delete_binding(self, port_id: str, host: str) -> None:
+        self.contact('delete binding')
+        self.bindings.discard((port_id, host))
 
     # -- time and life
 
