@@ -68,6 +68,8 @@ class FakeHost:
     def __init__(self, world: 'World', name: str) -> None:
         self.world, self.name = world, name
         self.guests: set[str] = set()
+        self.incoming: set[str] = set()
+        """Guests that are made ready for."""
         self.left: set[str] = set()
         """Guests that moved away and could come back."""
         self.spawned: list[tuple[str, Fence]] = []
@@ -76,6 +78,7 @@ class FakeHost:
         self.silent = False
         self.latest: dict[str, int] = {}
         self.worked: list[str] = []
+        self.wishes: list[tuple[str, str]] = []
         self.cannot: set[str] = set()
         """Kinds of work that fail."""
 
@@ -87,6 +90,10 @@ class FakeHost:
 
     def perform(self, context: Any, server: Server, fence: Fence, work: Any) -> None:
         self.world.post(self, self._work, server, fence, work)
+
+    def steer_live_migration(self, context: Any, migration: str, wish: str) -> None:
+        self.world.contact('cast')
+        self.wishes.append((migration, wish))
 
     def external_events(self, context: Any, events: Any) -> None:
         self.world.contact('cast')
@@ -144,6 +151,7 @@ class FakeHost:
     def _forget(self, uuid: str) -> None:
         self.guests.discard(uuid)
         self.left.discard(uuid)
+        self.incoming.discard(uuid)
 
     def _move(self, kind: str, uuid: str) -> None:
         """Have guests as a host has them that does, or fails to do, a step of a move."""
@@ -161,6 +169,22 @@ class FakeHost:
         elif kind == 'ConfirmMove' and works:
             self.left.discard(uuid)
 
+    def _move_live(self, kind: str, uuid: str, work: Any) -> None:
+        if kind in self.cannot:
+            return
+        if kind == 'ReceiveLive':
+            self.incoming.add(uuid)
+        elif kind == 'MigrateLive' and uuid in self.guests:
+            to = self.world.hosts[work.target]
+            self.guests.discard(uuid)
+            self.left.add(uuid)
+            to.incoming.discard(uuid)
+            to.guests.add(uuid)
+        elif kind == 'RollbackLive':
+            self.incoming.discard(uuid)
+        elif kind == 'CleanLive':
+            self.left.discard(uuid)
+
     def _work(self, server: Server, fence: Fence, work: Any) -> None:
         if self._is_old(fence):
             return
@@ -168,6 +192,7 @@ class FakeHost:
         self.worked.append(kind)
         result = WorkResult(power_state=STATES.get(kind))
         self._move(kind, server.uuid)
+        self._move_live(kind, server.uuid, work)
         if self.fail is not None or kind in self.cannot:
             result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
         self.world.report('work_finished', server.uuid, fence, result)
@@ -477,7 +502,9 @@ class World:
         for move in moves:
             held, server = self.allocations.get(move.uuid), self.server(move.instance_uuid)
             waits = move.status == 'finished'
-            assert waits or move.status in ('confirmed', 'reverted', 'error', 'completed')
+            assert waits or move.status in (
+                'confirmed', 'reverted', 'error', 'completed', 'cancelled', 'done'
+            )  # fmt: skip
             assert not waits or server.vm_state == 'resized'
             assert held == (move.source_compute if waits else None)
             if move.source_compute not in self.down:
@@ -487,6 +514,7 @@ class World:
         left = {uuid for name, host in self.hosts.items() if name not in self.down
                 for uuid in host.left}  # fmt: skip
         assert left <= waiting
+        assert not any(h.incoming for name, h in self.hosts.items() if name not in self.down)
 
 
 class Node:
