@@ -4,6 +4,7 @@ from kilonova.common import rpc
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.operation import BuildRequest, ExternalEvent, Fence
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.work import HostWork
 
 
 class ComputeInterface(rpc.Interface):
@@ -25,16 +26,8 @@ class ComputeInterface(rpc.Interface):
         """Remove guest, disks and ports; ends with delete_finished or delete_failed (to be told again)."""
 
     @rpc.cast()
-    def start_server(self, context: Ctx, server: Server, fence: Fence) -> None:
-        """Power on; ends with power_finished."""
-
-    @rpc.cast()
-    def stop_server(self, context: Ctx, server: Server, fence: Fence, timeout: int) -> None:
-        """Ask the guest to shut down, power off after ``timeout`` seconds; ends with power_finished."""
-
-    @rpc.cast()
-    def reboot_server(self, context: Ctx, server: Server, fence: Fence, kind: str) -> None:
-        """Reboot 'SOFT' or 'HARD'; ends with power_finished."""
+    def perform(self, context: Ctx, server: Server, fence: Fence, work: HostWork) -> None:
+        """Do one piece of work on a server; ends with work_finished."""
 
     @rpc.cast()
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> None:

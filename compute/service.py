@@ -19,6 +19,7 @@ from kilonova.compute.console import ConsoleEndpoint
 from kilonova.compute.delete import DeleteEndpoint
 from kilonova.compute.enabling import HostEndpoint
 from kilonova.compute.events import EventsEndpoint
+from kilonova.compute.handlers import HANDLERS
 from kilonova.compute.host import Host
 from kilonova.compute.interface import ComputeInterface
 from kilonova.compute.inventory import HostInventory
@@ -26,10 +27,10 @@ from kilonova.compute.network import Ports
 from kilonova.compute.network_refresh import NetworkRefresh
 from kilonova.compute.orphans import Orphans
 from kilonova.compute.periodic import Periodic
-from kilonova.compute.power import PowerEndpoint
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt import loader
+from kilonova.compute.work import WorkEndpoint
 from kilonova.conductor import interface
 
 LOG = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Compute:
         return [
             BuildEndpoint(self.host),
             DeleteEndpoint(self.host),
-            PowerEndpoint(self.host),
+            WorkEndpoint(self.host, HANDLERS),
             ConsoleEndpoint(self.host),
             HostEndpoint(self.host),
             EventsEndpoint(self.host.events, self.network_refresh),

@@ -111,7 +111,7 @@ class Engine:
 
         ``failure``: the details of a host that has tried, for the event of this attempt.
         """
-        if operation.state == operations.RUNNING and self._is_over(operation, operation.attempt):
+        if operation.state == operations.RUNNING and self._is_over(operation, operation.tries):
             self.tasks[operation.action].give_up(operation, reason)
             return
         pause = self._pause(operation)
@@ -130,7 +130,7 @@ class Engine:
                 operations.finish_events(session, operation.id, 'Error', failure)
 
     def _is_over(self, operation: Operation, attempts: int) -> bool:
-        """Tell whether it was tried often enough, and a patient one also long enough."""
+        """Tell whether a phase was tried often enough, and a patient action also long enough."""
         conf = self.parts.conf.operations
         if attempts < conf.max_attempts:
             return False
@@ -140,7 +140,7 @@ class Engine:
     def _pause(self, operation: Operation) -> float:
         longest = LONGEST_PATIENT_PAUSE if operation.action in self.patient else LONGEST_PAUSE
         interval: float = self.parts.conf.operations.sweep_interval
-        return min(interval * 2 ** min(operation.attempt, 10), longest)
+        return min(interval * 2 ** min(operation.tries, 10), longest)
 
     @retry
     def drop(self, operation: Operation) -> None:
@@ -209,7 +209,7 @@ class Engine:
         try:
             if operation.state != operations.RUNNING:
                 self._release(operation)
-            elif self._is_over(operation, operation.attempt - 1):
+            elif self._is_over(operation, operation.tries - 1):
                 task.give_up(operation, operation.message or 'it was tried too often')
             else:
                 task.resume(operation)

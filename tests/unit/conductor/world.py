@@ -21,6 +21,7 @@ from kilonova.common.objects.network import VIF, FixedIP, Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server, ServerCreate
+from kilonova.common.objects.work import WorkResult
 from kilonova.conductor import service
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
@@ -33,6 +34,7 @@ from kilonova.db.models.servers import InstanceRow, OperationRow
 
 START = datetime.datetime(2026, 11, 23, 12, 0, 0)
 RUNNING, SHUTDOWN = 1, 4
+STATES = {'Start': RUNNING, 'Stop': SHUTDOWN, 'Reboot': RUNNING}
 
 
 class Killed(BaseException):
@@ -68,6 +70,9 @@ class FakeHost:
         self.reschedule = True
         self.silent = False
         self.latest: dict[str, int] = {}
+        self.worked: list[str] = []
+        self.cannot: set[str] = set()
+        """Kinds of work that fail."""
 
     def build_server(self, context: Any, request: BuildRequest) -> None:
         self.world.post(self, self._build, request)
@@ -75,14 +80,8 @@ class FakeHost:
     def terminate_server(self, context: Any, server: Server, fence: Fence) -> None:
         self.world.post(self, self._terminate, server, fence)
 
-    def start_server(self, context: Any, server: Server, fence: Fence) -> None:
-        self.world.post(self, self._power, server, fence, RUNNING)
-
-    def stop_server(self, context: Any, server: Server, fence: Fence, timeout: int) -> None:
-        self.world.post(self, self._power, server, fence, SHUTDOWN)
-
-    def reboot_server(self, context: Any, server: Server, fence: Fence, kind: str) -> None:
-        self.world.post(self, self._power, server, fence, RUNNING)
+    def perform(self, context: Any, server: Server, fence: Fence, work: Any) -> None:
+        self.world.post(self, self._work, server, fence, work)
 
     def external_events(self, context: Any, events: Any) -> None:
         self.world.contact('cast')
@@ -131,13 +130,15 @@ class FakeHost:
         self.world.remove_ports(server.uuid)
         self.world.report('delete_finished', server.uuid, fence)
 
-    def _power(self, server: Server, fence: Fence, state: int) -> None:
+    def _work(self, server: Server, fence: Fence, work: Any) -> None:
         if self._is_old(fence):
             return
-        if self.fail is not None:
-            self.world.report('power_finished', server.uuid, fence, 0, self.fail, 'why')
-            return
-        self.world.report('power_finished', server.uuid, fence, state)
+        kind = type(work).__name__
+        self.worked.append(kind)
+        result = WorkResult(power_state=STATES.get(kind))
+        if self.fail is not None or kind in self.cannot:
+            result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
+        self.world.report('work_finished', server.uuid, fence, result)
 
 
 class World:
