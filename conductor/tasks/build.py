@@ -89,7 +89,7 @@ class Build:
         placed = self._record_hosts(works)
         for work in works:
             if work.operation.id in placed:
-                self._engine.send(f'Build of {work.server.uuid}', self._cast, work)
+                self._engine.send(work.operation, self._cast, work)
             else:
                 self._give_back(work)
 
@@ -153,7 +153,7 @@ class Build:
                 lease_until=self._parts.lease(),
             )
         if mine:
-            self._engine.send(f'Build of {work.server.uuid}', self._cast, work)
+            self._engine.send(work.operation, self._cast, work)
         return True
 
     def _give_back(self, work: Work) -> None:
