@@ -128,6 +128,12 @@ PERIODIC = [
         help='Seconds after the deletion from which such a guest counts as forgotten.',
     ),
     cfg.BoolOpt(
+        'instance_usage_audit',
+        default=False,
+        help='Have the servers of this host counted once in each instance_usage_audit_period; '
+        'os-instance_usage_audit_log shows it.',
+    ),
+    cfg.BoolOpt(
         'resume_guests_state_on_host_boot',
         default=False,
         help='Start guests that were running when the host went down.',

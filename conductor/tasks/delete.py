@@ -22,7 +22,7 @@ NO_ANSWER = 'The host has not answered in time.'
 
 
 class Delete:
-    """Endpoint, and the task ``delete``; it supersedes whatever else works on the server.
+    """The task ``delete``; it supersedes whatever else works on the server.
 
     What fails is tried again for a long time: a server must not need a second request to go.
     """
@@ -32,7 +32,7 @@ class Delete:
         engine.tasks['delete'] = self
         engine.patient.add('delete')
 
-    def delete_server(self, context: Ctx, uuid: str, force: bool = False) -> None:
+    def accept(self, context: Ctx, uuid: str) -> None:
         """Begin to delete; when that has begun already, end the pause it may be in."""
         accepted = self._accept(context, uuid)
         if accepted is None:
