@@ -242,7 +242,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Suspending, Rescue, Console, Images, Cache, Host, abc.ABC):
+class Driver(Lifecycle, Power, Suspending, Rescue, Console, Images, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True
