@@ -251,6 +251,8 @@ class Silent:
 
 def test_a_loop_that_waits_for_messages_soon_sees_that_it_is_to_end() -> None:
     """Else each of them holds up a daemon that stops, for seconds."""
+    transport = rpc.get_transport(cfg.CONF, 'rabbit://nobody@127.0.0.1:1/')
+    transport.cleanup()
     replies, requests = Silent(), Silent()
     waiter = amqpdriver.ReplyWaiter('queue', replies, [])
     listener = amqpdriver.RpcAMQPListener(types.SimpleNamespace(prefetch_size=1), requests)
