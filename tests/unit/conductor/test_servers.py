@@ -231,6 +231,23 @@ class TestShow:
         with pytest.raises(exception.InstanceNotFound):
             world.conductor.update_server(world.context, 'x', {'name': 'new'})
 
+    def test_the_password_of_the_guest(self, world):
+        uuid = world.boot()
+        before = world.server(uuid).system_metadata
+        call = world.conductor.call
+        call('set_server_password', uuid, 'x' * 300)
+        with pytest.raises(exception.Conflict):
+            call('set_server_password', uuid, 'y')
+        assert world.server(uuid).system_metadata == before | {
+            'password_0': 'x' * 255,
+            'password_1': 'x' * 45,
+        }
+        call('set_server_password', uuid, '')
+        call('set_server_password', uuid, 'y')
+        assert world.server(uuid).system_metadata == before | {'password_0': 'y'}
+        with pytest.raises(exception.InstanceNotFound):
+            call('set_server_password', 'x', 'y')
+
     def test_by_port(self, world):
         uuid = world.boot()
         vif = VIF(id='7c6ac2f9-ffb3-4a4c-b0ca-c2bb51b3d2d5', address='', network_id='n')
