@@ -64,6 +64,10 @@ BASE = [
         help='How a daemon does many things at once. "auto" picks what was measured to be '
         'the cheaper one for the daemon.',
     ),
+    # Read by conductors, which keep it with a server that they accept, and by computes.
+    cfg.BoolOpt(
+        'force_config_drive', default=False, help='Give every server a configuration drive.'
+    ),
 ]
 
 UPGRADE_LEVELS = [

@@ -70,9 +70,6 @@ BUILD = [
         min=0,
         help='How many images of servers are made at a time; others wait. 0: no limit.',
     ),
-    cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
-    ),
     cfg.StrOpt(
         'config_drive_format',
         default='iso9660',

@@ -65,9 +65,6 @@ SERVERS = [
         default=0,
         help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
     ),
-    cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
-    ),
 ]
 
 IMAGE_CACHE = [

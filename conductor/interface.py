@@ -211,6 +211,13 @@ class ConductorInterface(rpc.Interface):
         """Remove one tag, or all for None.  Raises TagNotFound."""
 
     @rpc.call()
+    def set_server_password(self, context: Ctx, uuid: str, password: str) -> None:
+        """Keep the password that a guest has encrypted; '' forgets it.
+
+        Raises Conflict when there is one already.
+        """
+
+    @rpc.call()
     def list_actions(
         self,
         context: Ctx,

@@ -40,7 +40,7 @@ class Delete:
             return
         server, operation = accepted
         if operation.step == operations.HOST:
-            self._engine.send(f'Deletion of {uuid}', self._cast, context, server, operation)
+            self._engine.send(operation, self._cast, context, server, operation)
         else:
             self._engine.run([operation.id], self._without_host_or_wait, server, operation)
 
@@ -70,7 +70,7 @@ class Delete:
             return
         if server.host and self._take_to_host(server.host, operation):
             context = faults.decode(operation.payload)
-            self._engine.send(f'Deletion of {server.uuid}', self._cast, context, server, operation)
+            self._engine.send(operation, self._cast, context, server, operation)
         else:
             self._without_host(server, operation)
 

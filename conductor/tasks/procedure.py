@@ -178,7 +178,7 @@ class Procedure(Generic[P]):
         host, work = phase.host(job), phase.work(job)
         assert host is not None
         self._engine.send(
-            f'{job.operation.action} of {job.server.uuid}',
+            job.operation,
             self._parts.compute.at(host).perform,
             job.context,
             job.server,
