@@ -64,6 +64,12 @@ BUILD = [
         min=0,
         help='How many servers are built at a time; others wait. 0: no limit.',
     ),
+    cfg.IntOpt(
+        'max_concurrent_snapshots',
+        default=5,
+        min=0,
+        help='How many images of servers are made at a time; others wait. 0: no limit.',
+    ),
     cfg.BoolOpt(
         'force_config_drive', default=False, help='Give every server a configuration drive.'
     ),
@@ -126,6 +132,12 @@ PERIODIC = [
         'running_deleted_instance_timeout',
         default=0,
         help='Seconds after the deletion from which such a guest counts as forgotten.',
+    ),
+    cfg.BoolOpt(
+        'instance_usage_audit',
+        default=False,
+        help='Have the servers of this host counted once in each instance_usage_audit_period; '
+        'os-instance_usage_audit_log shows it.',
     ),
     cfg.BoolOpt(
         'resume_guests_state_on_host_boot',

@@ -21,6 +21,7 @@ from kilonova.compute.enabling import HostEndpoint
 from kilonova.compute.events import EventsEndpoint
 from kilonova.compute.handlers import HANDLERS
 from kilonova.compute.host import Host
+from kilonova.compute.image_caching import ImageCachingEndpoint
 from kilonova.compute.interface import ComputeInterface
 from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
@@ -39,6 +40,8 @@ T = TypeVar('T')
 BINARY = 'nova-compute'
 # Hosts that come up at the same time in one process.
 STARTING = 16
+# How often a host asks for its audit; it is done once in each period.
+AUDIT_INTERVAL = 600
 # What is left of graceful_shutdown_timeout for stopping itself.
 MARGIN = 5
 
@@ -113,6 +116,7 @@ class Compute:
             DeleteEndpoint(self.host),
             WorkEndpoint(self.host, HANDLERS),
             ConsoleEndpoint(self.host),
+            ImageCachingEndpoint(self.host),
             HostEndpoint(self.host),
             EventsEndpoint(self.host.events, self.network_refresh),
         ]
@@ -164,7 +168,13 @@ class Compute:
         self._periodic.add(conf.running_deleted_instance_poll_interval, self.orphans.reap)
         if self.host.driver.keeps_images:
             self._periodic.add(conf.image_cache.manager_interval, self._age_images)
+        if conf.instance_usage_audit:
+            self._periodic.add(AUDIT_INTERVAL, self._audit_usage)
         self._periodic.add(conf.heal_instance_info_cache_interval, self.network_refresh.heal_next)
+
+    def _audit_usage(self) -> None:
+        """The conductor knows whether there is something to do in this period."""
+        self.host.conductor.audit_usage(ctx.get_admin_context(), self.host.name)
 
 
 class Computes:

@@ -3,6 +3,7 @@
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.conductor import audit_period
 
 CONDUCTOR = [
     cfg.IntOpt(
@@ -69,6 +70,27 @@ SERVERS = [
     ),
 ]
 
+IMAGE_CACHE = [
+    cfg.IntOpt(
+        'precache_concurrency',
+        default=1,
+        min=1,
+        help='How many hosts of aggregates fetch images at a time that are to be cached there '
+        'before servers need them.',
+    ),
+]
+
+USAGE = [
+    cfg.StrOpt(
+        'instance_usage_audit_period',
+        default='month',
+        regex=audit_period.PATTERN,
+        help='Period of the usage audit: hour, day, month or year. A number after @ says where '
+        'it begins: hour@15 at a quarter past, day@6 at six, month@15 on the fifteenth, year@4 '
+        'in April.',
+    ),
+]
+
 SCHEDULER = [
     cfg.IntOpt(
         'max_attempts',
@@ -127,9 +149,10 @@ OPERATIONS = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, HOSTS + SERVERS),
+        (None, HOSTS + SERVERS + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
+        ('image_cache', IMAGE_CACHE),
     ]

@@ -87,6 +87,12 @@ RULES = {
         action='reboot',
         event='compute_reboot_instance',
     ),
+    'console output': Rule(
+        name='get_console_output', task_states=None, launched=False, lockable=False, needs_host=True
+    ),
+    'diagnostics': Rule(
+        name='get_diagnostics', task_states=None, launched=False, lockable=False, needs_host=True
+    ),
     'pause': Rule(
         name='pause',
         vm_states=frozenset([ACTIVE]),
@@ -154,6 +160,36 @@ RULES = {
         task_state='restoring',
         vm_state=ACTIVE,
         action='restore',
+    ),
+    'lock': Rule(
+        name='lock',
+        task_states=None,
+        launched=False,
+        lockable=False,
+        action='lock',
+        event='api_lock',
+    ),
+    'unlock': Rule(
+        name='unlock',
+        task_states=None,
+        launched=False,
+        lockable=False,
+        action='unlock',
+        event='api_unlock',
+    ),
+    'snapshot': Rule(
+        name='snapshot',
+        vm_states=BASIC,
+        lockable=False,
+        task_state='image_snapshot_pending',
+        action='createImage',
+    ),
+    'backup': Rule(
+        name='backup',
+        vm_states=BASIC,
+        lockable=False,
+        task_state='image_backup',
+        action='createBackup',
     ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),

@@ -14,7 +14,9 @@ from typing import Any
 import msgspec
 
 from kilonova.common import exception
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 
@@ -28,6 +30,11 @@ class PowerState(enum.IntEnum):
     SHUTDOWN = 4
     CRASHED = 6
     SUSPENDED = 7
+
+    @property
+    def text(self) -> str:
+        """The API's word for it."""
+        return 'pending' if self == PowerState.NOSTATE else self.name.lower()
 
 
 class Inventory(msgspec.Struct, kw_only=True):
@@ -49,6 +56,14 @@ class ImageSource(abc.ABC):
 
         Raises ImageNotFound, FellowServiceError, ImageUnacceptable (hash or size is wrong).
         """
+
+
+class ImageSink(abc.ABC):
+    """Where a driver puts an image that it has made."""
+
+    @abc.abstractmethod
+    def upload(self, path: str, disk_format: str) -> None:
+        """Send a file, which may go away afterwards.  Raises FellowServiceError."""
 
 
 class GuestSpec(msgspec.Struct, kw_only=True):
@@ -175,15 +190,30 @@ class Rescue:
 
 
 class Console:
-    """What a guest shows."""
+    """What a guest shows of itself."""
 
     def get_console_output(self, server: Server) -> bytes:
         """Return the console log (all that is kept).  Raises ConsoleNotAvailable, GuestNotFound."""
         raise exception.NotSupported(feature='console output')
 
+    def get_diagnostics(self, server: Server) -> Diagnostics:
+        """Return what is known of a running guest.  Raises GuestNotFound."""
+        raise exception.NotSupported(feature='diagnostics')
 
-class Cache:
-    """Images that are kept for the next guests."""
+
+class Images:
+    """The images that a host keeps."""
+
+    def cache_image(self, image: Image, source: ImageSource) -> bool:
+        """Fetch an image before it is needed; false when it is there already."""
+        raise exception.NotSupported(feature='image caching')
+
+    def snapshot(self, server: Server, sink: ImageSink) -> None:
+        """Copy the root disk as it is now and upload the copy; the guest goes on meanwhile.
+
+        Raises GuestNotFound, VirtDriverError, and what ``sink`` raises.
+        """
+        raise exception.NotSupported(feature='snapshots')
 
     keeps_images = False
     """``age_images`` has something to do."""
@@ -207,6 +237,14 @@ class Host(abc.ABC):
         """Return the host's ``uptime`` line."""
         raise exception.NotSupported(feature='host uptime')
 
+    def power_action(self, action: str) -> str:
+        """Do a 'startup', 'shutdown' or 'reboot' of the host; returns what has been begun."""
+        raise exception.NotSupported(feature='power actions on hosts')
+
+    def set_maintenance(self, on: bool) -> bool:
+        """Put the host into maintenance or back; returns whether it is in it now."""
+        raise exception.NotSupported(feature='host maintenance')
+
 
 class Events(enum.Enum):
     """What a driver tells about a guest unasked."""
@@ -219,7 +257,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Suspending, Rescue, Console, Cache, Host, abc.ABC):
+class Driver(Lifecycle, Power, Suspending, Rescue, Console, Images, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True

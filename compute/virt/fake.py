@@ -24,10 +24,12 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from kilonova.common import exception
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt import driver
+from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
 
 LOG = logging.getLogger(__name__)
@@ -79,6 +81,8 @@ class FakeDriver(driver.Driver):
         self._closed = threading.Event()
         self._started = time.time()
         self.needs_plug_events = self._conf.wait_for_plug_events
+        self.cached: set[str] = set()
+        self.in_maintenance = False
         self.calls: collections.Counter[str] = collections.Counter()
         """How often each method that changes something was called; for tests."""
 
@@ -209,6 +213,13 @@ class FakeDriver(driver.Driver):
         guest.rescue_image_id = ''
         self._boot(guest, vifs)
 
+    def snapshot(self, server: Server, sink: driver.ImageSink) -> None:
+        guest = self._change_power(server)
+        with tempfile.NamedTemporaryFile(prefix='fake-snapshot-') as copy:
+            copy.write(f'Root disk of {guest.uuid}, booted {guest.boots} times\n'.encode())
+            copy.flush()
+            sink.upload(copy.name, 'raw')
+
     def set_admin_password(self, server: Server, password: str) -> None:
         guest = self._change_power(server)
         guest.console.append(f'[{_clock()}] The password of the administrator has changed')
@@ -234,6 +245,29 @@ class FakeDriver(driver.Driver):
 
     def get_console_output(self, server: Server) -> bytes:
         return ''.join(line + '\n' for line in self._get(server.uuid).console).encode()
+
+    def get_diagnostics(self, server: Server) -> Diagnostics:
+        return fake_counters.of(self._get(server.uuid), server)
+
+    def cache_image(self, image: Image, source: driver.ImageSource) -> bool:
+        self.calls['cache_image'] += 1
+        with self._lock:
+            if image.id in self.cached:
+                return False
+        if self._conf.download_images:
+            self._download(source, image.id)
+        with self._lock:
+            self.cached.add(image.id)
+        return True
+
+    def power_action(self, action: str) -> str:
+        self.calls['power_action'] += 1
+        return action
+
+    def set_maintenance(self, on: bool) -> bool:
+        self.calls['set_maintenance'] += 1
+        self.in_maintenance = on
+        return on
 
     def get_uptime(self) -> str:
         up = int(time.time() - self._started)

@@ -12,13 +12,15 @@ from oslo_log import log as logging
 
 from kilonova.common import config as common_config
 from kilonova.common import exception
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute import config as compute_config
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.driver import Events, GuestSpec, ImageSource, PowerState
-from kilonova.compute.virt.libvirt import config, console, inventory, node_id, vif
+from kilonova.compute.virt.libvirt import config, console, diagnostics, inventory, node_id, vif
 from kilonova.compute.virt.libvirt.build import Builder
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.disk.cache_ageing import CacheAgeing
@@ -65,9 +67,9 @@ class LibvirtDriver(driver.Driver):
         directories = Directories(self._conf.instances_path, self._uuid)
         directories.sweep()
         ports = SerialPorts(self._conf)
-        cache = ImageCache(self._conf)
-        maker = DiskMaker(self._conf, cache)
-        self._ageing = CacheAgeing(self._conf, cache)
+        self._cache = ImageCache(self._conf)
+        maker = DiskMaker(self._conf, self._cache)
+        self._ageing = CacheAgeing(self._conf, self._cache)
         self._directories = directories
         self._builder = Builder(self._host, self._guests, directories, maker, ports)
         self._remover = Remover(self._host, self._guests, directories)
@@ -120,6 +122,15 @@ class LibvirtDriver(driver.Driver):
 
     def age_images(self, servers: list[Server]) -> None:
         self._ageing.run(servers)
+
+    def get_diagnostics(self, server: Server) -> Diagnostics:
+        return diagnostics.read(self._host, self._guests.find(server.uuid), server)
+
+    def cache_image(self, image: Image, source: ImageSource) -> bool:
+        if self._cache.holds(image.id):
+            return False
+        self._cache.image(image, source, None)
+        return True
 
     def get_node(self) -> ComputeNode:
         return inventory.node(self._conf, self._host, self._service_host, self._uuid)

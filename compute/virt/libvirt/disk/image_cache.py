@@ -62,6 +62,12 @@ class ImageCache:
         _check_size(cached.virtual_size, limit)
         return cached
 
+    def holds(self, image_id: str) -> bool:
+        """Tell whether an image is there already."""
+        name = file_name(image_id)
+        with self.locked(name):
+            return self._find(name) is not None
+
     def made(self, name: str, size: int, make: Callable[[str], None]) -> Cached:
         """Return a raw file of our own making (an empty file system), made if need be."""
         with self.locked(name):
