@@ -38,6 +38,20 @@ class FakeCompute:
     def get_host_uptime(self, context: RequestContext) -> str:
         return f'up of {self._host}'
 
+    def host_power_action(self, context: RequestContext, action: str) -> str:
+        self.told.append((self._host, action))
+        return action
+
+    def set_host_maintenance(self, context: RequestContext, on: bool) -> bool:
+        self.told.append((self._host, on))
+        return on
+
+    def cache_images(self, context: RequestContext, image_ids: list[str]) -> dict[str, str]:
+        self.told.append((self._host, *image_ids))
+        if self.error is not None:
+            raise self.error
+        return dict.fromkeys(image_ids, 'cached')
+
 
 class HostsWorld:
     """All that stands around the endpoints about hosts."""
