@@ -164,9 +164,6 @@ def list_opts() -> Opts:
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
-<<<<<<< HEAD
         ('workarounds', WORKAROUNDS),
-=======
         ('image_cache', IMAGE_CACHE),
->>>>>>> main
     ]

@@ -35,11 +35,8 @@ from kilonova.common.objects.server import (
     ServerCreate,
     ServerQuery,
 )
-<<<<<<< HEAD
 from kilonova.common.objects.server_group import ServerGroup
-=======
 from kilonova.common.objects.usage import UsageAudit, UsagePage
->>>>>>> main
 from kilonova.common.objects.work import WorkResult
 
 
@@ -54,8 +51,8 @@ class ConductorInterface(rpc.Interface):
     def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
         """Accept new servers: flavor, key, group, zone and quota are checked; then the build runs.
 
-        Raises FlavorNotFound, KeypairNotFound, InstanceGroupNotFound, QuotaExceeded, LimitExceeded, Invalid (zone,
-        forced host, image too large for the flavor).
+        Raises FlavorNotFound, KeypairNotFound, InstanceGroupNotFound, QuotaExceeded,
+        LimitExceeded, Invalid (zone, forced host, image too large for the flavor).
         """
 
     @rpc.call()
@@ -68,7 +65,8 @@ class ConductorInterface(rpc.Interface):
     ) -> Server:
         """Return one server that is not deleted.
 
-        ``expand``: 'host_status', 'block_devices', 'server_groups'.  Tags, fault and network info always come.
+        ``expand``: 'host_status', 'block_devices', 'server_groups'.  Tags, fault and network
+        info always come.
         Raises InstanceNotFound (also when it is another project's).
         """
 
