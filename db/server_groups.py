@@ -34,22 +34,27 @@ def add(session: Session, group: ServerGroup) -> ServerGroup:
     return _to_group(row, group.policy, rules)
 
 
-def get(
-    session: Session, uuid: str, project_id: str | None = None, *, lock: bool = False
-) -> ServerGroup:
-    """Return a group without its members; ``lock``: nobody else places or adds members meanwhile.
-
-    Raises InstanceGroupNotFound.
-    """
+def get(session: Session, uuid: str, project_id: str | None = None) -> ServerGroup:
+    """Return a group without its members.  Raises InstanceGroupNotFound."""
     query = _groups().where(InstanceGroup.uuid == uuid)
     if project_id is not None:
         query = query.where(InstanceGroup.project_id == project_id)
-    if lock:
-        query = query.with_for_update(of=InstanceGroup)
     found = session.execute(query).one_or_none()
     if found is None:
         raise exception.InstanceGroupNotFound(group_uuid=uuid)
     return _to_group(*found)
+
+
+def hold(session: Session, uuid: str) -> int:
+    """Return a group's number; until the transaction ends nobody else places or adds members.
+
+    Raises InstanceGroupNotFound.
+    """
+    query = sa.select(InstanceGroup.id).where(InstanceGroup.uuid == uuid).with_for_update()
+    found = session.scalar(query)
+    if found is None:
+        raise exception.InstanceGroupNotFound(group_uuid=uuid)
+    return found
 
 
 def find(
@@ -107,10 +112,10 @@ def groups_of(session: Session, server_uuid: str) -> list[str]:
     return list(session.scalars(query.order_by(InstanceGroup.id)))
 
 
-def join(session: Session, group: ServerGroup, servers: Iterable[str]) -> None:
+def join(session: Session, group_id: int, servers: Iterable[str]) -> None:
     """Make servers members of a group."""
     now = types.utcnow()
-    rows = [{'group_id': group.id, 'instance_uuid': uuid, 'created_at': now} for uuid in servers]
+    rows = [{'group_id': group_id, 'instance_uuid': uuid, 'created_at': now} for uuid in servers]
     session.execute(sa.insert(table_of(InstanceGroupMember)), rows)
 
 
@@ -121,13 +126,13 @@ def leave(session: Session, servers: Sequence[str]) -> None:
     )
 
 
-def count_members(session: Session, group: ServerGroup, user_id: str) -> int:
+def count_members(session: Session, group_id: int, user_id: str) -> int:
     """Return how many servers a user has in a group."""
     query = (
         sa.select(sa.func.count(InstanceGroupMember.id))
         .join(InstanceMapping, InstanceMapping.instance_uuid == InstanceGroupMember.instance_uuid)
         .where(
-            InstanceGroupMember.group_id == group.id,
+            InstanceGroupMember.group_id == group_id,
             InstanceMapping.user_id == user_id,
             InstanceMapping.queued_for_delete.is_(False),
         )

@@ -71,7 +71,8 @@ class Build:
         crowded = self._try(works)
         while crowded:
             work = crowded.pop()
-            LOG.info('Server %s looks for another host: its group was quicker', work.server.uuid)
+            groups.avoid(work.payload)
+            LOG.info('%s: %s', work.server.uuid, work.payload.reasons[-1])
             try:
                 crowded += self._try([work])
             except exception.ServiceUnavailable as error:
@@ -324,7 +325,8 @@ class Build:
             self._exhausted(work, error.message)
             return
         claimed = work.operation.attempt > 1 or work.payload.selection is not None
-        self._fail(work, faults.NO_VALID_HOST, error.message, claimed=claimed)
+        details = '\n'.join([*work.payload.reasons, error.message])
+        self._fail(work, faults.NO_VALID_HOST, details, claimed=claimed)
 
     def _exhausted(self, work: Work, why: str | None = None) -> None:
         count, failed = len(work.payload.failed), work.payload.failed

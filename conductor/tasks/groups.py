@@ -19,6 +19,7 @@ from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.common.objects.server_group import Membership, membership
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks.work import Payload
 from kilonova.db import quotas, server_groups, servers
 from kilonova.db.engine import retry
 
@@ -41,14 +42,25 @@ def join(session: Session, conf: cfg.ConfigOpts, spec: RequestSpec, uuids: Seque
     """
     if spec.group is None:
         return
-    group = server_groups.get(session, spec.group.uuid, lock=True)
+    group_id = server_groups.hold(session, spec.group.uuid)
     _, limits = quotas.limits(session, conf, spec.project_id, spec.user_id)
     limit = limits['server_group_members']
     if limit >= 0:
-        used = server_groups.count_members(session, group, spec.user_id)
+        used = server_groups.count_members(session, group_id, spec.user_id)
         if used + len(uuids) > limit:
             raise exception.LimitExceeded(TOO_MANY)
-    server_groups.join(session, group, uuids)
+    server_groups.join(session, group_id, uuids)
+
+
+def avoid(payload: Payload) -> None:
+    """Keep a server from being sent again to where its group does not want it.
+
+    The scheduler may have no filter for that, and each host is tried once at most.
+    """
+    assert payload.selection is not None
+    host, spec = payload.selection.host, payload.spec
+    payload.spec = msgspec.structs.replace(spec, ignore_hosts=[*spec.ignore_hosts, host])
+    payload.reasons.append(f'Host {host}: other servers of the group were quicker.')
 
 
 def _uuid_of(hints: dict[str, Any]) -> str | None:
@@ -89,7 +101,7 @@ class Groups:
             return
         with self._parts.api_db.transaction() as session:
             try:
-                server_groups.get(session, group.uuid, lock=True)
+                server_groups.hold(session, group.uuid)
             except exception.InstanceGroupNotFound:
                 yield None  # deleted meanwhile: there is no policy any more
                 return

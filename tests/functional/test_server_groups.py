@@ -77,7 +77,8 @@ def test_twenty_at_once_on_five_hosts(cloud: Cloud, boot: Any, clean: None) -> N
     assert len(failed) == 15
     for server in failed:
         assert server['fault']['message'].startswith('No valid host was found.')
-        assert 'ServerGroupAntiAffinityFilter' in server['fault']['details']
+        details = server['fault']['details']
+        assert 'ServerGroupAntiAffinityFilter' in details or 'were quicker' in details
     assert set(members(cloud, group)) == {server['id'] for server in servers}
     assert len(cloud.placement.usages()) == HOSTS
 

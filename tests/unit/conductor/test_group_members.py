@@ -1,5 +1,7 @@
 """Servers of groups: joining, leaving, and a policy that holds whatever schedulers believe."""
 
+import threading
+
 import pytest
 
 from kilonova.common import exception
@@ -122,6 +124,34 @@ def test_affinity_is_kept_too(world, make, stupid):
     second = world.boot(scheduler_hints=hint)
     assert hosts_of(world, [first, second]) == ['h1', 'h1']
     assert world.selected[-2:] == [(second, 'h4'), (second, 'h1')]
+
+
+def test_a_scheduler_that_never_learns_is_not_asked_for_ever(world, make, stupid):
+    hint = {'group': make()}
+    stupid.blind = 99
+    uuids = [world.boot(scheduler_hints=hint) for _ in range(5)]
+    assert hosts_of(world, uuids) == ['h1', 'h2', 'h3', 'h4', None]
+    assert world.server(uuids[-1]).fault.details.splitlines()[:4] == [
+        f'Host h{number}: other servers of the group were quicker.' for number in range(1, 5)
+    ]
+
+
+def test_conductors_that_place_at_once(world, make, stupid):
+    """Real threads, and on servers real row locks: each one chose the same host."""
+    hint = {'group': make()}
+    stupid.blind = 6
+    uuids = [uuid for _ in range(6) for uuid in world.create(scheduler_hints=hint)]
+    threads = [threading.Thread(target=work) for work in world.work]
+    world.work.clear()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    world.settle()
+    assert sorted(filter(None, hosts_of(world, uuids))) == ['h1', 'h2', 'h3', 'h4']
+    states = [world.server(uuid).vm_state for uuid in uuids]
+    assert sorted(states) == ['active'] * 4 + ['error'] * 2
+    assert len(world.allocations) == 4
 
 
 def test_nowhere_else_to_go(world, make, stupid):

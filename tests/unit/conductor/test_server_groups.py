@@ -42,8 +42,8 @@ def test_lists_cost_two_statements(groups, api_db):
     made = [make(groups, f'g{number}', policy='affinity') for number in range(5)]
     other = make(groups, project='q')
     with api_db.transaction() as session:
-        server_groups.join(session, made[0], ['s2', 's1'])
-        server_groups.join(session, made[1], ['s3'])
+        server_groups.join(session, made[0].id, ['s2', 's1'])
+        server_groups.join(session, made[1].id, ['s3'])
     with engine.count_statements() as statements:
         found = groups.list_server_groups(CTX, 'p')
     assert len(statements) == 2
@@ -58,7 +58,7 @@ def test_lists_cost_two_statements(groups, api_db):
 def test_members_go_with_their_group(groups, api_db):
     made = make(groups)
     with api_db.transaction() as session:
-        server_groups.join(session, made, ['s1'])
+        server_groups.join(session, made.id, ['s1'])
     groups.delete_server_group(CTX, made.uuid)
     with api_db.reader() as session:
         assert server_groups.groups_of(session, 's1') == []
