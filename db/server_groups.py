@@ -1,6 +1,7 @@
 """Server groups and their members."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -39,10 +40,9 @@ def get(session: Session, uuid: str, project_id: str | None = None) -> ServerGro
     query = _groups().where(InstanceGroup.uuid == uuid)
     if project_id is not None:
         query = query.where(InstanceGroup.project_id == project_id)
-    found = session.execute(query).one_or_none()
-    if found is None:
-        raise exception.InstanceGroupNotFound(group_uuid=uuid)
-    return _to_group(*found)
+    for row, policy, rules in session.execute(query):
+        return _to_group(row, policy, rules)
+    raise exception.InstanceGroupNotFound(group_uuid=uuid)
 
 
 def hold(session: Session, uuid: str) -> int:
@@ -64,7 +64,7 @@ def find(
     query = _groups().order_by(InstanceGroup.id).limit(limit).offset(offset)
     if project_id is not None:
         query = query.where(InstanceGroup.project_id == project_id)
-    groups = [_to_group(*found) for found in session.execute(query)]
+    groups = [_to_group(row, policy, rules) for row, policy, rules in session.execute(query)]
     add_members(session, groups)
     return groups
 
@@ -140,7 +140,7 @@ def count_members(session: Session, group_id: int, user_id: str) -> int:
     return session.execute(query).scalar_one()
 
 
-def _groups() -> sa.Select[tuple[InstanceGroup, str | None, str | None]]:
+def _groups() -> sa.Select[Any]:
     return sa.select(InstanceGroup, InstanceGroupPolicy.policy, InstanceGroupPolicy.rules).join(
         InstanceGroupPolicy, InstanceGroupPolicy.group_id == InstanceGroup.id, isouter=True
     )

@@ -22,23 +22,29 @@ def make(world):
     return make_group
 
 
+class Stupid:
+    """A scheduler that takes the first host; in its first ``blind`` answers it forgets the group.
+
+    ``asked`` are the groups that it was told.
+    """
+
+    def __init__(self, world):
+        self.world, self.sound, self.blind = world, world.select_destinations, 0
+        self.asked = []
+
+    def select(self, context, spec, uuids, table_version, alternates=0):
+        self.asked.append(spec.group)
+        taken = set(spec.group.hosts.values()) if len(self.asked) > self.blind else set()
+        full = taken if spec.group.policy == 'anti-affinity' else set(self.world.hosts) - taken
+        spec.ignore_hosts = sorted({*spec.ignore_hosts, *(full if taken else ())})
+        return self.sound(context, spec, uuids, table_version, alternates)
+
+
 @pytest.fixture
 def stupid(world, monkeypatch):
-    """A scheduler that offers the first host that is not ignored, and notes what it was told."""
-    asked = []
-    sound = world.select_destinations
-
-    def select(context, spec, uuids, table_version, alternates=0):
-        asked.append(spec.group)
-        taken = set(spec.group.hosts.values()) if len(asked) > select.blind else set()
-        full = taken if spec.group.policy == 'anti-affinity' else set(world.hosts) - taken
-        spec.ignore_hosts = sorted({*spec.ignore_hosts, *(full if taken else ())})
-        return sound(context, spec, uuids, table_version, alternates)
-
-    select.blind = 0
-    monkeypatch.setattr(world, 'select_destinations', select)
-    select.asked = asked
-    return select
+    found = Stupid(world)
+    monkeypatch.setattr(world, 'select_destinations', found.select)
+    return found
 
 
 def members(world, group):
