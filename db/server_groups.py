@@ -1,7 +1,6 @@
 """Server groups and their members."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -140,7 +139,7 @@ def count_members(session: Session, group_id: int, user_id: str) -> int:
     return session.execute(query).scalar_one()
 
 
-def _groups() -> sa.Select[Any]:
+def _groups() -> 'sa.Select[InstanceGroup, str | None, str | None]':
     return sa.select(InstanceGroup, InstanceGroupPolicy.policy, InstanceGroupPolicy.rules).join(
         InstanceGroupPolicy, InstanceGroupPolicy.group_id == InstanceGroup.id, isouter=True
     )
