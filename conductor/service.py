@@ -21,6 +21,7 @@ from kilonova.conductor.keypairs import Keypairs
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
+from kilonova.conductor.server_groups import ServerGroups
 from kilonova.conductor.servers.actions import ServerActions
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
@@ -155,6 +156,7 @@ class Conductor:
         return [
             Flavors(api),
             Keypairs(conf, api),
+            ServerGroups(conf, api),
             aggregates,
             self._services,
             self._heartbeats,
