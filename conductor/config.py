@@ -60,6 +60,11 @@ QUOTA = [
 
 
 SERVERS = [
+    cfg.IntOpt(
+        'reclaim_instance_interval',
+        default=0,
+        help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
+    ),
     cfg.BoolOpt(
         'force_config_drive', default=False, help='Give every server a configuration drive.'
     ),

@@ -81,7 +81,10 @@ class ConductorInterface(rpc.Interface):
 
     @rpc.call()
     def delete_server(self, context: Ctx, uuid: str, force: bool = False) -> None:
-        """Accept the deletion; supersedes whatever runs.  Raises InstanceIsLocked."""
+        """Accept the deletion; supersedes whatever runs.  Raises InstanceIsLocked.
+
+        Where deletion is deferred a server that has run is only soft-deleted, unless ``force``.
+        """
 
     @rpc.call()
     def start_server(self, context: Ctx, uuid: str) -> None:
@@ -122,6 +125,36 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def reset_server_state(self, context: Ctx, uuid: str, vm_state: str) -> None:
         """Set the state, clear the task; what works on the server is superseded."""
+
+    @rpc.call()
+    def rescue_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        admin_password: str,
+        image_id: str | None,
+        volume_backed: bool,
+    ) -> None:
+        """Accept a rescue; ``volume_backed``: servers that boot from a volume, too.
+
+        Raises InstanceNotRescuable.
+        """
+
+    @rpc.call()
+    def unrescue_server(self, context: Ctx, uuid: str) -> None:
+        """Accept the end of a rescue."""
+
+    @rpc.call()
+    def set_admin_password(self, context: Ctx, uuid: str, password: str) -> None:
+        """Accept a new password for the guest's administrator."""
+
+    @rpc.call()
+    def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
+        """Accept a crash dump."""
+
+    @rpc.call()
+    def restore_server(self, context: Ctx, uuid: str) -> None:
+        """Accept the restoration of a soft-deleted server.  Raises QuotaExceeded."""
 
     @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:

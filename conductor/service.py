@@ -31,6 +31,7 @@ from kilonova.conductor.servers.show import ShowServers
 from kilonova.conductor.services import Heartbeats, Services
 from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
+from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.usage import Usage
@@ -54,7 +55,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     return [
         CreateServers(parts, engine, build),
         ShowServers(parts),
-        delete,
+        DeferredDelete(parts, engine, delete),
         ServerMetadata(parts),
         ServerTags(parts),
         ServerLocks(parts),

@@ -298,9 +298,13 @@ def get_action(session: Session, uuid: str, request_id: str) -> Action:
     return action
 
 
+SHOWN_AS = {'soft-delete': 'delete'}
+"""What os-instance-actions calls an operation, where it is not the operation's own name."""
+
+
 def _action(operation: Operation) -> Action:
     return Action(
-        action=operation.action,
+        action=SHOWN_AS.get(operation.action, operation.action),
         instance_uuid=operation.instance_uuid,
         request_id=operation.request_id,
         user_id=operation.user_id,

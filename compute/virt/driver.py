@@ -151,6 +151,36 @@ class Suspending:
         raise exception.NotSupported(feature='resume')
 
 
+class Rescue:
+    """Help for guests in trouble.  All raise GuestNotFound, VirtDriverError, NotSupported."""
+
+    def rescue(
+        self,
+        server: Server,
+        vifs: list[VIF],
+        images: ImageSource,
+        image_id: str | None,
+        admin_password: str,
+    ) -> None:
+        """Boot from a copy of ``image_id``, with the guest's own disks beside it.
+
+        None: the driver's own rescue image, or else the one that the server was made of.
+        """
+        raise exception.NotSupported(feature='rescue')
+
+    def unrescue(self, server: Server, vifs: list[VIF]) -> None:
+        """Boot from the root disk again and remove what ``rescue`` made."""
+        raise exception.NotSupported(feature='unrescue')
+
+    def set_admin_password(self, server: Server, password: str) -> None:
+        """Change the administrator's password in the running guest."""
+        raise exception.NotSupported(feature='setting the admin password')
+
+    def trigger_crash_dump(self, server: Server) -> None:
+        """Send the guest a non-maskable interrupt."""
+        raise exception.NotSupported(feature='crash dumps')
+
+
 class Console:
     """What a guest shows of itself."""
 
@@ -206,7 +236,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Suspending, Console, Images, Host, abc.ABC):
+class Driver(Lifecycle, Power, Suspending, Rescue, Console, Images, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True

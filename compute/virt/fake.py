@@ -58,6 +58,7 @@ class Guest(msgspec.Struct, kw_only=True):
     memory_mb: int
     disk_gb: int
     image_id: str = ''
+    rescue_image_id: str = ''
     ports: list[str] = []
     config_drive: list[str] = []
     boots: int = 0
@@ -191,6 +192,34 @@ class FakeDriver(driver.Driver):
 
     def resume(self, server: Server, vifs: list[VIF]) -> None:
         self._stand(server, PowerState.RUNNING, Events.RESUMED)
+
+    def rescue(
+        self,
+        server: Server,
+        vifs: list[VIF],
+        images: driver.ImageSource,
+        image_id: str | None,
+        admin_password: str,
+    ) -> None:
+        guest = self._change_power(server)
+        image_id = image_id or server.image.id
+        if self._conf.download_images and image_id:
+            self._download(images, image_id)
+        guest.rescue_image_id = image_id
+        self._boot(guest, vifs)
+
+    def unrescue(self, server: Server, vifs: list[VIF]) -> None:
+        guest = self._change_power(server)
+        guest.rescue_image_id = ''
+        self._boot(guest, vifs)
+
+    def set_admin_password(self, server: Server, password: str) -> None:
+        guest = self._change_power(server)
+        guest.console.append(f'[{_clock()}] The password of the administrator has changed')
+
+    def trigger_crash_dump(self, server: Server) -> None:
+        guest = self._change_power(server)
+        guest.console.append(f'[{_clock()}] Non-maskable interrupt: the kernel writes a dump')
 
     def _stand(self, server: Server, state: PowerState, event: Events) -> None:
         guest = self._change_power(server)
@@ -408,7 +437,7 @@ def _boot_text(guest: Guest, vifs: list[VIF]) -> list[str]:
     return [
         f'[{_clock()}] Fake guest {guest.uuid} boots for the {guest.boots}. time',
         f'[{_clock()}] {guest.vcpus} processors, {guest.memory_mb} MiB of memory, '
-        f'{guest.disk_gb} GiB of disk, image {guest.image_id or "none"}',
+        f'{guest.disk_gb} GiB of disk, image {guest.rescue_image_id or guest.image_id or "none"}',
         *(line.rstrip() for line in addresses),
         f'{guest.name} login:',
     ]
