@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.share import Share
 
 
 class Start(msgspec.Struct, tag='start'):
@@ -70,6 +71,18 @@ class Restore(msgspec.Struct, tag='restore'):
     """Bring a soft-deleted guest back."""
 
 
+class AllowShare(msgspec.Struct, tag='attach share'):
+    """Have the host let in to a share."""
+
+    share: Share
+
+
+class DenyShare(msgspec.Struct, tag='detach share'):
+    """Have it shut out, unless another server here needs it."""
+
+    share: Share
+
+
 HostWork = (
     Start
     | Stop
@@ -84,6 +97,8 @@ HostWork = (
     | CrashDump
     | SoftDelete
     | Restore
+    | AllowShare
+    | DenyShare
 )
 
 
