@@ -43,6 +43,10 @@ class PolicyNotAuthorized(Forbidden):
     msg = "Policy doesn't allow %(action)s to be performed."
 
 
+class ImageNotAuthorized(Forbidden):
+    msg = 'Not authorized for image %(image_id)s.'
+
+
 class QuotaExceeded(Forbidden):
     msg = (
         'Quota exceeded for %(overs)s: Requested %(req)s, but already used %(used)s of '

@@ -24,7 +24,7 @@ class ComputeInterface(rpc.Interface):
 
     @rpc.cast()
     def terminate_server(self, context: Ctx, server: Server, fence: Fence) -> None:
-        """Remove guest, disks and ports; ends with delete_finished or delete_failed."""
+        """Remove guest, disks and ports; ends with delete_finished or delete_failed (to be told again)."""
 
     @rpc.cast()
     def perform(self, context: Ctx, server: Server, fence: Fence, work: HostWork) -> None:

@@ -154,6 +154,10 @@ class Compute:
         except exception.KilonovaError as error:
             LOG.error('The inventory of %s could not be sent yet: %s', self.host.name, error)
 
+    def _age_images(self) -> None:
+        servers = self.host.conductor.get_host_servers(ctx.get_admin_context(), self.host.name)
+        self.host.driver.age_images(servers)
+
     def _until_answered(self, what: str, send: Callable[[], T]) -> T:
         return report.deliver(what, send, report.Until(self.host.operations.stopping))
 
@@ -162,6 +166,8 @@ class Compute:
         self._periodic.add(conf.update_resources_interval, self._update_inventory)
         self._periodic.add(conf.sync_power_state_interval, self.power_sync.sync_all)
         self._periodic.add(conf.running_deleted_instance_poll_interval, self.orphans.reap)
+        if self.host.driver.keeps_images:
+            self._periodic.add(conf.image_cache.manager_interval, self._age_images)
         if conf.instance_usage_audit:
             self._periodic.add(AUDIT_INTERVAL, self._audit_usage)
         self._periodic.add(conf.heal_instance_info_cache_interval, self.network_refresh.heal_next)

@@ -123,6 +123,14 @@ OPERATIONS = [
         help='How often an operation is taken up before it is ended with a fault.',
     ),
     cfg.IntOpt(
+        'patience',
+        default=24 * 3600,
+        min=0,
+        help='Seconds for which a deletion that fails is tried again, with growing pauses of '
+        'up to 15 minutes: the disk may be busy, Neutron may be away. Only then the server goes '
+        'to ERROR. A new request to delete it ends the pause.',
+    ),
+    cfg.IntOpt(
         'concurrency',
         default=64,
         min=1,

@@ -116,18 +116,6 @@ class ConductorInterface(rpc.Interface):
         """Accept the end of a suspension."""
 
     @rpc.call()
-    def lock_server(self, context: Ctx, uuid: str, reason: str | None = None) -> None:
-        """Lock; nothing changes when the owner locks what is locked."""
-
-    @rpc.call()
-    def unlock_server(self, context: Ctx, uuid: str, override: bool = False) -> None:
-        """Unlock.  Raises InstanceIsLocked when it is another one's lock and not ``override``."""
-
-    @rpc.call()
-    def reset_server_state(self, context: Ctx, uuid: str, vm_state: str) -> None:
-        """Set the state, clear the task; what works on the server is superseded."""
-
-    @rpc.call()
     def rescue_server(
         self,
         context: Ctx,
@@ -156,6 +144,18 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def restore_server(self, context: Ctx, uuid: str) -> None:
         """Accept the restoration of a soft-deleted server.  Raises QuotaExceeded."""
+
+    @rpc.call()
+    def lock_server(self, context: Ctx, uuid: str, reason: str | None = None) -> None:
+        """Lock; nothing changes when the owner locks what is locked."""
+
+    @rpc.call()
+    def unlock_server(self, context: Ctx, uuid: str, override: bool = False) -> None:
+        """Unlock.  Raises InstanceIsLocked when it is another one's lock and not ``override``."""
+
+    @rpc.call()
+    def reset_server_state(self, context: Ctx, uuid: str, vm_state: str) -> None:
+        """Set the state, clear the task; what works on the server is superseded."""
 
     @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
@@ -551,7 +551,7 @@ class ConductorInterface(rpc.Interface):
     def delete_failed(
         self, context: Ctx, uuid: str, fence: Fence, reason: str, details: str | None
     ) -> None:
-        """Something is left on the host: ERROR with a fault; a later delete tries again."""
+        """Something is left on the host: it is told again after a pause."""
 
     @rpc.call()
     def sync_power_states(self, context: Ctx, host: str, states: dict[str, int]) -> list[str]:
@@ -576,8 +576,11 @@ class ConductorInterface(rpc.Interface):
     # -- what the scheduler asks
 
     @rpc.call()
-    def get_host_table(self, context: Ctx) -> HostTable:
-        """Return all compute nodes with services, aggregates and usage."""
+    def get_host_table(self, context: Ctx, image_properties: bool = False) -> HostTable:
+        """Return all compute nodes with services, aggregates and usage.
+
+        ``image_properties``: with those of the servers, which is a longer look.
+        """
 
 
 def client(conf: cfg.ConfigOpts, transport: messaging.Transport) -> ConductorInterface:

@@ -159,7 +159,7 @@ class Conductor:
             self._services,
             self._heartbeats,
             Hypervisors(conf, api, cell, compute),
-            Hosts(conf, api, cell),
+            Hosts(conf, api, cell, cell_id),
             Quotas(conf, api),
             Usage(conf, cell),
             HostControl(conf, cell, compute),

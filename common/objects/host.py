@@ -115,6 +115,9 @@ class HostState(msgspec.Struct, kw_only=True):
     failed_builds: int = 0
     instances: dict[str, str] = {}
     """Server uuid to project id, of the servers on the host."""
+    image_properties: dict[str, dict[str, int]] = {}
+    """Property to value to how many servers have it; only when it is asked for."""
+    cell_id: int | None = None
 
 
 class HostTable(msgspec.Struct, kw_only=True):

@@ -215,6 +215,12 @@ class Images:
         """Fetch an image before it is needed; false when it is there already."""
         raise exception.NotSupported(feature='image caching')
 
+    keeps_images = False
+    """``age_images`` has something to do."""
+
+    def age_images(self, servers: list[Server]) -> None:
+        """Remove what has been unused for long; called regularly with the host's servers."""
+
 
 class Host(abc.ABC):
     """What the host has to offer."""

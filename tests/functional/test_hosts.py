@@ -1,7 +1,7 @@
 """Diagnostics of servers, topology, os-hosts, and images kept ready on hosts."""
 
 from kilonova.tests.functional.cloud import Cloud, wait
-from kilonova.tests.functional.samples import check_like, sample
+from kilonova.tests.functional.likeness import check_like, sample
 
 CLOUD = {'hosts': 2}
 

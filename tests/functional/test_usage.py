@@ -3,7 +3,7 @@
 import datetime
 
 from kilonova.tests.functional.cloud import Cloud, wait
-from kilonova.tests.functional.samples import check_like, sample
+from kilonova.tests.functional.likeness import check_like, sample
 
 CLOUD = {'extra': '[DEFAULT]\ninstance_usage_audit = true\ninstance_usage_audit_period = hour'}
 USAGE = '/os-simple-tenant-usage'

@@ -23,6 +23,7 @@ from kilonova.compute.virt.driver import Events, GuestSpec, ImageSource, PowerSt
 from kilonova.compute.virt.libvirt import config, console, diagnostics, inventory, node_id, vif
 from kilonova.compute.virt.libvirt.build import Builder
 from kilonova.compute.virt.libvirt.connection import Connection
+from kilonova.compute.virt.libvirt.disk.cache_ageing import CacheAgeing
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
 from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
@@ -37,6 +38,8 @@ LOG = logging.getLogger(__name__)
 
 class LibvirtDriver(driver.Driver):
     """QEMU and KVM guests on this host."""
+
+    keeps_images = True
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         common_config.register(compute_config.list_opts(), conf)
@@ -66,6 +69,7 @@ class LibvirtDriver(driver.Driver):
         ports = SerialPorts(self._conf)
         self._cache = ImageCache(self._conf)
         maker = DiskMaker(self._conf, self._cache)
+        self._ageing = CacheAgeing(self._conf, self._cache)
         self._directories = directories
         self._builder = Builder(self._host, self._guests, directories, maker, ports)
         self._remover = Remover(self._host, self._guests, directories)
@@ -115,6 +119,9 @@ class LibvirtDriver(driver.Driver):
     def get_console_output(self, server: Server) -> bytes:
         self._guests.find(server.uuid)
         return console.read(self._directories.path(server.uuid))
+
+    def age_images(self, servers: list[Server]) -> None:
+        self._ageing.run(servers)
 
     def get_diagnostics(self, server: Server) -> Diagnostics:
         return diagnostics.read(self._host, self._guests.find(server.uuid), server)

@@ -75,7 +75,7 @@ class HostsWorld:
         # In the background it would add to what a test counts; tests call ``mirror_host``.
         self.services._mirror = lambda host: None  # type: ignore[method-assign]
         self.hypervisors = Hypervisors(conf, api_db, cell_db, self.compute)  # type: ignore[arg-type]
-        self.table = Hosts(conf, api_db, cell_db)
+        self.table = Hosts(conf, api_db, cell_db, self.cell_id)
 
     def add_host(self, name: str, provider: bool = True, **fields: Any) -> ComputeNode:
         """Let a compute host start, report its node, and tell placement of it."""
