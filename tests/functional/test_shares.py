@@ -3,7 +3,7 @@
 import pytest
 
 from kilonova.tests.functional.cloud import Cloud, wait
-from kilonova.tests.functional.samples import check_like, sample
+from kilonova.tests.functional.likeness import check_like, sample
 
 pytestmark = pytest.mark.usefixtures('clean')
 VERSION = '2.97'
