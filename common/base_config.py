@@ -131,6 +131,14 @@ GLANCE = [
     *fellow_service('image'),
 ]
 
+MANILA = [
+    cfg.IntOpt(
+        'share_apply_policy_timeout',
+        default=10,
+        help='Seconds that Manila gets to let a host use a share.',
+    ),
+    *fellow_service('shared-file-system'),
+]
 
 # Read by the metadata API and by computes that write config drives.
 METADATA = [
@@ -168,5 +176,6 @@ def list_opts() -> Opts:
         ('placement', fellow_service('placement')),
         ('neutron', NEUTRON),
         ('glance', GLANCE),
+        ('manila', MANILA),
         ('service_user', SERVICE_USER),
     ]

@@ -133,6 +133,10 @@ class ActionNotFound(NotFound):
     msg = 'Action for request_id %(request_id)s on instance %(instance_uuid)s not found'
 
 
+class ShareNotFound(NotFound):
+    msg = 'Share %(share_id)s could not be found.'
+
+
 class MetadataItemNotFound(NotFound):
     msg = 'Metadata item was not found'
 
@@ -200,6 +204,26 @@ class AggregateHostExists(Conflict):
 
 class InvalidAggregateAction(Conflict):
     msg = "Unacceptable aggregate action '%(action)s' on %(aggregate_id)s. Reason: %(reason)s."
+
+
+class ShareStatusIncorrect(Conflict):
+    msg = "Share %(share_id)s is in '%(status)s' instead of 'available' status."
+
+
+class ShareMappingAlreadyExists(Conflict):
+    msg = "Share '%(share_id)s' or tag '%(tag)s' is already attached to this server."
+
+
+class ShareProtocolNotSupported(Conflict):
+    msg = 'Share protocol %(share_proto)s is not supported.'
+
+
+class ShareMissingExportLocation(Conflict):
+    msg = 'Share %(share_id)s export location is missing.'
+
+
+class ForbiddenSharesNotSupported(Conflict):
+    msg = 'Feature not supported with instances that have shares.'
 
 
 class PortInUse(Conflict):
@@ -322,6 +346,14 @@ class VirtDriverError(KilonovaError):
     """The hypervisor refused or failed."""
 
     msg = '%(reason)s'
+
+
+class ShareAccessError(KilonovaError):
+    msg = 'The access to share %(share_id)s could not be changed: %(reason)s'
+
+
+class ShareLockError(KilonovaError):
+    msg = 'The lock of share %(share_id)s could not be changed: %(reason)s'
 
 
 class GuestNotFound(NotFound):

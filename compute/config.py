@@ -29,6 +29,11 @@ HOST = [
         min=0,
         help='Memory in MiB that servers do not get.',
     ),
+    cfg.StrOpt(
+        'my_shared_fs_storage_ip',
+        default='$my_ip',
+        help='Address from which this host uses shares of the file system service.',
+    ),
     cfg.IntOpt('reserved_host_cpus', default=0, min=0, help='Processors that servers do not get.'),
 ]
 

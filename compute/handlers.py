@@ -1,7 +1,14 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import power, rebuild, rescue, snapshot, suspending
+from kilonova.compute import (
+    power,
+    rebuild,
+    rescue,
+    shares,
+    snapshot,
+    suspending,
+)
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -20,4 +27,6 @@ HANDLERS: dict[type, Handler] = {
     work.Restore: power.restore,
     work.Snapshot: snapshot.snapshot,
     work.Rebuild: rebuild.rebuild,
+    work.AllowShare: shares.attach,
+    work.DenyShare: shares.detach,
 }

@@ -37,6 +37,7 @@ from kilonova.common.objects.server import (
     ServerQuery,
 )
 from kilonova.common.objects.server_group import ServerGroup
+from kilonova.common.objects.share import Share
 from kilonova.common.objects.usage import UsageAudit, UsagePage
 from kilonova.common.objects.work import WorkResult
 
@@ -248,6 +249,17 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_server_by_port(self, context: Ctx, port_id: str) -> Server:
         """Return the server that owns a port."""
+
+    @rpc.call()
+    def attach_share(self, context: Ctx, uuid: str, share: Share) -> Share:
+        """Accept a share for a stopped server.
+
+        Raises InstanceInvalidState, ShareMappingAlreadyExists.
+        """
+
+    @rpc.call()
+    def detach_share(self, context: Ctx, uuid: str, share_id: str) -> None:
+        """Accept the end of a share's use.  Raises InstanceInvalidState, ShareNotFound."""
 
     # -- flavors
 
@@ -605,6 +617,10 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
         """Store what Neutron says now of a server's ports."""
+
+    @rpc.call()
+    def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:
+        """Return the servers on a host that have a share and are not about to lose it."""
 
     @rpc.call()
     def audit_usage(self, context: Ctx, host: str) -> None:

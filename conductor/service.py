@@ -35,6 +35,7 @@ from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.rebuild import Rebuild
+from kilonova.conductor.tasks.shares import ServerShares
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.usage import Usage
 from kilonova.db import cells, hosts
@@ -65,6 +66,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerHosts(parts),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
+        ServerShares(parts, engine),
         Reports(parts, engine, build, delete),
     ]
 

@@ -38,6 +38,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     vm_state: str | None = None
     action: str | None = None
     event: str = ''
+    without_shares: bool = False
 
 
 RULES = {
@@ -111,6 +112,7 @@ RULES = {
         name='suspend',
         vm_states=frozenset([ACTIVE]),
         task_state='suspending',
+        without_shares=True,
         vm_state=SUSPENDED,
         action='suspend',
     ),
@@ -120,6 +122,22 @@ RULES = {
         task_state='resuming',
         vm_state=ACTIVE,
         action='resume',
+    ),
+    'attach_share': Rule(
+        name='attach_share',
+        vm_states=frozenset([STOPPED]),
+        lockable=False,
+        needs_host=True,
+        action='attach_share',
+        event='compute_allow_share',
+    ),
+    'detach_share': Rule(
+        name='detach_share',
+        vm_states=frozenset([STOPPED]),
+        lockable=False,
+        needs_host=True,
+        action='detach_share',
+        event='compute_deny_share',
     ),
     'rescue': Rule(
         name='rescue',
@@ -211,11 +229,13 @@ CREATE_EVENT = 'compute__do_build_and_run_instance'
 
 
 def check(context: RequestContext, server: Server, rule: Rule) -> None:
-    """Raises InstanceIsLocked, InstanceNotReady, InstanceInvalidState."""
+    """Raises InstanceIsLocked, InstanceNotReady, InstanceInvalidState, ForbiddenSharesNotSupported."""
     if rule.lockable and server.locked and not context.is_admin:
         raise exception.InstanceIsLocked(instance_uuid=server.uuid)
     if rule.needs_host and not server.host:
         raise exception.InstanceNotReady(instance_id=server.uuid)
+    if rule.without_shares and server.shares:
+        raise exception.ForbiddenSharesNotSupported()
     for attr, allowed in (('vm_state', rule.vm_states), ('task_state', rule.task_states)):
         value = getattr(server, attr)
         if allowed is not None and value not in allowed:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.share import Share
 
 
 class Start(msgspec.Struct, tag='start'):
@@ -90,6 +91,18 @@ class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
     power_on: bool = True
 
 
+class AllowShare(msgspec.Struct, tag='attach share'):
+    """Have the host let in to a share."""
+
+    share: Share
+
+
+class DenyShare(msgspec.Struct, tag='detach share'):
+    """Have it shut out, unless another server here needs it."""
+
+    share: Share
+
+
 HostWork = (
     Start
     | Stop
@@ -106,6 +119,8 @@ HostWork = (
     | Restore
     | Snapshot
     | Rebuild
+    | AllowShare
+    | DenyShare
 )
 
 

@@ -19,6 +19,7 @@ from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 
 
 class PowerState(enum.IntEnum):
@@ -201,6 +202,20 @@ class Console:
         raise exception.NotSupported(feature='diagnostics')
 
 
+class Shares:
+    """File systems that guests share with others."""
+
+    supports_shares = False
+
+    def mount_share(self, server: Server, share: Share) -> None:
+        """Make a share ready for the next start of a guest; no error when it is."""
+        raise exception.NotSupported(feature='shares')
+
+    def unmount_share(self, server: Server, share: Share) -> None:
+        """Undo that; no error when there is nothing to undo."""
+        raise exception.NotSupported(feature='shares')
+
+
 class Images:
     """The images that a host keeps."""
 
@@ -257,7 +272,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Suspending, Rescue, Console, Images, Host, abc.ABC):
+class Driver(Lifecycle, Power, Suspending, Rescue, Console, Images, Shares, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True

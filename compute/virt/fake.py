@@ -29,6 +29,7 @@ from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
 
@@ -69,6 +70,7 @@ class Guest(msgspec.Struct, kw_only=True):
 class FakeDriver(driver.Driver):
     """As many guests as there is memory for."""
 
+    supports_shares = True
     VCPUS, MEMORY_MB, LOCAL_GB = 1000, 800000, 600000
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -82,6 +84,7 @@ class FakeDriver(driver.Driver):
         self._started = time.time()
         self.needs_plug_events = self._conf.wait_for_plug_events
         self.cached: set[str] = set()
+        self.mounts: set[tuple[str, str]] = set()
         self.in_maintenance = False
         self.calls: collections.Counter[str] = collections.Counter()
         """How often each method that changes something was called; for tests."""
@@ -259,6 +262,14 @@ class FakeDriver(driver.Driver):
         with self._lock:
             self.cached.add(image.id)
         return True
+
+    def mount_share(self, server: Server, share: Share) -> None:
+        with self._lock:
+            self.mounts.add((server.uuid, share.tag))
+
+    def unmount_share(self, server: Server, share: Share) -> None:
+        with self._lock:
+            self.mounts.discard((server.uuid, share.tag))
 
     def power_action(self, action: str) -> str:
         self.calls['power_action'] += 1

@@ -7,7 +7,7 @@ that fails leads to its ``undo`` phases, and the operation ends with a fault.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 from oslo_log import log as logging
@@ -62,7 +62,8 @@ def _own_host(job: Job[Any]) -> str | None:
     return job.server.host
 
 
-def _nothing(session: Session, job: Job[Any], result: WorkResult) -> Changes:
+def nothing(session: Session, job: Job[Any], result: WorkResult) -> Changes:
+    """Record nothing but the end itself."""
     return {}
 
 
@@ -82,7 +83,7 @@ class Phase(Generic[P]):
     host: Callable[[Job[P]], str | None] = _own_host
     work: Callable[[Job[P]], HostWork] | None = None
     run: Callable[[Job[P]], WorkResult | None] | None = None
-    ended: Callable[[Session, Job[P], WorkResult], Changes] = _nothing
+    ended: Callable[[Session, Job[P], WorkResult], Changes] = nothing
     undo: tuple['Phase[P]', ...] = ()
     breaks: bool = False
 
@@ -101,7 +102,7 @@ class Procedure(Generic[P]):
         phases: tuple[Phase[P], ...],
         *,
         payload: type[P],
-        failed: Callable[[Session, Job[P], WorkResult], Changes] = _nothing,
+        failed: Callable[[Session, Job[P], WorkResult], Changes] = nothing,
     ) -> None:
         self._parts, self._engine, self.action = parts, engine, action
         self._phases, self._failed = phases, failed
@@ -388,6 +389,14 @@ def _encode(payload: Payload) -> str:
     return msgspec.json.encode(payload).decode()
 
 
+@runtime_checkable
+class HostTask(Protocol):
+    """A task of which hosts report by ``work_finished``."""
+
+    def finished(self, operation: Operation, server: Server, result: WorkResult) -> bool:
+        """The present work has ended.  False: it is not ours any more."""
+
+
 def finished(parts: Parts, engine: Engine, uuid: str, fence: Fence, result: WorkResult) -> bool:
     """A host reports.  A report that comes again, when its phase is over, is True as well."""
     with parts.cell_db.reader() as session:
@@ -402,5 +411,5 @@ def finished(parts: Parts, engine: Engine, uuid: str, fence: Fence, result: Work
             return False
         server = servers.get(session, uuid)
     task = engine.tasks[operation.action]
-    assert isinstance(task, Procedure)
+    assert isinstance(task, HostTask)
     return task.finished(operation, server, result)

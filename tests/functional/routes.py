@@ -92,6 +92,7 @@ def arguments(things: Things) -> dict[str, str]:
         'identifier': 'v2.1',
         'pattern': 'controller',
         'what': 'disable',
+        'share_id': NOBODY,
         'host_name': things.host,
         'before_timestamp': '2026-01-02 03:04:05',
     }
@@ -150,6 +151,9 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
         ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
         ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
+        ('POST', '/servers/{server_id}/shares', None): {
+            'share': {'share_id': NOBODY, 'tag': 'known'}
+        },
         ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
         ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
         ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},
