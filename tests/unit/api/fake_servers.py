@@ -8,6 +8,7 @@ from typing import Any
 from kilonova.common import exception
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.network import VIF, FixedIP, Subnet
+from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import (
     Action,
     ActionEvent,
@@ -155,6 +156,10 @@ class FakeServers:
         for name, value in changes.items():
             setattr(self.servers[uuid], name, value)
         return self.servers[uuid]
+
+    def external_events(self, context: Any, events: list[ExternalEvent]) -> list[int]:
+        self.calls.append(('external_events', [(one.name, one.server_uuid) for one in events]))
+        return [200] * len(events)
 
     def delete_server(self, context: Any, uuid: str, force: bool = False) -> None:
         self.calls.append(('delete_server', force))
