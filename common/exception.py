@@ -174,6 +174,14 @@ class InstanceNotReady(Conflict):
     msg = 'Instance %(instance_id)s is not ready'
 
 
+class InstanceNotRescuable(Invalid):
+    msg = 'Instance %(instance_id)s cannot be rescued: %(reason)s'
+
+
+class UnsupportedRescueImage(Invalid):
+    msg = "Requested rescue image '%(image)s' is not supported"
+
+
 class FlavorExists(Conflict):
     msg = 'Flavor with name %(name)s already exists.'
 

@@ -1,12 +1,21 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import suspending
+from kilonova.compute import power, rescue, suspending
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
+    work.Start: power.start,
+    work.Stop: power.stop,
+    work.Reboot: power.reboot,
     work.Pause: suspending.pause,
     work.Unpause: suspending.unpause,
     work.Suspend: suspending.suspend,
     work.Resume: suspending.resume,
+    work.Rescue: rescue.rescue,
+    work.Unrescue: rescue.unrescue,
+    work.SetPassword: rescue.set_password,
+    work.CrashDump: rescue.crash_dump,
+    work.SoftDelete: power.soft_delete,
+    work.Restore: power.restore,
 }

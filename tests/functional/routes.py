@@ -87,6 +87,8 @@ def arguments(things: Things) -> dict[str, str]:
         'identifier': 'v2.1',
         'pattern': 'controller',
         'what': 'disable',
+        'host_name': things.host,
+        'before_timestamp': '2026-01-02 03:04:05',
     }
 
 
@@ -143,6 +145,9 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
         ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
         ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
+        ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
+        ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
+        ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},
         ('POST', _SERVER_ACTION, 'reboot'): {'reboot': {'type': 'HARD'}},
         ('POST', _SERVER_ACTION, 'forceDelete'): {'forceDelete': None},
         ('POST', '/flavors', None): {'flavor': flavor},
@@ -161,6 +166,8 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _AGGREGATE_ACTION, 'add_host'): {'add_host': {'host': things.host}},
         ('POST', _AGGREGATE_ACTION, 'remove_host'): {'remove_host': {'host': things.host}},
         ('POST', _AGGREGATE_ACTION, 'set_metadata'): {'set_metadata': {'metadata': {'a': 'b'}}},
+        ('POST', '/os-aggregates/{aggregate_id}/images', None): {'cache': [{'id': things.image}]},
+        ('PUT', '/os-hosts/{host_name}', None): {'status': 'enable', 'maintenance_mode': 'disable'},
         ('POST', '/os-server-external-events', None): {'events': [event]},
         ('PUT', '/os-quota-sets/{project_id}', None): {'quota_set': quota},
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},

@@ -16,6 +16,7 @@ from oslo_config import cfg
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, FixedIP, Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
@@ -34,6 +35,7 @@ from kilonova.db.models.servers import InstanceRow, OperationRow
 
 START = datetime.datetime(2026, 11, 23, 12, 0, 0)
 RUNNING, SHUTDOWN = 1, 4
+STATES = {'Start': RUNNING, 'Stop': SHUTDOWN, 'Reboot': RUNNING}
 
 
 class Killed(BaseException):
@@ -79,15 +81,6 @@ class FakeHost:
     def terminate_server(self, context: Any, server: Server, fence: Fence) -> None:
         self.world.post(self, self._terminate, server, fence)
 
-    def start_server(self, context: Any, server: Server, fence: Fence) -> None:
-        self.world.post(self, self._power, server, fence, RUNNING)
-
-    def stop_server(self, context: Any, server: Server, fence: Fence, timeout: int) -> None:
-        self.world.post(self, self._power, server, fence, SHUTDOWN)
-
-    def reboot_server(self, context: Any, server: Server, fence: Fence, kind: str) -> None:
-        self.world.post(self, self._power, server, fence, RUNNING)
-
     def perform(self, context: Any, server: Server, fence: Fence, work: Any) -> None:
         self.world.post(self, self._work, server, fence, work)
 
@@ -97,6 +90,9 @@ class FakeHost:
 
     def get_console_output(self, context: Any, server: Server, length: int | None) -> str:
         return f'{server.name} {length}'
+
+    def get_diagnostics(self, context: Any, server: Server) -> Diagnostics:
+        return Diagnostics(state='running', driver=server.name)
 
     # -- what happens when a message arrives
 
@@ -138,20 +134,14 @@ class FakeHost:
         self.world.remove_ports(server.uuid)
         self.world.report('delete_finished', server.uuid, fence)
 
-    def _power(self, server: Server, fence: Fence, state: int) -> None:
-        if self._is_old(fence):
-            return
-        if self.fail is not None:
-            self.world.report('power_finished', server.uuid, fence, 0, self.fail, 'why')
-            return
-        self.world.report('power_finished', server.uuid, fence, state)
-
     def _work(self, server: Server, fence: Fence, work: Any) -> None:
         if self._is_old(fence):
             return
         kind = type(work).__name__
         self.worked.append(kind)
-        result = WorkResult(error='broken', details='why') if kind in self.cannot else WorkResult()
+        result = WorkResult(power_state=STATES.get(kind))
+        if self.fail is not None or kind in self.cannot:
+            result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
         self.world.report('work_finished', server.uuid, fence, result)
 
 
