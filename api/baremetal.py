@@ -49,4 +49,4 @@ for _method, _path, _action, _command in (
     ('POST', PATH + '/{node_id}/action', 'add_interface', 'port-create'),
     ('POST', PATH + '/{node_id}/action', 'remove_interface', 'port-delete'),
 ):
-    operation(_method, _path, action=_action, until=LAST)(_refuse(_command))
+    operation(_method, _path, action=_action, until=LAST, success=400)(_refuse(_command))

@@ -9,6 +9,7 @@ from kilonova.api import auth
 from kilonova.common.context import RequestContext
 from kilonova.tests.functional import routes, snapshot
 from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.proxied import OF_THEIR_OWN, is_elsewhere
 from kilonova.tests.functional.routes import CALLER, Route, Things
 from kilonova.tests.functional.test_bad_input import check_fault, each
 
@@ -72,15 +73,15 @@ def test_without_the_role_writes_are_refused(
 @each(routes.WRITES)
 def test_another_project_cannot_write(cloud: Cloud, things: Things, route: Route) -> None:
     """What is another project's is not there; what is the administrators' is refused."""
-    if route.one.rule == 'os_compute_api:servers:create':
-        pytest.skip('a server of their own')
+    if route.one.rule == 'os_compute_api:servers:create' or route.one.rule in OF_THEIR_OWN:
+        pytest.skip('a thing of their own')
     if route.one.rule == 'os_compute_api:os-keypairs:create':
         # The sample names another user.
         check_fault(_try(cloud, things, route, FOREIGN), 403)
         return
     answer = _try(cloud, things, route, FOREIGN)
-    check_fault(answer, 404 if '{server_id}' in route.one.path or 'keypairs' in route.one.path
-                else 403)  # fmt: skip
+    hidden = '{server_id}' in route.one.path or 'keypairs' in route.one.path
+    check_fault(answer, 404 if hidden or is_elsewhere(route.one) else 403)
 
 
 @each([route for route in routes.WRITES if '{server_id}' not in route.one.path])
