@@ -23,9 +23,9 @@ class Caller:
 
     @classmethod
     def of(cls, token: str | None) -> 'Caller':
-        if token in (None, 'notused'):  # what keystoneauth sends without authentication
+        if token is None or token == 'notused':  # what keystoneauth sends for auth_type none
             return cls()
-        user, _colon, project = str(token).partition(':')
+        user, _colon, project = token.partition(':')
         return cls(project or user, user == 'admin')
 
     def sees(self, owner: Any) -> bool:
