@@ -125,6 +125,18 @@ class PortNotFound(NotFound):
     msg = 'Port id %(port_id)s could not be found.'
 
 
+class FloatingIpNotFound(NotFound):
+    msg = 'Floating IP not found for ID %(id)s'
+
+
+class FloatingIpNotFoundForAddress(NotFound):
+    msg = 'Floating IP not found for address %(address)s.'
+
+
+class FloatingIpPoolNotFound(NotFound):
+    msg = 'Floating IP pool not found.'
+
+
 class SecurityGroupNotFound(NotFound):
     msg = 'Security group %(security_group_id)s not found.'
 
