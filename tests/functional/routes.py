@@ -119,6 +119,8 @@ def server_body(things: Things) -> dict[str, Any]:
 
 _SERVER_ACTION = '/servers/{server_id}/action'
 _AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
+# Actions whose body says nothing more.
+_BARE = ('os-start', 'os-stop', 'forceDelete', 'pause', 'unpause', 'suspend', 'resume')
 
 
 def bodies(things: Things) -> dict[Key, Any]:
@@ -137,10 +139,8 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('PUT', '/servers/{server_id}/metadata/{key}', None): {'meta': {'known': '1'}},
         ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
-        ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
-        ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
+        **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
         ('POST', _SERVER_ACTION, 'reboot'): {'reboot': {'type': 'HARD'}},
-        ('POST', _SERVER_ACTION, 'forceDelete'): {'forceDelete': None},
         ('POST', '/flavors', None): {'flavor': flavor},
         ('PUT', '/flavors/{flavor_id}', None): {'flavor': {'description': 'x'}},
         ('POST', '/flavors/{flavor_id}/action', 'addTenantAccess'): {'addTenantAccess': access},
