@@ -1,7 +1,6 @@
 """Create servers."""
 
 import contextlib
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import Answer, operation
 from kilonova.api.policies import ADMIN, PROJECT_MEMBER_OR_ADMIN, SoftRule
 from kilonova.api.request import Request
-from kilonova.api.servers import create_schema, networks, root_disk
+from kilonova.api.servers import create_schema, networks, password, root_disk
 from kilonova.common import exception
 from kilonova.common.clients import glance
 from kilonova.common.objects.image import Image
@@ -134,7 +133,7 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
         access_ip_v4=asked.get('accessIPv4'),
         access_ip_v6=asked.get('accessIPv6'),
         auto_disk_config=asked.get('OS-DCF:diskConfig', 'AUTO') == 'AUTO',
-        admin_password=asked.get('adminPass') or _password(request.conf.password_length),
+        admin_password=asked.get('adminPass') or password.generate(request.conf.password_length),
         min_count=min_count,
         max_count=max_count,
         trusted_image_certificates=asked.get('trusted_image_certificates'),
@@ -208,16 +207,6 @@ def _image(request: Request, image_id: str | None) -> Image:
     if image.properties.get('block_device_mapping') or image.properties.get('bdm_v2'):
         raise Fault(400, 'imageRef: booting an image of volume snapshots is not supported yet')
     return image
-
-
-def _password(length: int) -> str:
-    """Return a password that has of every kind of character if it is long enough."""
-    # Without characters that look alike.
-    kinds = ('23456789', 'ABCDEFGHJKLMNPQRSTUVWXYZ', 'abcdefghijkmnopqrstuvwxyz')
-    chosen = [secrets.choice(kind) for kind in kinds][:length]
-    chosen += [secrets.choice(''.join(kinds)) for _ in range(length - len(chosen))]
-    secrets.SystemRandom().shuffle(chosen)
-    return ''.join(chosen)
 
 
 def _hints(body: Json) -> Json:

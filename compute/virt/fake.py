@@ -24,10 +24,12 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from kilonova.common import exception
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt import driver
+from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
 
 LOG = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Guest(msgspec.Struct, kw_only=True):
     memory_mb: int
     disk_gb: int
     image_id: str = ''
+    rescue_image_id: str = ''
     ports: list[str] = []
     config_drive: list[str] = []
     boots: int = 0
@@ -78,6 +81,8 @@ class FakeDriver(driver.Driver):
         self._closed = threading.Event()
         self._started = time.time()
         self.needs_plug_events = self._conf.wait_for_plug_events
+        self.cached: set[str] = set()
+        self.in_maintenance = False
         self.calls: collections.Counter[str] = collections.Counter()
         """How often each method that changes something was called; for tests."""
 
@@ -188,6 +193,34 @@ class FakeDriver(driver.Driver):
     def resume(self, server: Server, vifs: list[VIF]) -> None:
         self._stand(server, PowerState.RUNNING, Events.RESUMED)
 
+    def rescue(
+        self,
+        server: Server,
+        vifs: list[VIF],
+        images: driver.ImageSource,
+        image_id: str | None,
+        admin_password: str,
+    ) -> None:
+        guest = self._change_power(server)
+        image_id = image_id or server.image.id
+        if self._conf.download_images and image_id:
+            self._download(images, image_id)
+        guest.rescue_image_id = image_id
+        self._boot(guest, vifs)
+
+    def unrescue(self, server: Server, vifs: list[VIF]) -> None:
+        guest = self._change_power(server)
+        guest.rescue_image_id = ''
+        self._boot(guest, vifs)
+
+    def set_admin_password(self, server: Server, password: str) -> None:
+        guest = self._change_power(server)
+        guest.console.append(f'[{_clock()}] The password of the administrator has changed')
+
+    def trigger_crash_dump(self, server: Server) -> None:
+        guest = self._change_power(server)
+        guest.console.append(f'[{_clock()}] Non-maskable interrupt: the kernel writes a dump')
+
     def _stand(self, server: Server, state: PowerState, event: Events) -> None:
         guest = self._change_power(server)
         if guest.state != state:
@@ -205,6 +238,29 @@ class FakeDriver(driver.Driver):
 
     def get_console_output(self, server: Server) -> bytes:
         return ''.join(line + '\n' for line in self._get(server.uuid).console).encode()
+
+    def get_diagnostics(self, server: Server) -> Diagnostics:
+        return fake_counters.of(self._get(server.uuid), server)
+
+    def cache_image(self, image: Image, source: driver.ImageSource) -> bool:
+        self.calls['cache_image'] += 1
+        with self._lock:
+            if image.id in self.cached:
+                return False
+        if self._conf.download_images:
+            self._download(source, image.id)
+        with self._lock:
+            self.cached.add(image.id)
+        return True
+
+    def power_action(self, action: str) -> str:
+        self.calls['power_action'] += 1
+        return action
+
+    def set_maintenance(self, on: bool) -> bool:
+        self.calls['set_maintenance'] += 1
+        self.in_maintenance = on
+        return on
 
     def get_uptime(self) -> str:
         up = int(time.time() - self._started)
@@ -381,7 +437,7 @@ def _boot_text(guest: Guest, vifs: list[VIF]) -> list[str]:
     return [
         f'[{_clock()}] Fake guest {guest.uuid} boots for the {guest.boots}. time',
         f'[{_clock()}] {guest.vcpus} processors, {guest.memory_mb} MiB of memory, '
-        f'{guest.disk_gb} GiB of disk, image {guest.image_id or "none"}',
+        f'{guest.disk_gb} GiB of disk, image {guest.rescue_image_id or guest.image_id or "none"}',
         *(line.rstrip() for line in addresses),
         f'{guest.name} login:',
     ]

@@ -191,6 +191,7 @@ def _spec(context: Ctx, request: ServerCreate, flavor: Flavor) -> RequestSpec:
         is_bfv=rules.boots_from_volume(request),
         swap_mb=flavor.swap,
         ephemeral_gb=flavor.ephemeral_gb,
+        networks=request.networks.requests,
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.server import Server
 
 
 def of_server(asked: Sequence[BlockDevice], flavor: Flavor) -> list[BlockDevice]:
@@ -22,6 +23,14 @@ def of_server(asked: Sequence[BlockDevice], flavor: Flavor) -> list[BlockDevice]
     if flavor.swap and not has_swap:
         found.append(_local(guest_format='swap'))
     return [msgspec.structs.replace(device, uuid=str(uuid.uuid4())) for device in found]
+
+
+def is_volume_backed(server: Server) -> bool:
+    """Tell whether the root disk is a volume."""
+    return any(
+        device.boot_index == 0 and device.destination_type == 'volume'
+        for device in server.block_devices
+    )
 
 
 def _local(volume_size: int | None = None, guest_format: str | None = None) -> BlockDevice:
