@@ -123,7 +123,10 @@ def server_body(things: Things) -> dict[str, Any]:
 _SERVER_ACTION = '/servers/{server_id}/action'
 _AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
 # Actions whose body says nothing more.
-_BARE = ('os-start', 'os-stop', 'forceDelete', 'pause', 'unpause', 'suspend', 'resume')
+_BARE = (
+    'os-start os-stop forceDelete restore pause unpause suspend resume rescue unrescue '
+    'trigger_crash_dump'
+).split()
 
 
 def bodies(things: Things) -> dict[Key, Any]:
@@ -146,6 +149,7 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
         **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
+        ('POST', _SERVER_ACTION, 'changePassword'): {'changePassword': {'adminPass': 'x'}},
         ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
         ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
         ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},
