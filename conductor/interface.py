@@ -31,6 +31,7 @@ from kilonova.common.objects.server import (
     Action,
     CreatedServers,
     Keypair,
+    Rebuild,
     Server,
     ServerCreate,
     ServerQuery,
@@ -139,6 +140,23 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
         """Accept a crash dump."""
+
+    @rpc.call()
+    def rebuild_server(self, context: Ctx, uuid: str, request: Rebuild) -> Server:
+        """Accept that a server is made anew; returns it as it is from now on.
+
+        Raises KeypairNotFound, LimitExceeded, Invalid (flavor too small for the image).
+        """
+
+    @rpc.call()
+    def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
+        """Accept that the root disk is sent to an image that exists."""
+
+    @rpc.call()
+    def backup_server(
+        self, context: Ctx, uuid: str, image_id: str, backup_type: str, rotation: int
+    ) -> None:
+        """The same, and only the newest ``rotation`` backups of the type are kept."""
 
     @rpc.call()
     def restore_server(self, context: Ctx, uuid: str) -> None:

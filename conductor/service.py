@@ -33,6 +33,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.rebuild import Rebuild
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.usage import Usage
 from kilonova.db import cells, hosts
@@ -62,6 +63,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerActions(parts),
         ServerHosts(parts),
         SimpleActions(parts, engine),
+        Rebuild(parts, engine),
         Reports(parts, engine, build, delete),
     ]
 

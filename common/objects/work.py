@@ -70,6 +70,26 @@ class Restore(msgspec.Struct, tag='restore'):
     """Bring a soft-deleted guest back."""
 
 
+class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
+    """Send the root disk to Glance, as the image that is there already.
+
+    For a backup: keep the newest ``rotation`` of the same ``backup_type``.
+    """
+
+    image_id: str
+    rotation: int | None = None
+    backup_type: str | None = None
+
+
+class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
+    """Remove the guest and make it anew from what the server's record says now."""
+
+    admin_password: str
+    personality: list[tuple[str, str]] = []
+    preserve_ephemeral: bool = False
+    power_on: bool = True
+
+
 HostWork = (
     Start
     | Stop
@@ -84,6 +104,8 @@ HostWork = (
     | CrashDump
     | SoftDelete
     | Restore
+    | Snapshot
+    | Rebuild
 )
 
 

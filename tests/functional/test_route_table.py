@@ -137,7 +137,8 @@ OURS = _ours()
 
 def _boundaries(operations: list[Operation], row: Row) -> Iterator[versions.Version]:
     """Yield the first and last version of each of our ranges and of the table's."""
-    for one in (*operations, row):
+    both: list[Operation | Row] = [*operations, row]
+    for one in both:
         yield from (max(one.since, versions.MIN), one.until)
 
 
@@ -176,7 +177,7 @@ def test_with_its_success_code(row: Row) -> None:
 def test_with_its_policy_rules(row: Row) -> None:
     """The rule that lets a caller in is one that refuses; the others shape what it does."""
     ours = OURS[row.shaped]
-    assert {one.rule for one in ours} <= (row.refusing or {None})
+    assert {one.rule or '' for one in ours} <= (row.refusing or {''})
     names = {rule.name for one in ours for rule in one.all_rules()}
     assert row.enforced <= names
     assert names <= row.enforced | row.documented | ASKED_EARLIER
