@@ -14,7 +14,7 @@ FREE = set(
 # They come where there is something to list, or one more page.
 OPTIONAL = {'servers', 'server_usages', 'links'}
 # Diagnostics up to 2.47 are named after devices.
-DEVICE = re.compile(r'(vd[a-z]|vnet\d|tap\w*)_')
+DEVICE = re.compile(r'(vd[a-z]|vnet\d|tap[\w-]*)_')
 # What Nova's own tests let pass.
 WORDS = {'test-event': 'network-changed', 'fake_tenant': 'fake-tenant'}
 
