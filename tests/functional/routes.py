@@ -134,6 +134,11 @@ def server_body(things: Things) -> dict[str, Any]:
 
 _SERVER_ACTION = '/servers/{server_id}/action'
 _AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
+# Actions whose body says nothing more.
+_BARE = (
+    'os-start os-stop forceDelete restore pause unpause suspend resume rescue unrescue '
+    'trigger_crash_dump'
+).split()
 
 
 def bodies(things: Things) -> dict[Key, Any]:
@@ -153,16 +158,15 @@ def bodies(things: Things) -> dict[Key, Any]:
         **things.proxied.bodies(),
         ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
-        ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
-        ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
         ('POST', '/servers/{server_id}/shares', None): {
             'share': {'share_id': NOBODY, 'tag': 'known'}
         },
+        **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
+        ('POST', _SERVER_ACTION, 'changePassword'): {'changePassword': {'adminPass': 'x'}},
         ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
         ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
         ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},
         ('POST', _SERVER_ACTION, 'reboot'): {'reboot': {'type': 'HARD'}},
-        ('POST', _SERVER_ACTION, 'forceDelete'): {'forceDelete': None},
         ('POST', '/flavors', None): {'flavor': flavor},
         ('PUT', '/flavors/{flavor_id}', None): {'flavor': {'description': 'x'}},
         ('POST', '/flavors/{flavor_id}/action', 'addTenantAccess'): {'addTenantAccess': access},
