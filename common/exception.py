@@ -161,6 +161,21 @@ class QuotaClassNotFound(NotFound):
     msg = 'Quota class %(class_name)s could not be found.'
 
 
+class MigrationNotFound(NotFound):
+    msg = 'Migration %(migration_id)s could not be found.'
+
+
+class MigrationNotFoundForInstance(MigrationNotFound):
+    msg = 'Migration %(migration_id)s not found for instance %(instance_id)s'
+
+
+class InvalidMigrationState(Invalid):
+    msg = (
+        'Migration %(migration_id)s state of instance %(instance_uuid)s is %(state)s. '
+        'Cannot %(method)s while the migration is in this state.'
+    )
+
+
 class CellMappingNotFound(NotFound):
     msg = 'Cell %(uuid)s has no mapping.'
 
@@ -278,6 +293,26 @@ class PortLimitExceeded(Forbidden):
     msg = 'Maximum number of ports exceeded'
 
 
+class CannotResizeToSameFlavor(Invalid):
+    msg = 'When resizing, instances must change flavor!'
+
+
+class CannotResizeDisk(Invalid):
+    msg = 'Server disk was unable to be resized because: %(reason)s'
+
+
+class CannotMigrateToSameHost(Invalid):
+    msg = 'Cannot migrate to the host where the server exists.'
+
+
+class UnableToMigrateToSelf(Invalid):
+    msg = 'Unable to migrate instance (%(instance_id)s) to current host (%(host)s).'
+
+
+class ComputeServiceInUse(Invalid):
+    msg = 'Compute service of %(host)s is still in use.'
+
+
 class NeutronRefused(Invalid):
     """Neutron answered 4xx to something that has no error of its own."""
 
@@ -379,6 +414,28 @@ class NotSupported(KilonovaError):
 
     code = 501
     msg = 'The virt driver does not support %(feature)s.'
+
+
+class ResizeError(KilonovaError):
+    msg = 'Resize error: %(reason)s'
+
+
+class MigrationPreCheckError(Invalid):
+    """The destination or the source cannot do it."""
+
+    msg = 'Migration pre-check error: %(reason)s'
+
+
+class MigrationAborted(KilonovaError):
+    """Somebody wanted the live migration to end."""
+
+    msg = 'The live migration of instance %(instance_id)s was cancelled.'
+
+
+class PortBindingFailed(KilonovaError):
+    """No mechanism driver of Neutron could bind a port on a host."""
+
+    msg = 'Binding failed for port %(port_id)s, please check neutron logs for more information.'
 
 
 class ConsoleNotAvailable(NotFound):

@@ -2,6 +2,7 @@
 
 from kilonova.common.objects import work
 from kilonova.compute import (
+    moving,
     power,
     rebuild,
     rescue,
@@ -29,4 +30,10 @@ HANDLERS: dict[type, Handler] = {
     work.Rebuild: rebuild.rebuild,
     work.AllowShare: shares.attach,
     work.DenyShare: shares.detach,
+    work.PrepareMove: moving.prepare,
+    work.LeaveHost: moving.leave,
+    work.FinishMove: moving.finish,
+    work.AbandonMove: moving.abandon,
+    work.RevertMove: moving.revert,
+    work.ConfirmMove: moving.confirm,
 }

@@ -67,6 +67,20 @@ SERVERS = [
     ),
 ]
 
+MOVES = [
+    cfg.BoolOpt(
+        'allow_resize_to_same_host',
+        default=False,
+        help='A resize may end on the host where the server is.',
+    ),
+    cfg.IntOpt(
+        'resize_confirm_window',
+        default=0,
+        min=0,
+        help='Seconds after which a resize is confirmed by itself. 0: never.',
+    ),
+]
+
 IMAGE_CACHE = [
     cfg.IntOpt(
         'precache_concurrency',
@@ -156,7 +170,7 @@ OPERATIONS = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, HOSTS + SERVERS + USAGE),
+        (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),

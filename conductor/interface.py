@@ -24,6 +24,7 @@ from kilonova.common.objects.host import (
     Hypervisor,
     Service,
 )
+from kilonova.common.objects.migration import Migration, MigrationQuery
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
@@ -117,6 +118,31 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def resume_server(self, context: Ctx, uuid: str) -> None:
         """Accept the end of a suspension."""
+
+    @rpc.call()
+    def resize_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        flavorid: str,
+        auto_disk_config: bool | None = None,
+        zero_disk_allowed: bool = True,
+    ) -> None:
+        """Accept a resize.  Also raises FlavorNotFound, QuotaExceeded, Forbidden (zero disk),
+        CannotResizeToSameFlavor, CannotResizeDisk.
+        """
+
+    @rpc.call()
+    def migrate_server(self, context: Ctx, uuid: str, host: str | None = None) -> None:
+        """Accept a cold migration.  Also raises ComputeHostNotFound, CannotMigrateToSameHost."""
+
+    @rpc.call()
+    def confirm_resize(self, context: Ctx, uuid: str) -> None:
+        """Accept the end of a resize.  Also raises Invalid when there is none."""
+
+    @rpc.call()
+    def revert_resize(self, context: Ctx, uuid: str) -> None:
+        """Accept the way back from a resize.  Also raises Invalid when there is none."""
 
     @rpc.call()
     def rescue_server(
@@ -241,6 +267,22 @@ class ConductorInterface(rpc.Interface):
         self, context: Ctx, uuid: str, project_id: str | None = None
     ) -> Server:
         """Return a server even when it is deleted (os-instance-actions from 2.21)."""
+
+    @rpc.call()
+    def list_migrations(self, context: Ctx, query: MigrationQuery) -> list[Migration]:
+        """Return moves of servers.  Raises MarkerNotFound."""
+
+    @rpc.call()
+    def list_live_migrations(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> list[Migration]:
+        """Return a server's live migrations that go on.  Raises InstanceNotFound."""
+
+    @rpc.call()
+    def get_live_migration(
+        self, context: Ctx, uuid: str, number: int, project_id: str | None = None
+    ) -> Migration:
+        """Return one that goes on.  Raises InstanceNotFound, NotFound."""
 
     @rpc.call()
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
@@ -552,6 +594,10 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_host_servers(self, context: Ctx, host: str) -> list[Server]:
         """Return the servers that are on a host and not deleted."""
+
+    @rpc.call()
+    def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:
+        """Return the moves for which a host has, or may have, a guest that is not recorded there."""
 
     @rpc.call()
     def server_progress(

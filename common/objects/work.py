@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.share import Share
 
@@ -40,6 +41,43 @@ class Suspend(msgspec.Struct, tag='suspend'):
 
 class Resume(msgspec.Struct, tag='resume'):
     """Bring a suspended guest back."""
+
+
+class PrepareMove(msgspec.Struct, tag='prepare-move'):
+    """At the destination: see that a server could be had with a flavor."""
+
+    flavor: Flavor
+
+
+class LeaveHost(msgspec.Struct, tag='leave-host'):
+    """At the source: shut down and hand over the disks, so that the guest could come back."""
+
+    flavor: Flavor
+
+
+class FinishMove(msgspec.Struct, tag='finish-move'):
+    """At the destination: make the guest of what the source has handed over."""
+
+    flavor: Flavor
+    power_on: bool
+    data: dict[str, Any] = {}
+
+
+class AbandonMove(msgspec.Struct, tag='abandon-move'):
+    """At the destination: remove what was made."""
+
+    flavor: Flavor
+
+
+class RevertMove(msgspec.Struct, tag='revert-move'):
+    """At the source: have the guest again that was left."""
+
+    flavor: Flavor
+    power_on: bool
+
+
+class ConfirmMove(msgspec.Struct, tag='confirm-move'):
+    """At the source: remove what was kept for the way back."""
 
 
 class Rescue(msgspec.Struct, kw_only=True, tag='rescue'):
@@ -111,6 +149,12 @@ HostWork = (
     | Unpause
     | Suspend
     | Resume
+    | PrepareMove
+    | LeaveHost
+    | FinishMove
+    | AbandonMove
+    | RevertMove
+    | ConfirmMove
     | Rescue
     | Unrescue
     | SetPassword
