@@ -81,6 +81,10 @@ class FlavorAccessNotFound(NotFound):
     msg = 'Flavor access not found for %(flavor_id)s / %(project_id)s combination.'
 
 
+class InstanceGroupNotFound(NotFound):
+    msg = 'Instance group %(group_uuid)s could not be found.'
+
+
 class KeypairNotFound(NotFound):
     msg = 'Keypair %(name)s not found for user %(user_id)s'
 
@@ -121,12 +125,28 @@ class PortNotFound(NotFound):
     msg = 'Port id %(port_id)s could not be found.'
 
 
+class FloatingIpNotFound(NotFound):
+    msg = 'Floating IP not found for ID %(id)s'
+
+
+class FloatingIpNotFoundForAddress(NotFound):
+    msg = 'Floating IP not found for address %(address)s.'
+
+
+class FloatingIpPoolNotFound(NotFound):
+    msg = 'Floating IP pool not found.'
+
+
 class SecurityGroupNotFound(NotFound):
     msg = 'Security group %(security_group_id)s not found.'
 
 
 class ActionNotFound(NotFound):
     msg = 'Action for request_id %(request_id)s on instance %(instance_uuid)s not found'
+
+
+class ShareNotFound(NotFound):
+    msg = 'Share %(share_id)s could not be found.'
 
 
 class MetadataItemNotFound(NotFound):
@@ -181,6 +201,13 @@ class InstanceNotRescuable(Invalid):
     msg = 'Instance %(instance_id)s cannot be rescued: %(reason)s'
 
 
+class UnshelveInstanceInvalidState(Conflict):
+    msg = (
+        'Specifying an availability zone or a host when unshelving server %(instance_uuid)s with '
+        'status "%(state)s" is not supported. The server status must be SHELVED_OFFLOADED.'
+    )
+
+
 class UnsupportedRescueImage(Invalid):
     msg = "Requested rescue image '%(image)s' is not supported"
 
@@ -211,6 +238,26 @@ class AggregateHostExists(Conflict):
 
 class InvalidAggregateAction(Conflict):
     msg = "Unacceptable aggregate action '%(action)s' on %(aggregate_id)s. Reason: %(reason)s."
+
+
+class ShareStatusIncorrect(Conflict):
+    msg = "Share %(share_id)s is in '%(status)s' instead of 'available' status."
+
+
+class ShareMappingAlreadyExists(Conflict):
+    msg = "Share '%(share_id)s' or tag '%(tag)s' is already attached to this server."
+
+
+class ShareProtocolNotSupported(Conflict):
+    msg = 'Share protocol %(share_proto)s is not supported.'
+
+
+class ShareMissingExportLocation(Conflict):
+    msg = 'Share %(share_id)s export location is missing.'
+
+
+class ForbiddenSharesNotSupported(Conflict):
+    msg = 'Feature not supported with instances that have shares.'
 
 
 class PortInUse(Conflict):
@@ -353,6 +400,14 @@ class VirtDriverError(KilonovaError):
     """The hypervisor refused or failed."""
 
     msg = '%(reason)s'
+
+
+class ShareAccessError(KilonovaError):
+    msg = 'The access to share %(share_id)s could not be changed: %(reason)s'
+
+
+class ShareLockError(KilonovaError):
+    msg = 'The lock of share %(share_id)s could not be changed: %(reason)s'
 
 
 class GuestNotFound(NotFound):

@@ -29,6 +29,11 @@ HOST = [
         min=0,
         help='Memory in MiB that servers do not get.',
     ),
+    cfg.StrOpt(
+        'my_shared_fs_storage_ip',
+        default='$my_ip',
+        help='Address from which this host uses shares of the file system service.',
+    ),
     cfg.IntOpt('reserved_host_cpus', default=0, min=0, help='Processors that servers do not get.'),
 ]
 
@@ -70,8 +75,11 @@ BUILD = [
         min=0,
         help='How many servers are built at a time; others wait. 0: no limit.',
     ),
-    cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
+    cfg.IntOpt(
+        'max_concurrent_snapshots',
+        default=5,
+        min=0,
+        help='How many images of servers are made at a time; others wait. 0: no limit.',
     ),
     cfg.StrOpt(
         'config_drive_format',

@@ -6,7 +6,7 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
-from kilonova.compute import report
+from kilonova.compute import report, shares
 from kilonova.compute.host import Host
 from kilonova.compute.operations import Abandoned, Task
 
@@ -44,6 +44,7 @@ class DeleteEndpoint:
         try:
             self._remove(server)
             self._host.ports.deallocate(server)
+            shares.release_all(self._host, server)
         except (exception.Superseded, Abandoned):
             raise
         except Exception as error:

@@ -1,7 +1,17 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import live_migration, moving, power, rescue, suspending
+from kilonova.compute import (
+    live_migration,
+    moving,
+    power,
+    rebuild,
+    rescue,
+    shares,
+    shelve,
+    snapshot,
+    suspending,
+)
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -18,6 +28,13 @@ HANDLERS: dict[type, Handler] = {
     work.CrashDump: rescue.crash_dump,
     work.SoftDelete: power.soft_delete,
     work.Restore: power.restore,
+    work.Snapshot: snapshot.snapshot,
+    work.Shelve: shelve.shelve,
+    work.Offload: shelve.offload,
+    work.Unshelve: shelve.unshelve,
+    work.Rebuild: rebuild.rebuild,
+    work.AllowShare: shares.attach,
+    work.DenyShare: shares.detach,
     work.PrepareMove: moving.prepare,
     work.LeaveHost: moving.leave,
     work.FinishMove: moving.finish,

@@ -61,12 +61,16 @@ QUOTA = [
 
 SERVERS = [
     cfg.IntOpt(
+        'shelved_offload_time',
+        default=0,
+        min=-1,
+        help='How many seconds after it was shelved a server leaves its host. 0: at once. '
+        '-1: never by itself.',
+    ),
+    cfg.IntOpt(
         'reclaim_instance_interval',
         default=0,
         help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
-    ),
-    cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
     ),
 ]
 
@@ -119,6 +123,16 @@ SCHEDULER = [
         min=1,
         help='On how many hosts a build is tried before the server goes to ERROR. The scheduler '
         'is asked for that many hosts at once.',
+    ),
+]
+
+WORKAROUNDS = [
+    cfg.BoolOpt(
+        'disable_group_policy_check_upcall',
+        default=False,
+        help='Believe the scheduler about server groups: do not look again, when a server is '
+        'given its host, whether the policy (affinity, anti-affinity) still holds. Servers that '
+        'are created at the same time may then break it.',
     ),
 ]
 
@@ -175,5 +189,6 @@ def list_opts() -> Opts:
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
+        ('workarounds', WORKAROUNDS),
         ('image_cache', IMAGE_CACHE),
     ]

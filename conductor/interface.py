@@ -24,6 +24,7 @@ from kilonova.common.objects.host import (
     Hypervisor,
     Service,
 )
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.migration import Migration, MigrationQuery, Progress
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
@@ -32,10 +33,13 @@ from kilonova.common.objects.server import (
     Action,
     CreatedServers,
     Keypair,
+    Rebuild,
     Server,
     ServerCreate,
     ServerQuery,
 )
+from kilonova.common.objects.server_group import ServerGroup
+from kilonova.common.objects.share import Share
 from kilonova.common.objects.usage import UsageAudit, UsagePage
 from kilonova.common.objects.work import WorkResult
 
@@ -49,10 +53,10 @@ class ConductorInterface(rpc.Interface):
 
     @rpc.call()
     def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
-        """Accept new servers: flavor, key, zone and quota are checked; then the build runs.
+        """Accept new servers: flavor, key, group, zone and quota are checked; then the build runs.
 
-        Raises FlavorNotFound, KeypairNotFound, QuotaExceeded, LimitExceeded, Invalid (zone,
-        forced host, image too large for the flavor).
+        Raises FlavorNotFound, KeypairNotFound, InstanceGroupNotFound, QuotaExceeded,
+        LimitExceeded, Invalid (zone, forced host, image too large for the flavor).
         """
 
     @rpc.call()
@@ -65,7 +69,8 @@ class ConductorInterface(rpc.Interface):
     ) -> Server:
         """Return one server that is not deleted.
 
-        ``expand``: 'host_status', 'block_devices'.  Tags, fault and network info always come.
+        ``expand``: 'host_status', 'block_devices', 'server_groups'.  Tags, fault and network
+        info always come.
         Raises InstanceNotFound (also when it is another project's).
         """
 
@@ -167,6 +172,45 @@ class ConductorInterface(rpc.Interface):
         """Accept a crash dump."""
 
     @rpc.call()
+    def rebuild_server(self, context: Ctx, uuid: str, request: Rebuild) -> Server:
+        """Accept that a server is made anew; returns it as it is from now on.
+
+        Raises KeypairNotFound, LimitExceeded, Invalid (flavor too small for the image).
+        """
+
+    @rpc.call()
+    def shelve_server(self, context: Ctx, uuid: str, image_id: str | None = None) -> None:
+        """Accept that a server is put away; ``image_id``: what its disk is sent to."""
+
+    @rpc.call()
+    def shelve_offload_server(self, context: Ctx, uuid: str) -> None:
+        """Accept that a shelved server leaves its host."""
+
+    @rpc.call()
+    def unshelve_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        image: Image | None = None,
+        changes: dict[str, str | None] | None = None,
+    ) -> None:
+        """Accept that a server is brought back; ``image``: what was made of it.
+
+        ``changes``: ``availability_zone`` (None: none in particular) and ``host``, for one that
+        has left its host.  Raises UnshelveInstanceInvalidState, Invalid, ComputeHostNotFound.
+        """
+
+    @rpc.call()
+    def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
+        """Accept that the root disk is sent to an image that exists."""
+
+    @rpc.call()
+    def backup_server(
+        self, context: Ctx, uuid: str, image_id: str, backup_type: str, rotation: int
+    ) -> None:
+        """The same, and only the newest ``rotation`` backups of the type are kept."""
+
+    @rpc.call()
     def restore_server(self, context: Ctx, uuid: str) -> None:
         """Accept the restoration of a soft-deleted server.  Raises QuotaExceeded."""
 
@@ -256,6 +300,13 @@ class ConductorInterface(rpc.Interface):
         """Remove one tag, or all for None.  Raises TagNotFound."""
 
     @rpc.call()
+    def set_server_password(self, context: Ctx, uuid: str, password: str) -> None:
+        """Keep the password that a guest has encrypted; '' forgets it.
+
+        Raises Conflict when there is one already.
+        """
+
+    @rpc.call()
     def list_actions(
         self,
         context: Ctx,
@@ -300,6 +351,17 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_server_by_port(self, context: Ctx, port_id: str) -> Server:
         """Return the server that owns a port."""
+
+    @rpc.call()
+    def attach_share(self, context: Ctx, uuid: str, share: Share) -> Share:
+        """Accept a share for a stopped server.
+
+        Raises InstanceInvalidState, ShareMappingAlreadyExists.
+        """
+
+    @rpc.call()
+    def detach_share(self, context: Ctx, uuid: str, share_id: str) -> None:
+        """Accept the end of a share's use.  Raises InstanceInvalidState, ShareNotFound."""
 
     # -- flavors
 
@@ -373,6 +435,32 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def delete_keypair(self, context: Ctx, user_id: str, name: str) -> None:
         """Raises KeypairNotFound."""
+
+    # -- server groups
+
+    @rpc.call()
+    def create_server_group(self, context: Ctx, group: ServerGroup) -> ServerGroup:
+        """Create a group for its project and user.  Raises LimitExceeded."""
+
+    @rpc.call()
+    def get_server_group(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> ServerGroup:
+        """Return one with its members.  Raises InstanceGroupNotFound."""
+
+    @rpc.call()
+    def list_server_groups(
+        self,
+        context: Ctx,
+        project_id: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[ServerGroup]:
+        """Return groups with their members, oldest first."""
+
+    @rpc.call()
+    def delete_server_group(self, context: Ctx, uuid: str, project_id: str | None = None) -> None:
+        """Delete a group, not its servers.  Raises InstanceGroupNotFound."""
 
     # -- hosts
 
@@ -644,6 +732,10 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
         """Store what Neutron says now of a server's ports."""
+
+    @rpc.call()
+    def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:
+        """Return the servers on a host that have a share and are not about to lose it."""
 
     @rpc.call()
     def audit_usage(self, context: Ctx, host: str) -> None:

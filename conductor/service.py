@@ -21,6 +21,7 @@ from kilonova.conductor.keypairs import Keypairs
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
+from kilonova.conductor.server_groups import ServerGroups
 from kilonova.conductor.servers.actions import ServerActions
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
@@ -37,6 +38,9 @@ from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.moving import Debts, Mover
+from kilonova.conductor.tasks.rebuild import Rebuild
+from kilonova.conductor.tasks.shares import ServerShares
+from kilonova.conductor.tasks.shelve import Shelving
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.tasks.sizes import Sizes
 from kilonova.conductor.usage import Usage
@@ -70,6 +74,9 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerMigrations(parts),
         ServerHosts(parts),
         SimpleActions(parts, engine),
+        Rebuild(parts, engine),
+        Shelving(parts, engine, mover),
+        ServerShares(parts, engine),
         ResizeServers(parts, engine, mover),
         LiveMigrations(parts, engine, mover),
         Reports(parts, engine, build, delete),
@@ -163,6 +170,7 @@ class Conductor:
         return [
             Flavors(api),
             Keypairs(conf, api),
+            ServerGroups(conf, api),
             aggregates,
             self._services,
             self._heartbeats,

@@ -9,6 +9,7 @@ from kilonova.common.objects.server import Server
 ACTIVE, BUILDING, STOPPED, ERROR = 'active', 'building', 'stopped', 'error'
 PAUSED, SUSPENDED = 'paused', 'suspended'
 RESCUED, RESIZED, SOFT_DELETED = 'rescued', 'resized', 'soft-delete'
+SHELVED, OFFLOADED = 'shelved', 'shelved_offloaded'
 DELETING = 'deleting'
 
 States = frozenset[str | None]
@@ -38,6 +39,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     vm_state: str | None = None
     action: str | None = None
     event: str = ''
+    without_shares: bool = False
 
 
 RULES = {
@@ -111,6 +113,7 @@ RULES = {
         name='suspend',
         vm_states=frozenset([ACTIVE]),
         task_state='suspending',
+        without_shares=True,
         vm_state=SUSPENDED,
         action='suspend',
     ),
@@ -120,6 +123,22 @@ RULES = {
         task_state='resuming',
         vm_state=ACTIVE,
         action='resume',
+    ),
+    'attach_share': Rule(
+        name='attach_share',
+        vm_states=frozenset([STOPPED]),
+        lockable=False,
+        needs_host=True,
+        action='attach_share',
+        event='compute_allow_share',
+    ),
+    'detach_share': Rule(
+        name='detach_share',
+        vm_states=frozenset([STOPPED]),
+        lockable=False,
+        needs_host=True,
+        action='detach_share',
+        event='compute_deny_share',
     ),
     'resize': Rule(
         name='resize',
@@ -229,6 +248,45 @@ RULES = {
         action='unlock',
         event='api_unlock',
     ),
+    'snapshot': Rule(
+        name='snapshot',
+        vm_states=BASIC,
+        lockable=False,
+        task_state='image_snapshot_pending',
+        action='createImage',
+    ),
+    'backup': Rule(
+        name='backup',
+        vm_states=BASIC,
+        lockable=False,
+        task_state='image_backup',
+        action='createBackup',
+    ),
+    'rebuild': Rule(
+        name='rebuild',
+        vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
+        task_state='rebuilding',
+        action='rebuild',
+    ),
+    'shelve': Rule(
+        name='shelve',
+        vm_states=BASIC,
+        task_state='shelving',
+        action='shelve',
+    ),
+    'shelve_offload': Rule(
+        name='shelve_offload',
+        vm_states=frozenset([SHELVED]),
+        task_state='shelving_offloading',
+        action='shelveOffload',
+    ),
+    'unshelve': Rule(
+        name='unshelve',
+        vm_states=frozenset([SHELVED, OFFLOADED]),
+        task_state='unshelving',
+        vm_state=ACTIVE,
+        action='unshelve',
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(
@@ -243,11 +301,13 @@ CREATE_EVENT = 'compute__do_build_and_run_instance'
 
 
 def check(context: RequestContext, server: Server, rule: Rule) -> None:
-    """Raises InstanceIsLocked, InstanceNotReady, InstanceInvalidState."""
+    """Raises InstanceIsLocked, InstanceNotReady, InstanceInvalidState, ForbiddenSharesNotSupported."""
     if rule.lockable and server.locked and not context.is_admin:
         raise exception.InstanceIsLocked(instance_uuid=server.uuid)
     if rule.needs_host and not server.host:
         raise exception.InstanceNotReady(instance_id=server.uuid)
+    if rule.without_shares and server.shares:
+        raise exception.ForbiddenSharesNotSupported()
     for attr, allowed in (('vm_state', rule.vm_states), ('task_state', rule.task_states)):
         value = getattr(server, attr)
         if allowed is not None and value not in allowed:

@@ -82,7 +82,7 @@ class Usage:
                     task_name=usage.AUDIT, host=host, period_beginning=start, period_ending=end
                 )
                 session.add(row)
-            elif row.state == usage.DONE or row.updated_at > types.utcnow() - FORGOTTEN:
+            elif row.state == usage.DONE or not _is_old(row.updated_at):
                 return False
             row.state, row.updated_at = usage.RUNNING, types.utcnow()
             row.message = f'Instance usage audit runs for host {host}.'
@@ -131,3 +131,7 @@ def _hours(server: ServerUsage, start: datetime.datetime, end: datetime.datetime
     first = max(server.launched_at, start)
     last = min(server.terminated_at or end, end)
     return max((last - first).total_seconds(), 0.0) / 3600
+
+
+def _is_old(moment: datetime.datetime | None) -> bool:
+    return moment is None or moment <= types.utcnow() - FORGOTTEN

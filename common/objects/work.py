@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.share import Share
 
 
 class Start(msgspec.Struct, tag='start'):
@@ -153,6 +155,54 @@ class CleanLive(msgspec.Struct, tag='clean-live'):
     data: dict[str, Any]
 
 
+class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
+    """Send the root disk to Glance, as the image that is there already.
+
+    For a backup: keep the newest ``rotation`` of the same ``backup_type``.
+    """
+
+    image_id: str
+    rotation: int | None = None
+    backup_type: str | None = None
+
+
+class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
+    """Remove the guest and make it anew from what the server's record says now."""
+
+    admin_password: str
+    personality: list[tuple[str, str]] = []
+    preserve_ephemeral: bool = False
+    power_on: bool = True
+
+
+class AllowShare(msgspec.Struct, tag='attach share'):
+    """Have the host let in to a share."""
+
+    share: Share
+
+
+class DenyShare(msgspec.Struct, tag='detach share'):
+    """Have it shut out, unless another server here needs it."""
+
+    share: Share
+
+
+class Shelve(msgspec.Struct, kw_only=True, tag='shelve'):
+    """Power off and send the root disk to Glance; without an image it is a volume."""
+
+    image_id: str | None = None
+
+
+class Offload(msgspec.Struct, tag='offload'):
+    """Remove a guest that is to be made elsewhere one day; its ports stay."""
+
+
+class Unshelve(msgspec.Struct, kw_only=True, tag='unshelve'):
+    """Make the guest here, of the image that was made of it; without one, of its volume."""
+
+    image: Image | None = None
+
+
 HostWork = (
     Start
     | Stop
@@ -180,6 +230,13 @@ HostWork = (
     | CrashDump
     | SoftDelete
     | Restore
+    | Snapshot
+    | Shelve
+    | Offload
+    | Unshelve
+    | Rebuild
+    | AllowShare
+    | DenyShare
 )
 
 

@@ -21,6 +21,7 @@ from kilonova.common.objects.image import Image
 from kilonova.common.objects.migration import Progress
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 
 Json = dict[str, Any]
 Steer = Callable[[Progress], str | None]
@@ -61,6 +62,14 @@ class ImageSource(abc.ABC):
 
         Raises ImageNotFound, FellowServiceError, ImageUnacceptable (hash or size is wrong).
         """
+
+
+class ImageSink(abc.ABC):
+    """Where a driver puts an image that it has made."""
+
+    @abc.abstractmethod
+    def upload(self, path: str, disk_format: str) -> None:
+        """Send a file, which may go away afterwards.  Raises FellowServiceError."""
 
 
 class GuestSpec(msgspec.Struct, kw_only=True):
@@ -274,12 +283,33 @@ class Console:
         raise exception.NotSupported(feature='diagnostics')
 
 
+class Shares:
+    """File systems that guests share with others."""
+
+    supports_shares = False
+
+    def mount_share(self, server: Server, share: Share) -> None:
+        """Make a share ready for the next start of a guest; no error when it is."""
+        raise exception.NotSupported(feature='shares')
+
+    def unmount_share(self, server: Server, share: Share) -> None:
+        """Undo that; no error when there is nothing to undo."""
+        raise exception.NotSupported(feature='shares')
+
+
 class Images:
     """The images that a host keeps."""
 
     def cache_image(self, image: Image, source: ImageSource) -> bool:
         """Fetch an image before it is needed; false when it is there already."""
         raise exception.NotSupported(feature='image caching')
+
+    def snapshot(self, server: Server, sink: ImageSink) -> None:
+        """Copy the root disk as it is now and upload the copy; the guest goes on meanwhile.
+
+        Raises GuestNotFound, VirtDriverError, and what ``sink`` raises.
+        """
+        raise exception.NotSupported(feature='snapshots')
 
     keeps_images = False
     """``age_images`` has something to do."""
@@ -324,7 +354,7 @@ class Events(enum.Enum):
 
 
 class Driver(
-    Lifecycle, Power, Suspending, Moving, MovingLive, Rescue, Console, Images, Host, abc.ABC
+    Lifecycle, Power, Suspending, Moving, MovingLive, Rescue, Console, Images, Shares, Host, abc.ABC
 ):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 

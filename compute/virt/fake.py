@@ -29,6 +29,7 @@ from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
 from kilonova.compute.virt.fake_moves import FakeMoves
@@ -71,6 +72,7 @@ class Guest(msgspec.Struct, kw_only=True):
 class FakeDriver(FakeMoves, driver.Driver):
     """As many guests as there is memory for."""
 
+    supports_shares = True
     VCPUS, MEMORY_MB, LOCAL_GB = 1000, 800000, 600000
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -85,6 +87,7 @@ class FakeDriver(FakeMoves, driver.Driver):
         self._started = time.time()
         self.needs_plug_events = self._conf.wait_for_plug_events
         self.cached: set[str] = set()
+        self.mounts: set[tuple[str, str]] = set()
         self.in_maintenance = False
         self.calls: collections.Counter[str] = collections.Counter()
         """How often each method that changes something was called; for tests."""
@@ -217,6 +220,13 @@ class FakeDriver(FakeMoves, driver.Driver):
         guest.rescue_image_id = ''
         self._boot(guest, vifs)
 
+    def snapshot(self, server: Server, sink: driver.ImageSink) -> None:
+        guest = self._change_power(server)
+        with tempfile.NamedTemporaryFile(prefix='fake-snapshot-') as copy:
+            copy.write(f'Root disk of {guest.uuid}, booted {guest.boots} times\n'.encode())
+            copy.flush()
+            sink.upload(copy.name, 'raw')
+
     def set_admin_password(self, server: Server, password: str) -> None:
         guest = self._change_power(server)
         guest.console.append(f'[{_clock()}] The password of the administrator has changed')
@@ -256,6 +266,14 @@ class FakeDriver(FakeMoves, driver.Driver):
         with self._lock:
             self.cached.add(image.id)
         return True
+
+    def mount_share(self, server: Server, share: Share) -> None:
+        with self._lock:
+            self.mounts.add((server.uuid, share.tag))
+
+    def unmount_share(self, server: Server, share: Share) -> None:
+        with self._lock:
+            self.mounts.discard((server.uuid, share.tag))
 
     def power_action(self, action: str) -> str:
         self.calls['power_action'] += 1

@@ -1,5 +1,7 @@
 """Locks of servers, and states that an administrator sets by hand."""
 
+from typing import Any
+
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.server import Server
@@ -31,7 +33,7 @@ class ServerLocks:
             whose = lock_of(context, server)
             if server.locked and whose == OWNER:
                 return  # an administrator's lock stays one
-            values = {'locked_reason': reason} if reason else {}
+            values: dict[str, Any] = {'locked_reason': reason} if reason else {}
             servers.update(session, uuid, locked=True, locked_by=whose, **values)
             accept.note(session, context, server, state.RULES['lock'], self._parts.conf.host)
 

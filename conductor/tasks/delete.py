@@ -11,9 +11,9 @@ from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults, ports
+from kilonova.conductor.tasks import accept, faults, ports, shelved
 from kilonova.conductor.tasks.moving import Debts
-from kilonova.db import operations, servers
+from kilonova.db import operations, server_groups, servers
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.operations import Operation
@@ -42,7 +42,7 @@ class Delete:
             return
         server, operation = accepted
         if operation.step == operations.HOST:
-            self._engine.send(f'Deletion of {uuid}', self._cast, context, server, operation)
+            self._engine.send(operation, self._cast, context, server, operation)
         else:
             self._engine.run([operation.id], self._without_host_or_wait, server, operation)
 
@@ -77,7 +77,7 @@ class Delete:
             return
         if server.host and self._take_to_host(server.host, operation):
             context = faults.decode(operation.payload)
-            self._engine.send(f'Deletion of {server.uuid}', self._cast, context, server, operation)
+            self._engine.send(operation, self._cast, context, server, operation)
         else:
             self._without_host(server, operation)
 
@@ -145,8 +145,16 @@ class Delete:
         except exception.ServiceUnavailable as error:
             LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)
             released = False
+        self._discard_image(uuid)
         self._end_mapping(uuid)
         return self._end_record(uuid, fence, released)
+
+    def _discard_image(self, uuid: str) -> None:
+        """Remove what a shelved server was to be made of again."""
+        with self._parts.cell_db.reader() as session:
+            known = servers.system_metadata(session, uuid)
+        if shelved.IMAGE in known:
+            shelved.discard_image(self._parts.conf, uuid, known[shelved.IMAGE])
 
     @retry
     def _end_mapping(self, uuid: str) -> None:
@@ -157,6 +165,7 @@ class Delete:
                 .values(queued_for_delete=True)
             )
             session.execute(sa.delete(RequestSpecRow).where(RequestSpecRow.instance_uuid == uuid))
+            server_groups.leave(session, [uuid])
 
     @retry
     def _end_record(self, uuid: str, fence: Fence, released: bool) -> bool:

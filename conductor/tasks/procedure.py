@@ -7,7 +7,7 @@ that fails leads to its ``undo`` phases, and the operation ends with a fault.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 from oslo_log import log as logging
@@ -62,7 +62,8 @@ def _own_host(job: Job[Any]) -> str | None:
     return job.server.host
 
 
-def _nothing(session: Session, job: Job[Any], result: WorkResult) -> Changes:
+def nothing(session: Session, job: Job[Any], result: WorkResult) -> Changes:
+    """Record nothing but the end itself."""
     return {}
 
 
@@ -76,7 +77,8 @@ class Phase(Generic[P]):
     ``event``: as os-instance-actions shows it, or several.  ``breaks``: a failure leaves a
     server in ERROR.  ``claims``: it takes resources in placement, which are given back when
     the operation is superseded meanwhile.  ``instead``: which phase comes after a failure that
-    is none, such as that of a host that another one can take the place of.
+    is none, such as that of a host that another one can take the place of.  ``when``: where
+    it is false the phase is left out.
     """
 
     name: str
@@ -85,11 +87,12 @@ class Phase(Generic[P]):
     host: Callable[[Job[P]], str | None] = _own_host
     work: Callable[[Job[P]], HostWork] | None = None
     run: Callable[[Job[P]], WorkResult | None] | None = None
-    ended: Callable[[Session, Job[P], WorkResult], Changes] = _nothing
+    ended: Callable[[Session, Job[P], WorkResult], Changes] = nothing
     undo: tuple['Phase[P]', ...] = ()
     breaks: bool = False
     claims: bool = False
     instead: Callable[[Job[P], WorkResult], str | None] | None = None
+    when: Callable[[Job[P]], bool] | None = None
 
 
 class Procedure(Generic[P]):
@@ -106,7 +109,7 @@ class Procedure(Generic[P]):
         phases: tuple[Phase[P], ...],
         *,
         payload: type[P],
-        failed: Callable[[Session, Job[P], WorkResult], Changes] = _nothing,
+        failed: Callable[[Session, Job[P], WorkResult], Changes] = nothing,
     ) -> None:
         self._parts, self._engine, self.action = parts, engine, action
         self._phases, self._failed = phases, failed
@@ -135,7 +138,7 @@ class Procedure(Generic[P]):
         payload: P,
         accepting: Callable[[Session, Server], None] | None,
     ) -> Job[P]:
-        rule, first = state.RULES[payload.rule], self._phases[0]
+        rule = state.RULES[payload.rule]
         with self._parts.cell_db.transaction() as session:
             server = servers.get(session, uuid, lock=True)
             state.check(context, server, rule)
@@ -147,6 +150,8 @@ class Procedure(Generic[P]):
                 context, server, rule, '', self._engine.worker, self._parts.lease()
             )
             job = Job(context, operation, server, payload)
+            first = _first(job, self._phases)
+            assert first is not None
             self._place(session, job, first)
             accept.record(session, server, operation, rule.task_state or first.task_state)
             self._start_event(session, job, first)
@@ -184,7 +189,7 @@ class Procedure(Generic[P]):
         host, work = phase.host(job), phase.work(job)
         assert host is not None
         self._engine.send(
-            f'{job.operation.action} of {job.server.uuid}',
+            job.operation,
             self._parts.compute.at(host).perform,
             job.context,
             job.server,
@@ -286,7 +291,7 @@ class Procedure(Generic[P]):
                 changes, following = self._after_failure(job, phase, result)
             else:
                 changes = _reported(result) | phase.ended(session, job, result)
-                following = self._next(phase)
+                following = self._next(job, phase)
             if following is None:
                 if payload.failure is not None and result.error is None:
                     operations.finish_events(session, operation.id, 'Success', None)
@@ -295,11 +300,10 @@ class Procedure(Generic[P]):
                 self._go_on(session, job, phase, following, changes, result)
             return job
 
-    def _next(self, phase: Phase[P]) -> Phase[P] | None:
+    def _next(self, job: Job[P], phase: Phase[P]) -> Phase[P] | None:
         for chain in (self._phases, *(one.undo for one in self._phases)):
             if phase in chain:
-                rest = chain[chain.index(phase) + 1 :]
-                return rest[0] if rest else None
+                return _first(job, chain[chain.index(phase) + 1 :])
         raise ValueError(phase.name)
 
     def _after_failure(
@@ -324,7 +328,7 @@ class Procedure(Generic[P]):
             phase.name,
             result.error,
         )
-        return changes, self._next(phase)
+        return changes, self._next(job, phase)
 
     def _where(self, job: Job[P], phase: Phase[P], result: WorkResult) -> str:
         owner = job.operation.owner or ''
@@ -386,6 +390,10 @@ class Procedure(Generic[P]):
         servers.update(session, job.server.uuid, job.operation.fence, **(values | changes))
 
 
+def _first(job: Job[P], phases: tuple[Phase[P], ...]) -> Phase[P] | None:
+    return next((phase for phase in phases if phase.when is None or phase.when(job)), None)
+
+
 def _reported(result: WorkResult) -> Changes:
     changes = dict(result.changes)
     for name in ('power_state', 'network_info'):
@@ -397,6 +405,14 @@ def _reported(result: WorkResult) -> Changes:
 
 def _encode(payload: Payload) -> str:
     return msgspec.json.encode(payload).decode()
+
+
+@runtime_checkable
+class HostTask(Protocol):
+    """A task of which hosts report by ``work_finished``."""
+
+    def finished(self, operation: Operation, server: Server, result: WorkResult) -> bool:
+        """The present work has ended.  False: it is not ours any more."""
 
 
 def finished(parts: Parts, engine: Engine, uuid: str, fence: Fence, result: WorkResult) -> bool:
@@ -413,5 +429,5 @@ def finished(parts: Parts, engine: Engine, uuid: str, fence: Fence, result: Work
             return False
         server = servers.get(session, uuid)
     task = engine.tasks[operation.action]
-    assert isinstance(task, Procedure)
+    assert isinstance(task, HostTask)
     return task.finished(operation, server, result)

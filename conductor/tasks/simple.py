@@ -8,12 +8,12 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import work
 from kilonova.common.objects.server import Server
-from kilonova.common.objects.work import HostWork
+from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import devices
-from kilonova.conductor.tasks import faults
-from kilonova.conductor.tasks.procedure import Job, Payload, Phase, Procedure
+from kilonova.conductor.tasks import faults, shares
+from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure, nothing
 
 
 class SimplePayload(Payload, kw_only=True):
@@ -26,6 +26,19 @@ def _work(job: Job[SimplePayload]) -> HostWork:
     return job.payload.work
 
 
+def _runs(session: Session, job: Job[SimplePayload], result: WorkResult) -> Changes:
+    shares.power_changed(session, job.server, running=True)
+    return {}
+
+
+def _stands(session: Session, job: Job[SimplePayload], result: WorkResult) -> Changes:
+    shares.power_changed(session, job.server, running=False)
+    return {}
+
+
+ENDED = {'start': _runs, 'reboot': _runs, 'stop': _stands}
+"""What else is recorded when an action has ended well."""
+
 ACTIONS = {
     'start': 'compute_start_instance',
     'stop': 'compute_stop_instance',
@@ -37,6 +50,8 @@ ACTIONS = {
     'rescue': 'compute_rescue_instance',
     'unrescue': 'compute_unrescue_instance',
     'changePassword': 'compute_set_admin_password',
+    'createImage': 'compute_snapshot_instance',
+    'createBackup': 'compute_backup_instance',
     'trigger_crash_dump': 'compute_trigger_crash_dump',
 }
 """Actions with the events that they show."""
@@ -51,7 +66,7 @@ class SimpleActions:
                 parts,
                 engine,
                 action,
-                (Phase(name=action, event=event, work=_work),),
+                (Phase(name=action, event=event, work=_work, ended=ENDED.get(action, nothing)),),
                 payload=SimplePayload,
             )
             for action, event in ACTIONS.items()
@@ -116,3 +131,13 @@ class SimpleActions:
 
     def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
         self._accept(context, uuid, 'trigger_crash_dump', work.CrashDump())
+
+    def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
+        host_work = work.Snapshot(image_id=image_id)
+        self._accept(context, uuid, 'createImage', host_work, 'snapshot')
+
+    def backup_server(
+        self, context: Ctx, uuid: str, image_id: str, backup_type: str, rotation: int
+    ) -> None:
+        host_work = work.Snapshot(image_id=image_id, rotation=rotation, backup_type=backup_type)
+        self._accept(context, uuid, 'createBackup', host_work, 'backup')

@@ -28,6 +28,7 @@ class FakeConductor(ConductorInterface):
         self.nodes: dict[str, ComputeNode] = {}
         self.moves: list[Migration] = []
         self.refuse: set[str] = set()
+        self.share_users: list[str] = []
         self.to_stop: list[str] = []
         self.disabled = False
         self.away = False
@@ -171,6 +172,9 @@ class FakeConductor(ConductorInterface):
     def sync_power_states(self, context: Any, host: str, states: dict[str, int]) -> list[str]:
         self._note('sync_power_states', host=host, states=states)
         return [uuid for uuid in self.to_stop if uuid in states]
+
+    def get_share_users(self, context: Any, share_id: str, host: str) -> list[str]:
+        return self.share_users
 
     def update_network_info(self, context: Any, uuid: str, network_info: list[VIF]) -> None:
         self._note('update_network_info', uuid=uuid, network_info=network_info)

@@ -1,5 +1,7 @@
 """Locks and resets, as users and administrators see them."""
 
+from typing import Any
+
 import pytest
 
 from kilonova.tests.functional.cloud import Cloud
@@ -64,7 +66,8 @@ def test_who_may_unlock(cloud: Cloud, flavor: str, image: str) -> None:
 
 def test_bad_bodies(cloud: Cloud, flavor: str, image: str) -> None:
     uuid = _server(cloud, flavor, image)
-    for lock in ({'locked_reason': ''}, {'locked_reason': 'x' * 256}, {'why': 'x'}, 'reason', []):
+    bad: list[Any] = [{'locked_reason': ''}, {'locked_reason': 'x' * 256}, {'why': 'x'}, 'x', []]
+    for lock in bad:
         assert _act(cloud, uuid, {'lock': lock}) == 400
     assert _act(cloud, uuid, {'lock': {'locked_reason': 'x'}}, version='2.72') == 202
     shown = cloud.get(f'/servers/{uuid}')['server']

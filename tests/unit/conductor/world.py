@@ -215,6 +215,8 @@ class World:
         self.losses = 0
         self.hosts = {name: FakeHost(self, name) for name in ('h1', 'h2', 'h3', 'h4')}
         self.down: set[str] = set()
+        self.deaf: set[str] = set()
+        """Hosts whose heartbeats come, but whose queue is not there."""
         self.bus_is_down = False
         self.allocations: dict[str, str] = {}
         self.refused: set[str] = set()
@@ -257,6 +259,8 @@ class World:
     def post(self, host: FakeHost, handler: Callable[..., None], *args: Any) -> None:
         self.contact(f'cast to {host.name}')
         self.calls.append(f'cast {handler.__name__}')
+        if host.name in self.deaf:
+            raise exception.ServiceUnavailable('Nobody listens.')
         if self.losses > 0:
             self.losses -= 1
         else:
