@@ -29,7 +29,7 @@ from kilonova.db.models.cell import ComputeNodeRow
 
 LOG = logging.getLogger(__name__)
 
-LIVE = 'live-migration'
+LIVE, EVACUATE = 'live-migration', 'evacuate'
 COLD = {'resize': 'resize', 'migrate': 'cold migrate'}
 
 
@@ -170,10 +170,24 @@ class Mover:
 
     def _park(self, job: MoveJob) -> None:
         """Let the move hold what the server has on its source."""
+        placement, holder = self._parts.placement, job.server.uuid
+        for earlier in self._superseded(job):
+            if placement.get_allocations(earlier).allocations:
+                holder = earlier
         try:
-            self._parts.placement.move_allocations(job.server.uuid, job.payload.migration)
+            placement.move_allocations(holder, job.payload.migration)
         except exception.Conflict as error:
             LOG.warning('Source allocations of server %s: %s', job.server.uuid, error)
+
+    @retry
+    def _superseded(self, job: MoveJob) -> list[str]:
+        """Return moves from the same host that this one has ended: they hold the source."""
+        if job.operation.action != EVACUATE:
+            return []
+        with self._parts.cell_db.reader() as session:
+            owed = migrations.owed(session, job.server.uuid)
+        here = job.payload.source
+        return [one.uuid for one in owed if (one.status, one.source_compute) == ('error', here)]
 
     def _force(self, job: MoveJob) -> None:
         """Take a named host without asking the scheduler: as much as the source has given."""
