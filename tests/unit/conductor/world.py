@@ -163,6 +163,7 @@ class FakeHost:
             self.left.discard(uuid)
             self.guests.add(uuid)
         elif kind in ('FinishMove', 'Evacuate') and works:
+            self.incoming.discard(uuid)  # what is there already is removed first
             self.guests.add(uuid)
         elif kind == 'AbandonMove' and works:
             self.guests.discard(uuid)
