@@ -65,8 +65,19 @@ SERVERS = [
         default=0,
         help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
     ),
+]
+
+MOVES = [
     cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
+        'allow_resize_to_same_host',
+        default=False,
+        help='A resize may end on the host where the server is.',
+    ),
+    cfg.IntOpt(
+        'resize_confirm_window',
+        default=0,
+        min=0,
+        help='Seconds after which a resize is confirmed by itself. 0: never.',
     ),
 ]
 
@@ -159,7 +170,7 @@ OPERATIONS = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, HOSTS + SERVERS + USAGE),
+        (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),
