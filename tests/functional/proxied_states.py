@@ -1,12 +1,14 @@
 """The states that examples of images, networks, security groups and interfaces presume."""
 
+from typing import Any
+
 from kilonova.api.versions import Version
 from kilonova.tests.functional.proxied import rule
 from kilonova.tests.functional.states import Prepare, Ready, World
 
 
 def _image(world: World, _asked: Version) -> Ready:
-    properties = {'architecture': 'x86_64', 'auto_disk_config': 'True', 'kernel_id': 'nokernel',
+    properties: dict[str, Any] = {'architecture': 'x86_64', 'auto_disk_config': 'True', 'kernel_id': 'nokernel',
                   'ramdisk_id': 'nokernel'}  # fmt: skip
     return Ready({'image_id': world.cloud.glance.add(**properties), 'key': 'auto_disk_config'})
 

@@ -219,9 +219,10 @@ def test_what_cannot_be_asked(cloud: Cloud, flavor: str, image: str) -> None:
         text = f"Cannot '{action}' instance {uuid} while it is in vm_state active"
         refused(409, 'conflictingRequest', text, **{action: None})
     assert cloud.action(uuid, resize={}).status == 400
-    other = {'token': 'other:other'}
     for body in ({'resize': {'flavorRef': cores}}, {'confirmResize': None}, {'migrate': None}):
-        assert cloud.call('POST', f'/servers/{uuid}/action', body, **other).status == 404
+        assert (
+            cloud.call('POST', f'/servers/{uuid}/action', body, token='other:other').status == 404
+        )
     assert moves.migrations(cloud, uuid) == [] and limits(cloud) == (1, 512)
 
 

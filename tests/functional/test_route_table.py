@@ -19,7 +19,6 @@ NOT_YET = """
 POST /os-assisted-volume-snapshots
 DELETE /os-assisted-volume-snapshots/{id}
 GET /os-console-auth-tokens/{id}
-GET /os-migrations
 GET /os-snapshots
 POST /os-snapshots
 GET /os-snapshots/detail
@@ -45,12 +44,8 @@ POST /os-volumes_boot/{id}/action rebuild
 POST /os-volumes_boot/{id}/action resize
 POST /os-volumes_boot/{id}/action revertResize
 POST /os-volumes_boot/{id}/action trigger_crash_dump
-POST /servers/{id}/action confirmResize
-POST /servers/{id}/action resize
-POST /servers/{id}/action revertResize
 POST /servers/{id}/action injectNetworkInfo
 POST /servers/{id}/action evacuate
-POST /servers/{id}/action migrate
 POST /servers/{id}/action os-migrateLive
 POST /servers/{id}/action addFixedIp
 POST /servers/{id}/action removeFixedIp
@@ -60,8 +55,6 @@ POST /servers/{id}/action os-getVNCConsole
 POST /servers/{id}/action shelve
 POST /servers/{id}/action shelveOffload
 POST /servers/{id}/action unshelve
-GET /servers/{server_id}/migrations
-GET /servers/{server_id}/migrations/{id}
 DELETE /servers/{server_id}/migrations/{id}
 POST /servers/{server_id}/migrations/{id}/action force_complete
 POST /servers/{server_id}/os-interface

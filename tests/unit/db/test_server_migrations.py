@@ -125,6 +125,7 @@ def test_one_of_a_server(add, cell_db, server):
     one = add()
     with cell_db.reader() as session:
         stored = migrations.get(session, one)
+        assert stored is not None
         assert migrations.get_of_server(session, server.uuid, stored.id) == stored
         assert migrations.get_move(session, one) == MOVE
         assert [m.uuid for m in migrations.waiting(session, START + datetime.timedelta(1))] == [one]
