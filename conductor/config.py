@@ -88,6 +88,17 @@ USAGE = [
     ),
 ]
 
+CONSOLEAUTH = [
+    cfg.IntOpt(
+        'token_ttl',
+        default=600,
+        min=0,
+        deprecated_name='console_token_ttl',
+        deprecated_group='DEFAULT',
+        help='Seconds for which the URL of a console can be used.',
+    ),
+]
+
 SCHEDULER = [
     cfg.IntOpt(
         'max_attempts',
@@ -149,6 +160,7 @@ def list_opts() -> Opts:
         (None, HOSTS + SERVERS + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
+        ('consoleauth', CONSOLEAUTH),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
         ('image_cache', IMAGE_CACHE),

@@ -22,6 +22,7 @@ from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
 from kilonova.conductor.servers.actions import ServerActions
+from kilonova.conductor.servers.consoles import ServerConsoles
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
 from kilonova.conductor.servers.lock import ServerLocks
@@ -61,6 +62,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerLocks(parts),
         ServerActions(parts),
         ServerHosts(parts),
+        ServerConsoles(parts, engine),
         SimpleActions(parts, engine),
         Reports(parts, engine, build, delete),
     ]

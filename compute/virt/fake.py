@@ -31,6 +31,7 @@ from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
+from kilonova.compute.virt.fake_consoles import FakeConsoles
 
 LOG = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Guest(msgspec.Struct, kw_only=True):
     console: list[str] = []
 
 
-class FakeDriver(driver.Driver):
+class FakeDriver(FakeConsoles):
     """As many guests as there is memory for."""
 
     VCPUS, MEMORY_MB, LOCAL_GB = 1000, 800000, 600000
