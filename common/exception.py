@@ -81,6 +81,10 @@ class FlavorAccessNotFound(NotFound):
     msg = 'Flavor access not found for %(flavor_id)s / %(project_id)s combination.'
 
 
+class InstanceGroupNotFound(NotFound):
+    msg = 'Instance group %(group_uuid)s could not be found.'
+
+
 class KeypairNotFound(NotFound):
     msg = 'Keypair %(name)s not found for user %(user_id)s'
 

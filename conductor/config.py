@@ -109,6 +109,16 @@ SCHEDULER = [
     ),
 ]
 
+WORKAROUNDS = [
+    cfg.BoolOpt(
+        'disable_group_policy_check_upcall',
+        default=False,
+        help='Believe the scheduler about server groups: do not look again, when a server is '
+        'given its host, whether the policy (affinity, anti-affinity) still holds. Servers that '
+        'are created at the same time may then break it.',
+    ),
+]
+
 OPERATIONS = [
     cfg.IntOpt(
         'lease',
@@ -163,5 +173,6 @@ def list_opts() -> Opts:
         ('consoleauth', CONSOLEAUTH),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
+        ('workarounds', WORKAROUNDS),
         ('image_cache', IMAGE_CACHE),
     ]

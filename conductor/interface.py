@@ -32,10 +32,12 @@ from kilonova.common.objects.server import (
     Action,
     CreatedServers,
     Keypair,
+    Rebuild,
     Server,
     ServerCreate,
     ServerQuery,
 )
+from kilonova.common.objects.server_group import ServerGroup
 from kilonova.common.objects.usage import UsageAudit, UsagePage
 from kilonova.common.objects.work import WorkResult
 
@@ -49,10 +51,10 @@ class ConductorInterface(rpc.Interface):
 
     @rpc.call()
     def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
-        """Accept new servers: flavor, key, zone and quota are checked; then the build runs.
+        """Accept new servers: flavor, key, group, zone and quota are checked; then the build runs.
 
-        Raises FlavorNotFound, KeypairNotFound, QuotaExceeded, LimitExceeded, Invalid (zone,
-        forced host, image too large for the flavor).
+        Raises FlavorNotFound, KeypairNotFound, InstanceGroupNotFound, QuotaExceeded,
+        LimitExceeded, Invalid (zone, forced host, image too large for the flavor).
         """
 
     @rpc.call()
@@ -65,7 +67,8 @@ class ConductorInterface(rpc.Interface):
     ) -> Server:
         """Return one server that is not deleted.
 
-        ``expand``: 'host_status', 'block_devices'.  Tags, fault and network info always come.
+        ``expand``: 'host_status', 'block_devices', 'server_groups'.  Tags, fault and network
+        info always come.
         Raises InstanceNotFound (also when it is another project's).
         """
 
@@ -140,6 +143,13 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
         """Accept a crash dump."""
+
+    @rpc.call()
+    def rebuild_server(self, context: Ctx, uuid: str, request: Rebuild) -> Server:
+        """Accept that a server is made anew; returns it as it is from now on.
+
+        Raises KeypairNotFound, LimitExceeded, Invalid (flavor too small for the image).
+        """
 
     @rpc.call()
     def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
@@ -331,6 +341,32 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def delete_keypair(self, context: Ctx, user_id: str, name: str) -> None:
         """Raises KeypairNotFound."""
+
+    # -- server groups
+
+    @rpc.call()
+    def create_server_group(self, context: Ctx, group: ServerGroup) -> ServerGroup:
+        """Create a group for its project and user.  Raises LimitExceeded."""
+
+    @rpc.call()
+    def get_server_group(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> ServerGroup:
+        """Return one with its members.  Raises InstanceGroupNotFound."""
+
+    @rpc.call()
+    def list_server_groups(
+        self,
+        context: Ctx,
+        project_id: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[ServerGroup]:
+        """Return groups with their members, oldest first."""
+
+    @rpc.call()
+    def delete_server_group(self, context: Ctx, uuid: str, project_id: str | None = None) -> None:
+        """Delete a group, not its servers.  Raises InstanceGroupNotFound."""
 
     # -- hosts
 

@@ -21,6 +21,7 @@ from kilonova.conductor.keypairs import Keypairs
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
+from kilonova.conductor.server_groups import ServerGroups
 from kilonova.conductor.servers.actions import ServerActions
 from kilonova.conductor.servers.consoles import ServerConsoles
 from kilonova.conductor.servers.create import CreateServers
@@ -34,6 +35,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.rebuild import Rebuild
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.usage import Usage
 from kilonova.db import cells, hosts
@@ -64,6 +66,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerHosts(parts),
         ServerConsoles(parts, engine),
         SimpleActions(parts, engine),
+        Rebuild(parts, engine),
         Reports(parts, engine, build, delete),
     ]
 
@@ -155,6 +158,7 @@ class Conductor:
         return [
             Flavors(api),
             Keypairs(conf, api),
+            ServerGroups(conf, api),
             aggregates,
             self._services,
             self._heartbeats,

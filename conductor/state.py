@@ -203,6 +203,12 @@ RULES = {
         task_state='image_backup',
         action='createBackup',
     ),
+    'rebuild': Rule(
+        name='rebuild',
+        vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
+        task_state='rebuilding',
+        action='rebuild',
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(

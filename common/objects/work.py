@@ -81,6 +81,15 @@ class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
     backup_type: str | None = None
 
 
+class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
+    """Remove the guest and make it anew from what the server's record says now."""
+
+    admin_password: str
+    personality: list[tuple[str, str]] = []
+    preserve_ephemeral: bool = False
+    power_on: bool = True
+
+
 HostWork = (
     Start
     | Stop
@@ -96,6 +105,7 @@ HostWork = (
     | SoftDelete
     | Restore
     | Snapshot
+    | Rebuild
 )
 
 

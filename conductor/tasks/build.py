@@ -12,7 +12,7 @@ from kilonova.common.objects.request_spec import Selection
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults, ports
+from kilonova.conductor.tasks import choose, faults, groups, ports
 from kilonova.conductor.tasks.build_failure import BuildFailure
 from kilonova.conductor.tasks.work import Work, decode, encode
 from kilonova.db import hosts, operations, servers, types
@@ -27,7 +27,7 @@ class Build:
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self._parts, self._engine = parts, engine
-        self._chooser = choose.Chooser(parts)
+        self._chooser, self._groups = choose.Chooser(parts), groups.Groups(parts)
         self._failure = BuildFailure(parts, engine)
         engine.tasks['create'] = self
 
@@ -68,6 +68,19 @@ class Build:
                 self._engine.put_down(work.operation, error.message)
 
     def _schedule(self, works: Sequence[Work]) -> None:
+        crowded = self._try(works)
+        while crowded:
+            work = crowded.pop()
+            groups.avoid(work.payload)
+            LOG.info('%s: %s', work.server.uuid, work.payload.reasons[-1])
+            try:
+                crowded += self._try([work])
+            except exception.ServiceUnavailable as error:
+                # The others have their hosts; this one alone waits.
+                self._engine.put_down(work.operation, error.message)
+
+    def _try(self, works: Sequence[Work]) -> list[Work]:
+        """Choose hosts; returns the servers that by now are not welcome there any more."""
         try:
             chosen = self._chooser.choose(works)
         except exception.ServiceUnavailable:
@@ -79,28 +92,39 @@ class Build:
             for work in works:
                 self._failure.end(work, error.message, f'{type(error).__name__} while scheduling')
         else:
-            self._place(works, chosen)
+            return self._place(works, chosen)
+        return []
 
     # -- telling it
 
-    def _place(self, works: Sequence[Work], chosen: Sequence[Sequence[Selection]]) -> None:
+    def _place(self, works: Sequence[Work], chosen: Sequence[Sequence[Selection]]) -> list[Work]:
         for work, (selection, *alternates) in zip(works, chosen, strict=True):
             work.payload.selection, work.payload.alternates = selection, alternates
-        placed = self._record_hosts(works)
+        placed, crowded = self._record_hosts(works)
         for work in works:
             if work.operation.id in placed:
                 self._engine.send(work.operation, self._cast, work)
-            else:
+            elif work.operation.id not in crowded:
                 self._give_back(work)
+        return [work for work in works if work.operation.id in crowded]
 
     @retry
-    def _record_hosts(self, works: Sequence[Work]) -> set[str]:
-        """Write down who goes where; returns the operations that are still ours."""
+    def _record_hosts(self, works: Sequence[Work]) -> tuple[set[str], set[str]]:
+        """Write down who goes where.
+
+        Returns the operations that are still ours, and those whose group does not want the
+        server on the host any more.
+        """
         started: list[tuple[Operation, str]] = []
-        with self._parts.cell_db.transaction() as session:
+        crowded: set[str] = set()
+        group = self._groups.held(works[0].payload.spec.group)
+        with group as guard, self._parts.cell_db.transaction() as session:
             for work in works:
                 selection = work.payload.selection
                 assert selection is not None
+                if guard and not guard.admits(session, work.server.uuid, selection.host):
+                    crowded.add(work.operation.id)
+                    continue
                 values: dict[str, Any] = {
                     'host': selection.host,
                     'node': selection.node,
@@ -123,7 +147,7 @@ class Build:
                 started.append((work.operation, selection.host))
             if started:
                 operations.start_events(session, state.CREATE_EVENT, started)
-        return {operation.id for operation, _ in started}
+        return {operation.id for operation, _ in started}, crowded
 
     def _cast(self, work: Work) -> None:
         payload, host = work.payload, work.server.host
@@ -300,9 +324,9 @@ class Build:
         if work.payload.failed:
             self._failure.exhausted(work, error.message)
             return
-        self._failure.end(
-            work, faults.NO_VALID_HOST, error.message, claimed=work.operation.attempt > 1
-        )
+        claimed = work.operation.attempt > 1 or work.payload.selection is not None
+        details = '\n'.join([*work.payload.reasons, error.message])
+        self._failure.end(work, faults.NO_VALID_HOST, details, claimed=claimed)
 
     def give_up(self, operation: Operation, reason: str) -> None:
         work = self._load(operation)

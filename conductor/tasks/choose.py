@@ -7,6 +7,7 @@ from oslo_log import log as logging
 from kilonova.common import exception
 from kilonova.common.objects.request_spec import Selection
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks.groups import Groups
 from kilonova.conductor.tasks.work import Work
 from kilonova.db import hosts
 from kilonova.db.engine import retry
@@ -18,12 +19,14 @@ class Chooser:
     """Asks the scheduler, and placement for alternates."""
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+        self._parts, self._groups = parts, Groups(parts)
 
     def choose(self, works: Sequence[Work]) -> list[list[Selection]]:
         """Return for each server the host that was claimed and the alternates."""
         first = works[0]
-        if len(works) == 1 and first.payload.alternates:
+        group = first.payload.spec.group
+        # An alternate was chosen before other members of a hard group went where they are now.
+        if len(works) == 1 and first.payload.alternates and not (group and group.is_hard):
             claimed = self._claim_alternate(first)
             if claimed is not None:
                 return [claimed]
@@ -33,7 +36,7 @@ class Chooser:
         spec.ignore_hosts = sorted({*spec.ignore_hosts, *first.payload.failed})
         return self._parts.scheduler.select_destinations(
             first.context,
-            spec,
+            self._groups.look(spec),
             [work.server.uuid for work in works],
             version,
             self._parts.conf.scheduler.max_attempts - 1,

@@ -11,7 +11,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept, faults, ports
-from kilonova.db import operations, servers
+from kilonova.db import operations, server_groups, servers
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.operations import Operation
@@ -149,6 +149,7 @@ class Delete:
                 .values(queued_for_delete=True)
             )
             session.execute(sa.delete(RequestSpecRow).where(RequestSpecRow.instance_uuid == uuid))
+            server_groups.leave(session, [uuid])
 
     @retry
     def _end_record(self, uuid: str, fence: Fence, released: bool) -> bool:

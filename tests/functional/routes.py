@@ -34,6 +34,7 @@ class Things:
     network: str
     port: str
     host: str
+    server_group: str
 
     @classmethod
     def make(cls, cloud: Cloud) -> 'Things':
@@ -46,6 +47,8 @@ class Things:
         network = cloud.neutron.add_network()
         keypair = {'keypair': {'name': 'known', 'public_key': KEY}}
         assert cloud.call('POST', '/os-keypairs', keypair, token=CALLER).status == 201
+        group = {'server_group': {'name': 'known', 'policy': 'affinity'}}
+        grouped = cloud.call('POST', '/os-server-groups', group, token=CALLER)
         server = cloud.boot(
             flavor, image, [{'uuid': network}], metadata={'known': '1'}, tags=['known']
         )
@@ -65,6 +68,7 @@ class Things:
             network=network,
             port=next(iter(cloud.neutron.ports)),
             host=services[0]['host'],
+            server_group=grouped.json['server_group']['id'],
         )
 
 
@@ -78,6 +82,7 @@ def arguments(things: Things) -> dict[str, str]:
         'hypervisor_id': things.hypervisor,
         'request_id': things.action,
         'image_id': things.image,
+        'group_id': things.server_group,
         'project_id': 'demo',
         'name': 'known',
         'key': 'known',
@@ -168,6 +173,13 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _AGGREGATE_ACTION, 'set_metadata'): {'set_metadata': {'metadata': {'a': 'b'}}},
         ('POST', '/os-aggregates/{aggregate_id}/images', None): {'cache': [{'id': things.image}]},
         ('PUT', '/os-hosts/{host_name}', None): {'status': 'enable', 'maintenance_mode': 'disable'},
+        ('POST', '/os-server-groups', None): {
+            'server_group': {
+                'name': 'valid',
+                'policy': 'anti-affinity',
+                'rules': {'max_server_per_host': 3},
+            }
+        },
         ('POST', '/os-server-external-events', None): {'events': [event]},
         ('PUT', '/os-quota-sets/{project_id}', None): {'quota_set': quota},
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},

@@ -19,6 +19,7 @@ FOREIGN = 'mallory:evil'
 
 # Only the rules of these let their callers in without any role of the project.
 OPEN = {'os_compute_api:os-keypairs:create', 'os_compute_api:os-keypairs:delete'}
+OWN = {'os_compute_api:servers:create', 'os_compute_api:os-server-groups:create'}
 OF_SERVICES = {'os_compute_api:os-server-external-events:create'}
 
 
@@ -72,18 +73,22 @@ def test_without_the_role_writes_are_refused(
 @each(routes.WRITES)
 def test_another_project_cannot_write(cloud: Cloud, things: Things, route: Route) -> None:
     """What is another project's is not there; what is the administrators' is refused."""
-    if route.one.rule == 'os_compute_api:servers:create':
-        pytest.skip('a server of their own')
+    if route.one.rule in OWN:
+        pytest.skip('something of their own')
     if route.one.rule == 'os_compute_api:os-keypairs:create':
         # The sample names another user.
         check_fault(_try(cloud, things, route, FOREIGN), 403)
         return
-    answer = _try(cloud, things, route, FOREIGN)
-    check_fault(answer, 404 if '{server_id}' in route.one.path or 'keypairs' in route.one.path
-                else 403)  # fmt: skip
+    hidden = _is_of_project(route) or 'keypairs' in route.one.path
+    check_fault(_try(cloud, things, route, FOREIGN), 404 if hidden else 403)
 
 
-@each([route for route in routes.WRITES if '{server_id}' not in route.one.path])
+def _is_of_project(route: Route) -> bool:
+    """Tell whether the path names what other projects do not see."""
+    return any(part in route.one.path for part in ('{server_id}', '{group_id}'))
+
+
+@each([route for route in routes.WRITES if not _is_of_project(route)])
 def test_services_do_what_services_do(cloud: Cloud, things: Things, route: Route) -> None:
     if route.one.rule in OPEN or route.one.rule in OF_SERVICES:
         pytest.skip('allowed')

@@ -104,10 +104,6 @@ POST /os-security-groups
 GET /os-security-groups/{id}
 PUT /os-security-groups/{id}
 DELETE /os-security-groups/{id}
-GET /os-server-groups
-POST /os-server-groups
-GET /os-server-groups/{id}
-DELETE /os-server-groups/{id}
 GET /os-simple-tenant-usage
 GET /os-simple-tenant-usage/{id}
 GET /os-snapshots
