@@ -35,6 +35,7 @@ class Things:
     port: str
     host: str
     server_group: str
+    console_token: str
 
     @classmethod
     def make(cls, cloud: Cloud) -> 'Things':
@@ -69,7 +70,14 @@ class Things:
             port=next(iter(cloud.neutron.ports)),
             host=services[0]['host'],
             server_group=grouped.json['server_group']['id'],
+            console_token=_console_token(cloud, server),
         )
+
+
+def _console_token(cloud: Cloud, server: str) -> str:
+    wanted = {'remote_console': {'protocol': 'vnc', 'type': 'novnc'}}
+    made = cloud.call('POST', f'/servers/{server}/remote-consoles', wanted).json
+    return str(made['remote_console']['url'].rpartition('%3D')[2])
 
 
 def arguments(things: Things) -> dict[str, str]:
@@ -84,6 +92,7 @@ def arguments(things: Things) -> dict[str, str]:
         'image_id': things.image,
         'group_id': things.server_group,
         'project_id': 'demo',
+        'console_token': things.console_token,
         'name': 'known',
         'key': 'known',
         'tag': 'known',
@@ -148,6 +157,16 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('PUT', '/images/{image_id}/metadata/{key}', None): {'meta': {'known': '1'}},
         ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
+        ('POST', _SERVER_ACTION, 'os-getVNCConsole'): {'os-getVNCConsole': {'type': 'novnc'}},
+        ('POST', _SERVER_ACTION, 'os-getSPICEConsole'): {
+            'os-getSPICEConsole': {'type': 'spice-html5'}
+        },
+        ('POST', _SERVER_ACTION, 'os-getSerialConsole'): {
+            'os-getSerialConsole': {'type': 'serial'}
+        },
+        ('POST', '/servers/{server_id}/remote-consoles', None): {
+            'remote_console': {'protocol': 'vnc', 'type': 'novnc'}
+        },
         ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
         ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
         ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
