@@ -447,3 +447,15 @@ class PortBindingFailed(KilonovaError):
 
 class ConsoleNotAvailable(NotFound):
     msg = 'Guest does not have a console available.'
+
+
+class ConsoleTypeInvalid(Invalid):
+    msg = 'Invalid console type %(console_type)s'
+
+
+class ConsoleTypeUnavailable(Invalid):
+    msg = 'Unavailable console type %(console_type)s.'
+
+
+class TokenNotFound(NotFound):
+    msg = 'Token not found'

@@ -109,6 +109,17 @@ USAGE = [
     ),
 ]
 
+CONSOLEAUTH = [
+    cfg.IntOpt(
+        'token_ttl',
+        default=600,
+        min=0,
+        deprecated_name='console_token_ttl',
+        deprecated_group='DEFAULT',
+        help='Seconds for which the URL of a console can be used.',
+    ),
+]
+
 SCHEDULER = [
     cfg.IntOpt(
         'max_attempts',
@@ -180,6 +191,7 @@ def list_opts() -> Opts:
         (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
+        ('consoleauth', CONSOLEAUTH),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
         ('workarounds', WORKAROUNDS),

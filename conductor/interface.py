@@ -14,6 +14,7 @@ from oslo_config import cfg
 from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.objects.console import ConsoleAccess
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import (
@@ -238,6 +239,25 @@ class ConductorInterface(rpc.Interface):
         """Ask the host what it knows of a running guest.
 
         Raises InstanceNotReady, InstanceInvalidState, NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call(timeout=60)
+    def get_console_url(self, context: Ctx, uuid: str, protocol: str, console_type: str) -> str:
+        """Return the URL of a console, with a new token in it.
+
+        Raises ConsoleTypeInvalid, ConsoleTypeUnavailable, InstanceNotReady, InstanceInvalidState,
+        NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call()
+    def get_console_access(self, context: Ctx, token: str) -> ConsoleAccess:
+        """Return what a token stands for while its server is where it was.  Raises TokenNotFound."""
+
+    @rpc.call(timeout=60)
+    def validate_console_token(self, context: Ctx, token: str) -> ConsoleAccess:
+        """As get_console_access, and the host says that it still has the console in that place.
+
+        For proxies, before they connect: another guest may have got the port since.
         """
 
     @rpc.call()

@@ -23,6 +23,7 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
 from kilonova.conductor.server_groups import ServerGroups
 from kilonova.conductor.servers.actions import ServerActions
+from kilonova.conductor.servers.consoles import ServerConsoles
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
 from kilonova.conductor.servers.lock import ServerLocks
@@ -72,6 +73,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerActions(parts),
         ServerMigrations(parts),
         ServerHosts(parts),
+        ServerConsoles(parts, engine),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
         Shelving(parts, engine, mover),

@@ -1,5 +1,6 @@
 """The operation that removes a server, wherever what is left of it may be."""
 
+import msgspec
 import sqlalchemy as sa
 from oslo_log import log as logging
 from sqlalchemy.orm import Session
@@ -59,7 +60,7 @@ class Delete:
                         return None
                     self._engine.supersede(session, server)
             self.close_moves(session, server)
-            payload = faults.encode(context)
+            payload = _payload(context, server)
             operation = accept.accept(
                 self._parts, self._engine, session, context, server, RULE, payload
             )
@@ -145,7 +146,7 @@ class Delete:
         except exception.ServiceUnavailable as error:
             LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)
             released = False
-        image_id = msgspec.json.decode(payload).get(shelved.IMAGE)
+        image_id = msgspec.json.decode(payload).get(shelved.IMAGE)  # a context has no such key
         if image_id is not None:
             shelved.discard_image(self._parts.conf, uuid, image_id)
         self._end_mapping(uuid)
@@ -205,3 +206,11 @@ class Delete:
                 operations.finish(
                     session, fence.operation, operations.FAILED, fault.message, details=details
                 )
+
+
+def _payload(context: Ctx, server: Server) -> str:
+    """Return the context, and which image goes with the server."""
+    image_id = server.system_metadata.get(shelved.IMAGE)
+    if image_id is None:
+        return faults.encode(context)
+    return msgspec.json.encode({**faults.keep(context), shelved.IMAGE: image_id}).decode()
