@@ -154,6 +154,7 @@ class Ranges:
         if not isinstance(declared, schema.ByVersion):
             declared = schema.ByVersion({'2.0': declared})
         self._ranges = sorted((versions.parse(v), _compiled(one)) for v, one in declared.items())
+        self.is_optional = any('null' in one.get('type', ()) for one in declared.values())
 
     def at(self, version: Version, legacy: bool) -> schema.Validator:
         """Return the one for a version; a request of ``/v2`` may have its own."""

@@ -69,8 +69,11 @@ BUILD = [
         min=0,
         help='How many servers are built at a time; others wait. 0: no limit.',
     ),
-    cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
+    cfg.IntOpt(
+        'max_concurrent_snapshots',
+        default=5,
+        min=0,
+        help='How many images of servers are made at a time; others wait. 0: no limit.',
     ),
     cfg.StrOpt(
         'config_drive_format',
@@ -168,6 +171,16 @@ FAKE = [
     cfg.ListOpt('abort_spawn', default=[], help='Builds that fail for good; patterns likewise.'),
     cfg.ListOpt('fail_destroy', default=[], help='Guests that cannot be removed.'),
     cfg.ListOpt('fail_power', default=[], help='Guests whose power cannot be changed.'),
+    cfg.FloatOpt(
+        'move_delay', default=0.0, min=0.0, help='Seconds that each step of a move takes.'
+    ),
+    cfg.ListOpt(
+        'fail_move',
+        default=[],
+        help='Steps of moves that fail: shell patterns of STEP/HOST/SERVER, where STEP is '
+        'prepare, leave, finish, revert or confirm, or of live moves check, receive, migrate, '
+        'arrive or clean.',
+    ),
     cfg.FloatOpt(
         'fail_spawn_rate',
         default=0.0,

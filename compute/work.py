@@ -32,6 +32,16 @@ class Job:
     undo: Callable[[], None] | None = None
     """Set by a handler: what to do when the conductor does not want the result any more."""
 
+    def progress(self, task_state: str) -> None:
+        """Show how far it is.  Raises Superseded."""
+        uuid, fence = self.server.uuid, self.fence
+        if not report.deliver_fenced(
+            f'The progress of server {uuid}',
+            lambda: self.host.conductor.server_progress(self.context, uuid, fence, task_state),
+            self.task,
+        ):
+            raise exception.Superseded(operation=fence.operation, uuid=uuid)
+
 
 Handler = Callable[[Job], WorkResult | None]
 """What does a kind of work; it has removed what it made before it raises."""
@@ -59,14 +69,15 @@ class WorkEndpoint:
         uuid = job.server.uuid
         LOG.info('%s of server %s', kind.capitalize(), uuid)
         result = self._result(job, kind)
-        if result.power_state is None:
+        if result.power_state is None and job.server.host == self._host.name:
             result.power_state = int(self._power_state(uuid))
         if report.deliver_fenced(
             f'The {kind} of server {uuid}',
             lambda: self._host.conductor.work_finished(job.context, uuid, job.fence, result),
             job.task,
         ):
-            self._host.told[uuid] = result.power_state
+            if result.power_state is not None:
+                self._host.told[uuid] = result.power_state
         elif job.undo is not None:
             job.undo()
 

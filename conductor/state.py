@@ -139,6 +139,58 @@ RULES = {
         action='detach_share',
         event='compute_deny_share',
     ),
+    'resize': Rule(
+        name='resize',
+        vm_states=frozenset([ACTIVE, STOPPED]),
+        needs_host=True,
+        task_state='resize_prep',
+        vm_state=RESIZED,
+        action='resize',
+    ),
+    'migrate': Rule(
+        name='migrate',
+        vm_states=frozenset([ACTIVE, STOPPED]),
+        needs_host=True,
+        task_state='resize_prep',
+        vm_state=RESIZED,
+        action='migrate',
+    ),
+    'confirmResize': Rule(
+        name='confirmResize', vm_states=frozenset([RESIZED]), action='confirmResize'
+    ),
+    'revertResize': Rule(
+        name='revertResize',
+        vm_states=frozenset([RESIZED]),
+        task_state='resize_reverting',
+        action='revertResize',
+    ),
+    'os-migrateLive': Rule(
+        name='os-migrateLive',
+        vm_states=frozenset([ACTIVE, PAUSED]),
+        task_state='migrating',
+        action='live-migration',
+    ),
+    'abort live migration': Rule(
+        name='abort live migration',
+        task_states=frozenset(['migrating']),
+        action='live_migration_cancel',
+        event='compute_live_migration_abort',
+    ),
+    'force_complete': Rule(
+        name='force_complete',
+        vm_states=frozenset([ACTIVE]),
+        task_states=frozenset(['migrating']),
+        action='live_migration_force_complete',
+        event='compute_live_migration_force_complete',
+    ),
+    'evacuate': Rule(
+        name='evacuate',
+        vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
+        task_states=None,
+        lockable=False,
+        task_state='rebuilding',
+        action='evacuate',
+    ),
     'rescue': Rule(
         name='rescue',
         vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
@@ -195,6 +247,26 @@ RULES = {
         action='unlock',
         event='api_unlock',
     ),
+    'snapshot': Rule(
+        name='snapshot',
+        vm_states=BASIC,
+        lockable=False,
+        task_state='image_snapshot_pending',
+        action='createImage',
+    ),
+    'backup': Rule(
+        name='backup',
+        vm_states=BASIC,
+        lockable=False,
+        task_state='image_backup',
+        action='createBackup',
+    ),
+    'rebuild': Rule(
+        name='rebuild',
+        vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
+        task_state='rebuilding',
+        action='rebuild',
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(
@@ -219,6 +291,10 @@ def check(context: RequestContext, server: Server, rule: Rule) -> None:
     for attr, allowed in (('vm_state', rule.vm_states), ('task_state', rule.task_states)):
         value = getattr(server, attr)
         if allowed is not None and value not in allowed:
+            if value is None:
+                raise exception.InstanceInvalidState(
+                    f"Instance {server.uuid} is in an invalid state for '{rule.name}'"
+                )
             raise exception.InstanceInvalidState(
                 method=rule.name, instance_uuid=server.uuid, attr=attr, state=value
             )

@@ -17,10 +17,17 @@ from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Fault, Server
 from kilonova.db import shares, types
 from kilonova.db.engine import affected
-from kilonova.db.models.servers import BlockDeviceRow, InstanceRow, TagRow, table_of
+from kilonova.db.models.servers import (
+    BlockDeviceRow,
+    InstanceRow,
+    PortRow,
+    TagRow,
+    table_of,
+)
 
 INSTANCES = table_of(InstanceRow)
 TAGS = table_of(TagRow)
+PORTS = table_of(PortRow)
 DEVICES = table_of(BlockDeviceRow)
 
 Values = dict[str, Any]
@@ -202,8 +209,26 @@ def update(
         match += [INSTANCES.c.operation == fence.operation, INSTANCES.c.attempt == fence.attempt]
     if idle:
         match += [INSTANCES.c.operation.is_(None), INSTANCES.c.task_state.is_(None)]
-    values = {**values, **derived(values), 'updated_at': types.utcnow()}
-    return affected(session, sa.update(INSTANCES).where(*match).values(**values)) == 1
+    row = {**values, **derived(values), 'updated_at': types.utcnow()}
+    if affected(session, sa.update(INSTANCES).where(*match).values(**row)) != 1:
+        return False
+    if values.get('network_info'):
+        _add_ports(session, uuid, values['network_info'])
+    return True
+
+
+def _add_ports(session: Session, uuid: str, vifs: Iterable[VIF]) -> None:
+    """Let ``find_by_port`` find a server, whose row the transaction has changed and so locked."""
+    known = sa.select(PORTS.c.port_id).where(
+        PORTS.c.port_id == sa.bindparam('port', type_=sa.String), PORTS.c.instance_uuid == uuid
+    )
+    new = sa.select(sa.bindparam('port', type_=sa.String), sa.literal(uuid)).where(
+        ~sa.exists(known)
+    )
+    session.execute(
+        sa.insert(PORTS).from_select(['port_id', 'instance_uuid'], new),
+        [{'port': vif.id} for vif in vifs],
+    )
 
 
 def mark_deleted(session: Session, uuid: str, fence: Fence) -> bool:
@@ -241,12 +266,8 @@ def on_host(session: Session, host: str) -> list[Server]:
 
 def find_by_port(session: Session, port_id: str) -> Server:
     """Return the server that has a port.  Raises PortNotFound."""
-    # An id is made of letters, digits and dashes: nothing that LIKE or JSON would change.
-    if not port_id or not all(c.isalnum() or c == '-' for c in port_id):
-        raise exception.PortNotFound(port_id=port_id)
-    column = sa.type_coerce(INSTANCES.c.network_info, types.LongText)
-    query = sa.select(*COLUMNS).where(INSTANCES.c.deleted == 0, column.like(f'%"id":"{port_id}"%'))
-    for row in session.execute(query):
+    query = sa.select(*COLUMNS).join(PORTS, PORTS.c.instance_uuid == INSTANCES.c.uuid)
+    for row in session.execute(query.where(PORTS.c.port_id == port_id, INSTANCES.c.deleted == 0)):
         server = from_row(row, {})
         if any(vif.id == port_id for vif in server.network_info):
             add_parts(session, [server])

@@ -8,9 +8,18 @@ from typing import Any
 
 from kilonova.api.faults import Fault
 from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.server import Server
 
 Json = dict[str, Any]
 _FIELD = 'block_device_mapping_v2'
+
+
+def is_volume(server: Server) -> bool:
+    """Tell whether a server boots from a volume."""
+    return any(
+        device.boot_index == 0 and device.destination_type == 'volume'
+        for device in server.block_devices
+    )
 
 
 def read(asked: Json) -> tuple[str | None, list[BlockDevice]]:

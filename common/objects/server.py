@@ -107,6 +107,20 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
     shares: list[Share] = []
 
 
+class Rebuild(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the API hands to the conductor to make a server anew.
+
+    ``changes``: columns of the record; ``key_name`` among them is resolved by the conductor.
+    """
+
+    image: Image
+    admin_password: str
+    personality: list[tuple[str, str]] = []
+    preserve_ephemeral: bool = False
+    changes: dict[str, Any] = {}
+    zero_disk_allowed: bool = False
+
+
 class ServerCreate(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the API hands to the conductor for ``POST /servers``.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.share import Share
 
@@ -42,6 +43,43 @@ class Resume(msgspec.Struct, tag='resume'):
     """Bring a suspended guest back."""
 
 
+class PrepareMove(msgspec.Struct, tag='prepare-move'):
+    """At the destination: see that a server could be had with a flavor."""
+
+    flavor: Flavor
+
+
+class LeaveHost(msgspec.Struct, tag='leave-host'):
+    """At the source: shut down and hand over the disks, so that the guest could come back."""
+
+    flavor: Flavor
+
+
+class FinishMove(msgspec.Struct, tag='finish-move'):
+    """At the destination: make the guest of what the source has handed over."""
+
+    flavor: Flavor
+    power_on: bool
+    data: dict[str, Any] = {}
+
+
+class AbandonMove(msgspec.Struct, tag='abandon-move'):
+    """At the destination: remove what was made."""
+
+    flavor: Flavor
+
+
+class RevertMove(msgspec.Struct, tag='revert-move'):
+    """At the source: have the guest again that was left."""
+
+    flavor: Flavor
+    power_on: bool
+
+
+class ConfirmMove(msgspec.Struct, tag='confirm-move'):
+    """At the source: remove what was kept for the way back."""
+
+
 class Rescue(msgspec.Struct, kw_only=True, tag='rescue'):
     """Boot from another image, with the root disk beside it; ``image_id`` None: the usual one."""
 
@@ -71,6 +109,26 @@ class Restore(msgspec.Struct, tag='restore'):
     """Bring a soft-deleted guest back."""
 
 
+class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
+    """Send the root disk to Glance, as the image that is there already.
+
+    For a backup: keep the newest ``rotation`` of the same ``backup_type``.
+    """
+
+    image_id: str
+    rotation: int | None = None
+    backup_type: str | None = None
+
+
+class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
+    """Remove the guest and make it anew from what the server's record says now."""
+
+    admin_password: str
+    personality: list[tuple[str, str]] = []
+    preserve_ephemeral: bool = False
+    power_on: bool = True
+
+
 class AllowShare(msgspec.Struct, tag='attach share'):
     """Have the host let in to a share."""
 
@@ -91,12 +149,20 @@ HostWork = (
     | Unpause
     | Suspend
     | Resume
+    | PrepareMove
+    | LeaveHost
+    | FinishMove
+    | AbandonMove
+    | RevertMove
+    | ConfirmMove
     | Rescue
     | Unrescue
     | SetPassword
     | CrashDump
     | SoftDelete
     | Restore
+    | Snapshot
+    | Rebuild
     | AllowShare
     | DenyShare
 )

@@ -15,11 +15,14 @@ import msgspec
 
 from kilonova.common import exception
 from kilonova.common.objects.diagnostics import Diagnostics
+from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
+
+Json = dict[str, Any]
 
 
 class PowerState(enum.IntEnum):
@@ -57,6 +60,14 @@ class ImageSource(abc.ABC):
 
         Raises ImageNotFound, FellowServiceError, ImageUnacceptable (hash or size is wrong).
         """
+
+
+class ImageSink(abc.ABC):
+    """Where a driver puts an image that it has made."""
+
+    @abc.abstractmethod
+    def upload(self, path: str, disk_format: str) -> None:
+        """Send a file, which may go away afterwards.  Raises FellowServiceError."""
 
 
 class GuestSpec(msgspec.Struct, kw_only=True):
@@ -152,6 +163,41 @@ class Suspending:
         raise exception.NotSupported(feature='resume')
 
 
+class Moving:
+    """Cold moves.  The source keeps the guest, shut down, until the move is confirmed.
+
+    Each step may be begun again.  All raise VirtDriverError, GuestNotFound, NotSupported.
+    """
+
+    def prepare_move(self, server: Server, flavor: Flavor) -> None:
+        """At the destination: raise when the guest could not be had here with this flavor."""
+        raise exception.NotSupported(feature='cold migration')
+
+    def leave(self, server: Server, vifs: list[VIF], flavor: Flavor, timeout: int) -> Json:
+        """At the source: shut down, unplug, keep disks for both ways; returns what finish needs."""
+        raise exception.NotSupported(feature='cold migration')
+
+    def finish_move(
+        self,
+        server: Server,
+        vifs: list[VIF],
+        data: Json,
+        start: Callable[[Callable[[], None]], None] | None,
+    ) -> None:
+        """At the destination: make the guest with ``server.flavor`` of what the source has left.
+
+        ``start`` is called as spawn's ``wait_plugged``; without it the guest stays off.
+        """
+        raise exception.NotSupported(feature='cold migration')
+
+    def revert_move(self, server: Server, vifs: list[VIF], power_on: bool) -> None:
+        """At the source: have the guest that was left again; no error when it was not left."""
+        raise exception.NotSupported(feature='cold migration')
+
+    def confirm_move(self, server: Server) -> None:
+        """At the source: remove what was kept; no error when nothing was."""
+
+
 class Rescue:
     """Help for guests in trouble.  All raise GuestNotFound, VirtDriverError, NotSupported."""
 
@@ -215,6 +261,13 @@ class Images:
         """Fetch an image before it is needed; false when it is there already."""
         raise exception.NotSupported(feature='image caching')
 
+    def snapshot(self, server: Server, sink: ImageSink) -> None:
+        """Copy the root disk as it is now and upload the copy; the guest goes on meanwhile.
+
+        Raises GuestNotFound, VirtDriverError, and what ``sink`` raises.
+        """
+        raise exception.NotSupported(feature='snapshots')
+
     keeps_images = False
     """``age_images`` has something to do."""
 
@@ -257,7 +310,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Suspending, Rescue, Console, Images, Shares, Host, abc.ABC):
+class Driver(Lifecycle, Power, Suspending, Moving, Rescue, Console, Images, Shares, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True

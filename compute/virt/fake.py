@@ -32,6 +32,7 @@ from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
+from kilonova.compute.virt.fake_moves import FakeMoves
 
 LOG = logging.getLogger(__name__)
 
@@ -65,9 +66,10 @@ class Guest(msgspec.Struct, kw_only=True):
     boots: int = 0
     started_at: datetime.datetime | None = None
     console: list[str] = []
+    left: bool = False
 
 
-class FakeDriver(driver.Driver):
+class FakeDriver(FakeMoves, driver.Driver):
     """As many guests as there is memory for."""
 
     supports_shares = True
@@ -78,6 +80,7 @@ class FakeDriver(driver.Driver):
         self._my_ip = conf.my_ip
         self._host = conf.host
         self._guests: dict[str, Guest] = {}
+        self._left: dict[str, Guest] = {}
         self._listeners: list[Callable[[str, Events], None]] = []
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -102,11 +105,12 @@ class FakeDriver(driver.Driver):
                 raise exception.VirtDriverError(
                     reason=f'The state file {path} cannot be read: {error}'
                 ) from error
-            self._guests = {guest.uuid: guest for guest in guests}
+            self._guests = {guest.uuid: guest for guest in guests if not guest.left}
+            self._left = {guest.uuid: guest for guest in guests if guest.left}
 
     def list_guests(self) -> list[str]:
         with self._lock:
-            return list(self._guests)
+            return [*self._guests, *(self._left.keys() - self._guests.keys())]
 
     def spawn(
         self,
@@ -121,7 +125,7 @@ class FakeDriver(driver.Driver):
         if self._conf.download_images and server.image.id:
             self._download(images, server.image.id)
         self._fail_as_configured(server)
-        guest = _guest_of(spec)
+        guest = self._guest_of(spec)
         try:
             wait_plugged(lambda: self._add(guest))
             if guest.uuid not in self._guests:  # it has been destroyed while it waited
@@ -215,6 +219,13 @@ class FakeDriver(driver.Driver):
         guest = self._change_power(server)
         guest.rescue_image_id = ''
         self._boot(guest, vifs)
+
+    def snapshot(self, server: Server, sink: driver.ImageSink) -> None:
+        guest = self._change_power(server)
+        with tempfile.NamedTemporaryFile(prefix='fake-snapshot-') as copy:
+            copy.write(f'Root disk of {guest.uuid}, booted {guest.boots} times\n'.encode())
+            copy.flush()
+            sink.upload(copy.name, 'raw')
 
     def set_admin_password(self, server: Server, password: str) -> None:
         guest = self._change_power(server)
@@ -361,6 +372,9 @@ class FakeDriver(driver.Driver):
 
     # -- the guests
 
+    def _guest_of(self, spec: driver.GuestSpec) -> Guest:
+        return _guest_of(spec)
+
     def _get(self, uuid: str) -> Guest:
         with self._lock:
             try:
@@ -405,7 +419,7 @@ class FakeDriver(driver.Driver):
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + '.new', 'wb') as stream:
-            stream.write(msgspec.json.encode(list(self._guests.values())))
+            stream.write(msgspec.json.encode([*self._guests.values(), *self._left.values()]))
         os.replace(path + '.new', path)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.server import ServerCreate
 from kilonova.db import aggregates, quotas
 from kilonova.db.models.cell import ComputeNodeRow
@@ -28,14 +29,24 @@ def boots_from_volume(request: ServerCreate) -> bool:
 
 def check_image(flavor: Flavor, request: ServerCreate) -> None:
     """Raises Invalid when the flavor is too small for the image."""
-    image = request.image
+    if boots_from_volume(request):
+        check_memory(flavor, request.image)
+    else:
+        check_fits(flavor, request.image, request.zero_disk_allowed)
+
+
+def check_memory(flavor: Flavor, image: Image) -> None:
+    """Raises Invalid when the flavor has less memory than the image asks for."""
     if image.min_ram > flavor.memory_mb:
         raise exception.Invalid("Flavor's memory is too small for requested image.")
-    if boots_from_volume(request):
-        return
+
+
+def check_fits(flavor: Flavor, image: Image, zero_disk_allowed: bool) -> None:
+    """Raises Invalid when the flavor is too small for the image on a local disk."""
+    check_memory(flavor, image)
     if flavor.root_gb == 0:
         # The disk would be as large as the image says: nobody but an administrator wants that.
-        if image.id and not request.zero_disk_allowed:
+        if image.id and not zero_disk_allowed:
             raise exception.Forbidden(
                 'Only volume-backed servers are allowed for flavors with zero disk.'
             )

@@ -116,7 +116,7 @@ class ServerShares:
         work = AllowShare if operation.action == ATTACH else DenyShare
         assert server.host is not None
         self._engine.send(
-            f'{operation.action} of {server.uuid}',
+            operation,
             self._parts.compute.at(server.host).perform,
             faults.restore(payload.context),
             server,

@@ -114,6 +114,20 @@ class TagRow(CellBase):
     __table_args__ = table(sa.Index('ix_tags_tag', tag))
 
 
+class PortRow(CellBase):
+    """A port that a server has, or has had: what it has now is its ``network_info``.
+
+    Rows are only added, so that a report of a host costs one statement, and go with the server's.
+    """
+
+    __tablename__ = 'instance_ports'
+
+    port_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    instance_uuid: Mapped[str] = mapped_column(
+        sa.String(36), sa.ForeignKey('instances.uuid'), primary_key=True
+    )
+
+
 class BlockDeviceRow(CellBase):
     """One disk of a server: the whole of it in ``device``, what is searched beside it."""
 
