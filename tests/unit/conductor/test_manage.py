@@ -244,8 +244,8 @@ def test_first_start_makes_everything(tmp_path):
     assert schema.version(zero, 'cell') == schema.head('cell')
 
 
-def test_other_rooms_bring_commands(commands):
-    told = json.loads(commands('api', 'openapi'))
+def test_other_rooms_bring_commands(nova):
+    told = json.loads(nova('api', 'openapi'))
     assert told['openapi'] == '3.1.0' and '/servers' in told['paths']
     with pytest.raises(SystemExit):
-        commands('api', 'nothing')
+        nova('api', 'nothing')
