@@ -1,7 +1,15 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import power, rebuild, rescue, snapshot, suspending
+from kilonova.compute import (
+    moving,
+    power,
+    rebuild,
+    rescue,
+    shares,
+    snapshot,
+    suspending,
+)
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -20,4 +28,12 @@ HANDLERS: dict[type, Handler] = {
     work.Restore: power.restore,
     work.Snapshot: snapshot.snapshot,
     work.Rebuild: rebuild.rebuild,
+    work.AllowShare: shares.attach,
+    work.DenyShare: shares.detach,
+    work.PrepareMove: moving.prepare,
+    work.LeaveHost: moving.leave,
+    work.FinishMove: moving.finish,
+    work.AbandonMove: moving.abandon,
+    work.RevertMove: moving.revert,
+    work.ConfirmMove: moving.confirm,
 }

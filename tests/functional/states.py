@@ -248,6 +248,16 @@ def _no_quota(world: World, _asked: Version) -> Ready:
     return Ready({'project_id': 'fake_tenant'})
 
 
+def _server_group(world: World, _asked: Version) -> Ready:
+    """The only one that there is."""
+    for group in world.ask('GET', '/os-server-groups')['server_groups']:
+        world.ask('DELETE', f'/os-server-groups/{group["id"]}')
+    rules = {'max_server_per_host': 3}
+    body = {'name': world.name(), 'policy': 'anti-affinity', 'rules': rules}
+    made = world.ask('POST', '/os-server-groups', {'server_group': body})['server_group']
+    return Ready({'group_id': made['id']})
+
+
 def _class(_world: World, _asked: Version) -> Ready:
     return Ready({'name': 'test_class'})
 
@@ -281,6 +291,7 @@ PREPARE: dict[str, Prepare] = {
     'no-keypair': _no_keypair,
     'no-quota': _no_quota,
     'class': _class,
+    'server-group': _server_group,
     **{f'service-{verb}': _service(verb)
        for verb in ('disable', 'disable-log-reason', 'enable')},
     'service-force-down': _force_down,

@@ -53,11 +53,11 @@ def published() -> policy.Enforcer:
     conf = cfg.ConfigOpts()
     conf([], project='nova', default_config_files=[], default_config_dirs=[])
     enforcer = policy.Enforcer(conf)
-    enforcer.register_defaults(
+    enforcer.register_defaults([
         policy.RuleDefault(row['rule'], row['default_check'],
                            scope_types=row['scope_types'].split() or None)
         for row in reference.table('policies.csv')
-    )  # fmt: skip
+    ])  # fmt: skip
     return enforcer
 
 

@@ -18,39 +18,12 @@ CLOUD: dict[str, Any] = {}
 NOT_YET = """
 POST /os-assisted-volume-snapshots
 DELETE /os-assisted-volume-snapshots/{id}
-GET /os-baremetal-nodes
-POST /os-baremetal-nodes
-GET /os-baremetal-nodes/{id}
-DELETE /os-baremetal-nodes/{id}
-POST /os-baremetal-nodes/{id}/action add_interface
-POST /os-baremetal-nodes/{id}/action remove_interface
 GET /os-console-auth-tokens/{id}
-GET /os-floating-ip-pools
-GET /os-floating-ips
-POST /os-floating-ips
-GET /os-floating-ips/{id}
-DELETE /os-floating-ips/{id}
-GET /os-migrations
-GET /os-networks
-GET /os-networks/{id}
-POST /os-security-group-rules
-DELETE /os-security-group-rules/{id}
-GET /os-security-groups
-POST /os-security-groups
-GET /os-security-groups/{id}
-PUT /os-security-groups/{id}
-DELETE /os-security-groups/{id}
-GET /os-server-groups
-POST /os-server-groups
-GET /os-server-groups/{id}
-DELETE /os-server-groups/{id}
 GET /os-snapshots
 POST /os-snapshots
 GET /os-snapshots/detail
 GET /os-snapshots/{id}
 DELETE /os-snapshots/{id}
-GET /os-tenant-networks
-GET /os-tenant-networks/{id}
 GET /os-volumes
 POST /os-volumes
 GET /os-volumes/detail
@@ -71,46 +44,27 @@ POST /os-volumes_boot/{id}/action rebuild
 POST /os-volumes_boot/{id}/action resize
 POST /os-volumes_boot/{id}/action revertResize
 POST /os-volumes_boot/{id}/action trigger_crash_dump
-POST /servers/{id}/action confirmResize
-POST /servers/{id}/action resize
-POST /servers/{id}/action revertResize
 POST /servers/{id}/action injectNetworkInfo
 POST /servers/{id}/action evacuate
-POST /servers/{id}/action addFloatingIp
-POST /servers/{id}/action removeFloatingIp
-POST /servers/{id}/action migrate
 POST /servers/{id}/action os-migrateLive
 POST /servers/{id}/action addFixedIp
 POST /servers/{id}/action removeFixedIp
 POST /servers/{id}/action os-getSPICEConsole
 POST /servers/{id}/action os-getSerialConsole
 POST /servers/{id}/action os-getVNCConsole
-POST /servers/{id}/action addSecurityGroup
-POST /servers/{id}/action removeSecurityGroup
 POST /servers/{id}/action shelve
 POST /servers/{id}/action shelveOffload
 POST /servers/{id}/action unshelve
-GET /servers/{server_id}/migrations
-GET /servers/{server_id}/migrations/{id}
 DELETE /servers/{server_id}/migrations/{id}
 POST /servers/{server_id}/migrations/{id}/action force_complete
-GET /servers/{server_id}/os-interface
 POST /servers/{server_id}/os-interface
-GET /servers/{server_id}/os-interface/{id}
 DELETE /servers/{server_id}/os-interface/{id}
-GET /servers/{server_id}/os-server-password
-DELETE /servers/{server_id}/os-server-password
 GET /servers/{server_id}/os-volume_attachments
 POST /servers/{server_id}/os-volume_attachments
 GET /servers/{server_id}/os-volume_attachments/{id}
 PUT /servers/{server_id}/os-volume_attachments/{id}
 DELETE /servers/{server_id}/os-volume_attachments/{id}
 POST /servers/{server_id}/remote-consoles
-GET /servers/{server_id}/os-security-groups
-GET /servers/{server_id}/shares
-POST /servers/{server_id}/shares
-GET /servers/{server_id}/shares/{id}
-DELETE /servers/{server_id}/shares/{id}
 """.strip().splitlines()
 
 resources.load()
