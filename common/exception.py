@@ -207,6 +207,13 @@ class InstanceNotRescuable(Invalid):
     msg = 'Instance %(instance_id)s cannot be rescued: %(reason)s'
 
 
+class UnshelveInstanceInvalidState(Conflict):
+    msg = (
+        'Specifying an availability zone or a host when unshelving server %(instance_uuid)s with '
+        'status "%(state)s" is not supported. The server status must be SHELVED_OFFLOADED.'
+    )
+
+
 class UnsupportedRescueImage(Invalid):
     msg = "Requested rescue image '%(image)s' is not supported"
 

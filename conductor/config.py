@@ -105,6 +105,13 @@ OSLO_LIMIT = [
 
 SERVERS = [
     cfg.IntOpt(
+        'shelved_offload_time',
+        default=0,
+        min=-1,
+        help='How many seconds after it was shelved a server leaves its host. 0: at once. '
+        '-1: never by itself.',
+    ),
+    cfg.IntOpt(
         'reclaim_instance_interval',
         default=0,
         help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',

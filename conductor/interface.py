@@ -24,6 +24,7 @@ from kilonova.common.objects.host import (
     Hypervisor,
     Service,
 )
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.migration import Migration, MigrationQuery
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
@@ -175,6 +176,28 @@ class ConductorInterface(rpc.Interface):
         """Accept that a server is made anew; returns it as it is from now on.
 
         Raises KeypairNotFound, LimitExceeded, Invalid (flavor too small for the image).
+        """
+
+    @rpc.call()
+    def shelve_server(self, context: Ctx, uuid: str, image_id: str | None = None) -> None:
+        """Accept that a server is put away; ``image_id``: what its disk is sent to."""
+
+    @rpc.call()
+    def shelve_offload_server(self, context: Ctx, uuid: str) -> None:
+        """Accept that a shelved server leaves its host."""
+
+    @rpc.call()
+    def unshelve_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        image: Image | None = None,
+        changes: dict[str, str | None] | None = None,
+    ) -> None:
+        """Accept that a server is brought back; ``image``: what was made of it.
+
+        ``changes``: ``availability_zone`` (None: none in particular) and ``host``, for one that
+        has left its host.  Raises UnshelveInstanceInvalidState, Invalid, ComputeHostNotFound.
         """
 
     @rpc.call()

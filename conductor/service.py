@@ -39,6 +39,7 @@ from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.moving import Debts, Mover
 from kilonova.conductor.tasks.rebuild import Rebuild
 from kilonova.conductor.tasks.shares import ServerShares
+from kilonova.conductor.tasks.shelve import Shelving
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.tasks.sizes import Sizes
 from kilonova.conductor.usage import Usage
@@ -73,6 +74,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerHosts(parts),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
+        Shelving(parts, engine, mover),
         ServerShares(parts, engine),
         ResizeServers(parts, engine, mover),
         Reports(parts, engine, build, delete),

@@ -9,6 +9,7 @@ from kilonova.common.objects.server import Server
 ACTIVE, BUILDING, STOPPED, ERROR = 'active', 'building', 'stopped', 'error'
 PAUSED, SUSPENDED = 'paused', 'suspended'
 RESCUED, RESIZED, SOFT_DELETED = 'rescued', 'resized', 'soft-delete'
+SHELVED, OFFLOADED = 'shelved', 'shelved_offloaded'
 DELETING = 'deleting'
 
 States = frozenset[str | None]
@@ -266,6 +267,25 @@ RULES = {
         vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
         task_state='rebuilding',
         action='rebuild',
+    ),
+    'shelve': Rule(
+        name='shelve',
+        vm_states=BASIC,
+        task_state='shelving',
+        action='shelve',
+    ),
+    'shelve_offload': Rule(
+        name='shelve_offload',
+        vm_states=frozenset([SHELVED]),
+        task_state='shelving_offloading',
+        action='shelveOffload',
+    ),
+    'unshelve': Rule(
+        name='unshelve',
+        vm_states=frozenset([SHELVED, OFFLOADED]),
+        task_state='unshelving',
+        vm_state=ACTIVE,
+        action='unshelve',
     ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),

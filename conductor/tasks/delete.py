@@ -11,7 +11,7 @@ from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults, ports
+from kilonova.conductor.tasks import accept, faults, ports, shelved
 from kilonova.conductor.tasks.moving import Debts
 from kilonova.db import operations, server_groups, servers
 from kilonova.db.engine import retry
@@ -145,8 +145,16 @@ class Delete:
         except exception.ServiceUnavailable as error:
             LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)
             released = False
+        self._discard_image(uuid)
         self._end_mapping(uuid)
         return self._end_record(uuid, fence, released)
+
+    def _discard_image(self, uuid: str) -> None:
+        """Remove what a shelved server was to be made of again."""
+        with self._parts.cell_db.reader() as session:
+            known = servers.system_metadata(session, uuid)
+        if shelved.IMAGE in known:
+            shelved.discard_image(self._parts.conf, uuid, known[shelved.IMAGE])
 
     @retry
     def _end_mapping(self, uuid: str) -> None:

@@ -52,9 +52,6 @@ POST /servers/{id}/action removeFixedIp
 POST /servers/{id}/action os-getSPICEConsole
 POST /servers/{id}/action os-getSerialConsole
 POST /servers/{id}/action os-getVNCConsole
-POST /servers/{id}/action shelve
-POST /servers/{id}/action shelveOffload
-POST /servers/{id}/action unshelve
 DELETE /servers/{server_id}/migrations/{id}
 POST /servers/{server_id}/migrations/{id}/action force_complete
 POST /servers/{server_id}/os-interface
