@@ -54,6 +54,12 @@ class QuotaExceeded(Forbidden):
     )
 
 
+class ProjectOverLimit(Forbidden):
+    """A limit that Keystone keeps."""
+
+    msg = 'Project %(project_id)s is over a limit for [%(overs)s]'
+
+
 class LimitExceeded(Forbidden):
     """An absolute limit (metadata items, key pairs, …), which is no usage."""
 
