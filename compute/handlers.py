@@ -1,7 +1,7 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import power, rebuild, rescue, snapshot, suspending
+from kilonova.compute import interfaces, power, rebuild, rescue, snapshot, suspending
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -19,5 +19,7 @@ HANDLERS: dict[type, Handler] = {
     work.SoftDelete: power.soft_delete,
     work.Restore: power.restore,
     work.Snapshot: snapshot.snapshot,
+    work.AttachInterface: interfaces.attach,
+    work.DetachInterface: interfaces.detach,
     work.Rebuild: rebuild.rebuild,
 }

@@ -33,6 +33,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.interfaces import Interfaces
 from kilonova.conductor.tasks.rebuild import Rebuild
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.usage import Usage
@@ -64,6 +65,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerHosts(parts),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
+        Interfaces(parts, engine),
         Reports(parts, engine, build, delete),
     ]
 

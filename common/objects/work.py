@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.common.objects.network import VIF
+from kilonova.common.objects.network import VIF, NetworkRequest
 
 
 class Start(msgspec.Struct, tag='start'):
@@ -81,6 +81,22 @@ class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
     backup_type: str | None = None
 
 
+class AttachInterface(msgspec.Struct, kw_only=True, tag='attach interface'):
+    """Bind a port, made for it or given, and put it into the guest.
+
+    ``known``: the ports that the server had before; an earlier attempt's port is not one of them.
+    """
+
+    request: NetworkRequest
+    known: list[str] = []
+
+
+class DetachInterface(msgspec.Struct, kw_only=True, tag='detach interface'):
+    """Take a port out of the guest; it is deleted, or only let go of when it was given."""
+
+    port_id: str
+
+
 class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
     """Remove the guest and make it anew from what the server's record says now."""
 
@@ -105,6 +121,8 @@ HostWork = (
     | SoftDelete
     | Restore
     | Snapshot
+    | AttachInterface
+    | DetachInterface
     | Rebuild
 )
 
