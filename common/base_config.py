@@ -64,6 +64,10 @@ BASE = [
         help='How a daemon does many things at once. "auto" picks what was measured to be '
         'the cheaper one for the daemon.',
     ),
+    # Read by conductors, which keep it with a server that they accept, and by computes.
+    cfg.BoolOpt(
+        'force_config_drive', default=False, help='Give every server a configuration drive.'
+    ),
 ]
 
 UPGRADE_LEVELS = [
@@ -132,6 +136,14 @@ GLANCE = [
     *fellow_service('image'),
 ]
 
+MANILA = [
+    cfg.IntOpt(
+        'share_apply_policy_timeout',
+        default=10,
+        help='Seconds that Manila gets to let a host use a share.',
+    ),
+    *fellow_service('shared-file-system'),
+]
 
 # Read by the metadata API and by computes that write config drives.
 METADATA = [
@@ -169,5 +181,6 @@ def list_opts() -> Opts:
         ('placement', fellow_service('placement')),
         ('neutron', NEUTRON),
         ('glance', GLANCE),
+        ('manila', MANILA),
         ('service_user', SERVICE_USER),
     ]

@@ -65,8 +65,19 @@ SERVERS = [
         default=0,
         help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
     ),
+]
+
+MOVES = [
     cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
+        'allow_resize_to_same_host',
+        default=False,
+        help='A resize may end on the host where the server is.',
+    ),
+    cfg.IntOpt(
+        'resize_confirm_window',
+        default=0,
+        min=0,
+        help='Seconds after which a resize is confirmed by itself. 0: never.',
     ),
 ]
 
@@ -98,6 +109,16 @@ SCHEDULER = [
         min=1,
         help='On how many hosts a build is tried before the server goes to ERROR. The scheduler '
         'is asked for that many hosts at once.',
+    ),
+]
+
+WORKAROUNDS = [
+    cfg.BoolOpt(
+        'disable_group_policy_check_upcall',
+        default=False,
+        help='Believe the scheduler about server groups: do not look again, when a server is '
+        'given its host, whether the policy (affinity, anti-affinity) still holds. Servers that '
+        'are created at the same time may then break it.',
     ),
 ]
 
@@ -149,10 +170,11 @@ OPERATIONS = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, HOSTS + SERVERS + USAGE),
+        (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
+        ('workarounds', WORKAROUNDS),
         ('image_cache', IMAGE_CACHE),
     ]

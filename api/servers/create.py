@@ -41,6 +41,7 @@ ZERO_DISK = SoftRule(
 _MISTAKES = (
     exception.FlavorNotFound,
     exception.KeypairNotFound,
+    exception.InstanceGroupNotFound,
     exception.NetworkNotFound,
     exception.PortNotFound,
     exception.SecurityGroupNotFound,

@@ -51,7 +51,7 @@ def update(request: Request, server_id: str, body: Json) -> Json:
         changes['requested_zone'] = _pin(body['server'], server.availability_zone)
     if changes:
         request.conductor.update_server(request.context, server.uuid, changes)
-    expand = ['block_devices']
+    expand = lookup.shown(request)
     if request.version.minor >= 75 and view.wants_host_status(request):
         expand.append('host_status')
     project_id = lookup.visible_project(request)

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.network import VIF, NetworkRequest
+from kilonova.common.objects.share import Share
 
 
 class Start(msgspec.Struct, tag='start'):
@@ -39,6 +41,43 @@ class Suspend(msgspec.Struct, tag='suspend'):
 
 class Resume(msgspec.Struct, tag='resume'):
     """Bring a suspended guest back."""
+
+
+class PrepareMove(msgspec.Struct, tag='prepare-move'):
+    """At the destination: see that a server could be had with a flavor."""
+
+    flavor: Flavor
+
+
+class LeaveHost(msgspec.Struct, tag='leave-host'):
+    """At the source: shut down and hand over the disks, so that the guest could come back."""
+
+    flavor: Flavor
+
+
+class FinishMove(msgspec.Struct, tag='finish-move'):
+    """At the destination: make the guest of what the source has handed over."""
+
+    flavor: Flavor
+    power_on: bool
+    data: dict[str, Any] = {}
+
+
+class AbandonMove(msgspec.Struct, tag='abandon-move'):
+    """At the destination: remove what was made."""
+
+    flavor: Flavor
+
+
+class RevertMove(msgspec.Struct, tag='revert-move'):
+    """At the source: have the guest again that was left."""
+
+    flavor: Flavor
+    power_on: bool
+
+
+class ConfirmMove(msgspec.Struct, tag='confirm-move'):
+    """At the source: remove what was kept for the way back."""
 
 
 class Rescue(msgspec.Struct, kw_only=True, tag='rescue'):
@@ -106,6 +145,18 @@ class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
     power_on: bool = True
 
 
+class AllowShare(msgspec.Struct, tag='attach share'):
+    """Have the host let in to a share."""
+
+    share: Share
+
+
+class DenyShare(msgspec.Struct, tag='detach share'):
+    """Have it shut out, unless another server here needs it."""
+
+    share: Share
+
+
 HostWork = (
     Start
     | Stop
@@ -114,6 +165,12 @@ HostWork = (
     | Unpause
     | Suspend
     | Resume
+    | PrepareMove
+    | LeaveHost
+    | FinishMove
+    | AbandonMove
+    | RevertMove
+    | ConfirmMove
     | Rescue
     | Unrescue
     | SetPassword
@@ -124,6 +181,8 @@ HostWork = (
     | AttachInterface
     | DetachInterface
     | Rebuild
+    | AllowShare
+    | DenyShare
 )
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from oslo_log import log as logging
 
 from kilonova.conductor.parts import Parts
-from kilonova.db import types
+from kilonova.db import server_groups, types
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.models.servers import InstanceRow
@@ -67,5 +67,6 @@ class Bookings:
     @retry
     def _remove(self, uuids: list[str]) -> None:
         with self._parts.api_db.transaction() as session:
+            server_groups.leave(session, uuids)
             for model in (RequestSpecRow, InstanceMapping):
                 session.execute(sa.delete(model).where(model.instance_uuid.in_(uuids)))

@@ -18,7 +18,7 @@ class FloatingPart:
     floating_quota = 50
 
     @route('POST', '/v2.0/floatingips')
-    def create_floating(self: 'FakeNeutron', body: Any, **_: Any) -> Answer:  # type: ignore[misc]
+    def create_floating(self: 'FakeNeutron', body: Any, **_: Any) -> Answer:
         values = body['floatingip']
         network = self.get('networks', values['floating_network_id'])
         if not network['router:external']:
@@ -46,9 +46,7 @@ class FloatingPart:
         raise Fault(409, 'No more IP addresses available', 'IpAddressGenerationFailure')
 
     @route('PUT', '/v2.0/floatingips/{floating_id}')
-    def update_floating(  # type: ignore[misc]
-        self: 'FakeNeutron', floating_id: str, body: Any, **_: Any
-    ) -> Answer:
+    def update_floating(self: 'FakeNeutron', floating_id: str, body: Any, **_: Any) -> Answer:
         floating = self.get('floatingips', floating_id)
         changes = body['floatingip']
         port_id = changes['port_id']
@@ -63,9 +61,7 @@ class FloatingPart:
         return 200, {'floatingip': floating}
 
     @route('DELETE', '/v2.0/floatingips/{floating_id}')
-    def delete_floating(  # type: ignore[misc]
-        self: 'FakeNeutron', floating_id: str, **_: Any
-    ) -> Answer:
+    def delete_floating(self: 'FakeNeutron', floating_id: str, **_: Any) -> Answer:
         del self.things['floatingips'][self.get('floatingips', floating_id)['id']]
         return 204, None
 
@@ -93,7 +89,7 @@ class GroupPart:
         return group
 
     @route('POST', '/v2.0/security-groups')
-    def create_group(self: 'FakeNeutron', body: Any, **_: Any) -> Answer:  # type: ignore[misc]
+    def create_group(self: 'FakeNeutron', body: Any, **_: Any) -> Answer:
         values, project = body['security_group'], str(self.caller.project)
         groups = self.things['security-groups']
         own = [one for one in groups.values() if one['tenant_id'] == project]
@@ -107,15 +103,13 @@ class GroupPart:
         return 201, {'security_group': groups[made]}
 
     @route('PUT', '/v2.0/security-groups/{group_id}')
-    def update_group(  # type: ignore[misc]
-        self: 'FakeNeutron', group_id: str, body: Any, **_: Any
-    ) -> Answer:
+    def update_group(self: 'FakeNeutron', group_id: str, body: Any, **_: Any) -> Answer:
         group = self.get('security-groups', group_id)
         group.update(body['security_group'])
         return 200, {'security_group': group}
 
     @route('DELETE', '/v2.0/security-groups/{group_id}')
-    def delete_group(self: 'FakeNeutron', group_id: str, **_: Any) -> Answer:  # type: ignore[misc]
+    def delete_group(self: 'FakeNeutron', group_id: str, **_: Any) -> Answer:
         self.get('security-groups', group_id)
         if any(group_id in port['security_groups'] for port in self.ports.values()):
             raise Fault(409, f'Security Group {group_id} in use.', 'SecurityGroupInUse')
@@ -123,7 +117,7 @@ class GroupPart:
         return 204, None
 
     @route('POST', '/v2.0/security-group-rules')
-    def create_rule(self: 'FakeNeutron', body: Any, **_: Any) -> Answer:  # type: ignore[misc]
+    def create_rule(self: 'FakeNeutron', body: Any, **_: Any) -> Answer:
         values = body['security_group_rule']
         group = self.get('security-groups', values['security_group_id'])
         made = _rule(**values)
@@ -134,7 +128,7 @@ class GroupPart:
         return 201, {'security_group_rule': made}
 
     @route('DELETE', '/v2.0/security-group-rules/{rule_id}')
-    def delete_rule(self: 'FakeNeutron', rule_id: str, **_: Any) -> Answer:  # type: ignore[misc]
+    def delete_rule(self: 'FakeNeutron', rule_id: str, **_: Any) -> Answer:
         for group in self.things['security-groups'].values():
             for rule in group['security_group_rules']:
                 if rule['id'] == rule_id and self.caller.sees(group['tenant_id']):

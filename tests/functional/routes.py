@@ -35,6 +35,7 @@ class Things:
     network: str
     port: str
     host: str
+    server_group: str
     proxied: Proxied
 
     @classmethod
@@ -48,6 +49,8 @@ class Things:
         network = cloud.neutron.add_network()
         keypair = {'keypair': {'name': 'known', 'public_key': KEY}}
         assert cloud.call('POST', '/os-keypairs', keypair, token=CALLER).status == 201
+        group = {'server_group': {'name': 'known', 'policy': 'affinity'}}
+        grouped = cloud.call('POST', '/os-server-groups', group, token=CALLER)
         server = cloud.boot(
             flavor, image, [{'uuid': network}], metadata={'known': '1'}, tags=['known']
         )
@@ -67,6 +70,7 @@ class Things:
             network=network,
             port=next(iter(cloud.neutron.ports)),
             host=services[0]['host'],
+            server_group=grouped.json['server_group']['id'],
             proxied=Proxied.make(cloud, next(iter(cloud.neutron.ports))),
         )
 
@@ -81,6 +85,7 @@ def arguments(things: Things) -> dict[str, str]:
         'hypervisor_id': things.hypervisor,
         'request_id': things.action,
         'image_id': things.image,
+        'group_id': things.server_group,
         'network_id': things.network,
         'port_id': things.port,
         **things.proxied.arguments(),
@@ -93,6 +98,7 @@ def arguments(things: Things) -> dict[str, str]:
         'identifier': 'v2.1',
         'pattern': 'controller',
         'what': 'disable',
+        'share_id': NOBODY,
         'host_name': things.host,
         'before_timestamp': '2026-01-02 03:04:05',
     }
@@ -128,6 +134,11 @@ def server_body(things: Things) -> dict[str, Any]:
 
 _SERVER_ACTION = '/servers/{server_id}/action'
 _AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
+# Actions whose body says nothing more.
+_BARE = (
+    'os-start os-stop forceDelete restore pause unpause suspend resume rescue unrescue '
+    'trigger_crash_dump'
+).split()
 
 
 def bodies(things: Things) -> dict[Key, Any]:
@@ -147,13 +158,15 @@ def bodies(things: Things) -> dict[Key, Any]:
         **things.proxied.bodies(),
         ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
-        ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
-        ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
+        ('POST', '/servers/{server_id}/shares', None): {
+            'share': {'share_id': NOBODY, 'tag': 'known'}
+        },
+        **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
+        ('POST', _SERVER_ACTION, 'changePassword'): {'changePassword': {'adminPass': 'x'}},
         ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
         ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
         ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},
         ('POST', _SERVER_ACTION, 'reboot'): {'reboot': {'type': 'HARD'}},
-        ('POST', _SERVER_ACTION, 'forceDelete'): {'forceDelete': None},
         ('POST', '/flavors', None): {'flavor': flavor},
         ('PUT', '/flavors/{flavor_id}', None): {'flavor': {'description': 'x'}},
         ('POST', '/flavors/{flavor_id}/action', 'addTenantAccess'): {'addTenantAccess': access},
@@ -172,6 +185,13 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _AGGREGATE_ACTION, 'set_metadata'): {'set_metadata': {'metadata': {'a': 'b'}}},
         ('POST', '/os-aggregates/{aggregate_id}/images', None): {'cache': [{'id': things.image}]},
         ('PUT', '/os-hosts/{host_name}', None): {'status': 'enable', 'maintenance_mode': 'disable'},
+        ('POST', '/os-server-groups', None): {
+            'server_group': {
+                'name': 'valid',
+                'policy': 'anti-affinity',
+                'rules': {'max_server_per_host': 3},
+            }
+        },
         ('POST', '/os-server-external-events', None): {'events': [event]},
         ('PUT', '/os-quota-sets/{project_id}', None): {'quota_set': quota},
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},
