@@ -172,6 +172,7 @@ FAKE = [
     cfg.ListOpt('abort_spawn', default=[], help='Builds that fail for good; patterns likewise.'),
     cfg.ListOpt('fail_destroy', default=[], help='Guests that cannot be removed.'),
     cfg.ListOpt('fail_power', default=[], help='Guests whose power cannot be changed.'),
+    cfg.ListOpt('fail_attach', default=[], help='Guests that take and give no interfaces.'),
     cfg.FloatOpt(
         'move_delay', default=0.0, min=0.0, help='Seconds that each step of a move takes.'
     ),

@@ -27,7 +27,7 @@ from kilonova.common.objects.host import (
 )
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.migration import Migration, MigrationQuery
-from kilonova.common.objects.network import VIF
+from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
 from kilonova.common.objects.server import (
@@ -226,6 +226,33 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def reset_server_state(self, context: Ctx, uuid: str, vm_state: str) -> None:
         """Set the state, clear the task; what works on the server is superseded."""
+
+    @rpc.call(timeout=90)
+    def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> str:
+        """Attach a port, made on a network or given; returns its id when it is in the guest.
+
+        Raises as start_server, PortInUse, InstanceBusy, what the host failed with, and
+        OperationFailed.
+        """
+
+    @rpc.call()
+    def detach_interface(self, context: Ctx, uuid: str, port_id: str) -> None:
+        """Accept the detaching of a port.  Raises as start_server, PortNotFound, InstanceBusy."""
+
+    @rpc.call()
+    def add_fixed_ip(self, context: Ctx, uuid: str, network_id: str) -> None:
+        """Give a server's port on a network one more address.
+
+        Raises NetworkNotFoundForInstance, NoMoreFixedIps, InstanceIsLocked.
+        """
+
+    @rpc.call()
+    def remove_fixed_ip(self, context: Ctx, uuid: str, address: str) -> None:
+        """Take an address from a server.  Raises FixedIpNotFoundForInstance, InstanceIsLocked."""
+
+    @rpc.call()
+    def inject_network_info(self, context: Ctx, uuid: str) -> None:
+        """Have the host look at a server's ports.  Raises InstanceIsLocked."""
 
     @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:

@@ -37,6 +37,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.interfaces import Interfaces
 from kilonova.conductor.tasks.moving import Debts, Mover
 from kilonova.conductor.tasks.rebuild import Rebuild
 from kilonova.conductor.tasks.shares import ServerShares
@@ -77,6 +78,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
         Shelving(parts, engine, mover),
+        Interfaces(parts, engine),
         ServerShares(parts, engine),
         ResizeServers(parts, engine, mover),
         Reports(parts, engine, build, delete),

@@ -229,6 +229,18 @@ class Rescue:
         raise exception.NotSupported(feature='crash dumps')
 
 
+class Interfaces:
+    """Network interfaces of guests that exist.  All raise GuestNotFound, VirtDriverError."""
+
+    def attach_interface(self, server: Server, vif: VIF) -> None:
+        """Plug a port and put it into the guest, running or not; no error when it is in it."""
+        raise exception.NotSupported(feature='attaching interfaces')
+
+    def detach_interface(self, server: Server, vif: VIF) -> None:
+        """Take a port out of the guest and unplug it; no error when it is out."""
+        raise exception.NotSupported(feature='detaching interfaces')
+
+
 class Console:
     """What a guest shows of itself."""
 
@@ -331,7 +343,9 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Suspending, Moving, Rescue, Console, Images, Shares, Host, abc.ABC):
+class Driver(
+    Lifecycle, Power, Suspending, Moving, Rescue, Interfaces, Console, Images, Shares, Host, abc.ABC
+):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True
