@@ -26,6 +26,7 @@ from kilonova.conductor.servers.actions import ServerActions
 from kilonova.conductor.servers.consoles import ServerConsoles
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
+from kilonova.conductor.servers.live_migration import LiveMigrations
 from kilonova.conductor.servers.lock import ServerLocks
 from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
 from kilonova.conductor.servers.migrations import ServerMigrations
@@ -81,6 +82,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         Interfaces(parts, engine),
         ServerShares(parts, engine),
         ResizeServers(parts, engine, mover),
+        LiveMigrations(parts, engine, mover),
         Reports(parts, engine, build, delete),
     ]
 

@@ -44,9 +44,6 @@ POST /os-volumes_boot/{id}/action resize
 POST /os-volumes_boot/{id}/action revertResize
 POST /os-volumes_boot/{id}/action trigger_crash_dump
 POST /servers/{id}/action evacuate
-POST /servers/{id}/action os-migrateLive
-DELETE /servers/{server_id}/migrations/{id}
-POST /servers/{server_id}/migrations/{id}/action force_complete
 GET /servers/{server_id}/os-volume_attachments
 POST /servers/{server_id}/os-volume_attachments
 GET /servers/{server_id}/os-volume_attachments/{id}
