@@ -33,8 +33,6 @@ class Host:
 
     def __post_init__(self) -> None:
         self.leaving = Slots(self.conf.max_concurrent_live_migrations)
-
-    def __post_init__(self) -> None:
         self.snapshots = Slots(self.conf.max_concurrent_snapshots)
 
     def shutdown_timeout(self, server: Server) -> int:

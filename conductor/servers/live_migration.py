@@ -135,7 +135,7 @@ class LiveMigrations:
         one = self._record_wish(context, uuid, number, project_id, rule, wish, statuses)
         host = self._parts.compute.at(one.source_compute or '')
         what = f'{wish} of migration {one.uuid}'
-        self._engine.send(what, host.steer_live_migration, context, one.uuid, wish)
+        self._engine.hint(what, host.steer_live_migration, context, one.uuid, wish)
 
     @retry
     def _record_wish(
