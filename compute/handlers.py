@@ -2,6 +2,7 @@
 
 from kilonova.common.objects import work
 from kilonova.compute import (
+    interfaces,
     live_migration,
     moving,
     power,
@@ -32,6 +33,8 @@ HANDLERS: dict[type, Handler] = {
     work.Shelve: shelve.shelve,
     work.Offload: shelve.offload,
     work.Unshelve: shelve.unshelve,
+    work.AttachInterface: interfaces.attach,
+    work.DetachInterface: interfaces.detach,
     work.Rebuild: rebuild.rebuild,
     work.AllowShare: shares.attach,
     work.DenyShare: shares.detach,

@@ -10,7 +10,7 @@ import msgspec
 
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
-from kilonova.common.objects.network import VIF
+from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.share import Share
 
 
@@ -166,6 +166,22 @@ class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
     backup_type: str | None = None
 
 
+class AttachInterface(msgspec.Struct, kw_only=True, tag='attach interface'):
+    """Bind a port, made for it or given, and put it into the guest.
+
+    ``known``: the ports that the server had before; an earlier attempt's port is not one of them.
+    """
+
+    request: NetworkRequest
+    known: list[str] = []
+
+
+class DetachInterface(msgspec.Struct, kw_only=True, tag='detach interface'):
+    """Take a port out of the guest; it is deleted, or only let go of when it was given."""
+
+    port_id: str
+
+
 class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
     """Remove the guest and make it anew from what the server's record says now."""
 
@@ -242,6 +258,8 @@ HostWork = (
     | Shelve
     | Offload
     | Unshelve
+    | AttachInterface
+    | DetachInterface
     | Rebuild
     | AllowShare
     | DenyShare

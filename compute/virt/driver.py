@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from kilonova.common import exception
+from kilonova.common.objects.console import ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import ComputeNode
@@ -230,6 +231,18 @@ class Rescue:
         raise exception.NotSupported(feature='crash dumps')
 
 
+class Interfaces:
+    """Network interfaces of guests that exist.  All raise GuestNotFound, VirtDriverError."""
+
+    def attach_interface(self, server: Server, vif: VIF) -> None:
+        """Plug a port and put it into the guest, running or not; no error when it is in it."""
+        raise exception.NotSupported(feature='attaching interfaces')
+
+    def detach_interface(self, server: Server, vif: VIF) -> None:
+        """Take a port out of the guest and unplug it; no error when it is out."""
+        raise exception.NotSupported(feature='detaching interfaces')
+
+
 class MovingLive:
     """Moves of running guests.  All raise VirtDriverError, GuestNotFound, NotSupported.
 
@@ -277,6 +290,26 @@ class Console:
     def get_console_output(self, server: Server) -> bytes:
         """Return the console log (all that is kept).  Raises ConsoleNotAvailable, GuestNotFound."""
         raise exception.NotSupported(feature='console output')
+
+    def get_vnc_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is.
+
+        As the others: raises GuestNotFound (also when it is off), ConsoleTypeUnavailable when
+        the guest has none, NotSupported.
+        """
+        raise exception.NotSupported(feature='VNC consoles')
+
+    def get_spice_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is."""
+        raise exception.NotSupported(feature='SPICE consoles')
+
+    def get_serial_console(self, server: Server) -> ConsolePlace:
+        """Return where the first serial port is."""
+        raise exception.NotSupported(feature='serial consoles')
+
+    def get_mks_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is."""
+        raise exception.NotSupported(feature='MKS consoles')
 
     def get_diagnostics(self, server: Server) -> Diagnostics:
         """Return what is known of a running guest.  Raises GuestNotFound."""
@@ -354,7 +387,18 @@ class Events(enum.Enum):
 
 
 class Driver(
-    Lifecycle, Power, Suspending, Moving, MovingLive, Rescue, Console, Images, Shares, Host, abc.ABC
+    Lifecycle,
+    Power,
+    Suspending,
+    Moving,
+    MovingLive,
+    Rescue,
+    Interfaces,
+    Console,
+    Images,
+    Shares,
+    Host,
+    abc.ABC,
 ):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 

@@ -152,6 +152,13 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
         self.ports[port_id] = port
         return port
 
+    def _complete(self, ip: dict[str, Any]) -> dict[str, Any]:
+        """Choose the address where only the subnet is asked for."""
+        if 'ip_address' in ip:
+            return ip
+        subnet = self.get('subnets', ip['subnet_id'])
+        return {'subnet_id': subnet['id'], 'ip_address': self._address(subnet, None)}
+
     def _address(self, subnet: dict[str, Any], wanted: str | None) -> str:
         used = {
             ip['ip_address']
@@ -183,7 +190,10 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
     @route('PUT', '/v2.0/ports/{port_id}')
     def update_port(self, port_id: str, body: Any, **_: Any) -> Answer:
         port = self.get('ports', port_id)
-        port.update(body['port'])
+        changes = body['port']
+        if 'fixed_ips' in changes:
+            changes['fixed_ips'] = [self._complete(ip) for ip in changes['fixed_ips']]
+        port.update(changes)
         self._bind(port)
         return 200, {'port': port}
 
