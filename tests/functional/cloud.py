@@ -15,6 +15,7 @@ from sqlalchemy import event
 from kilonova.allinone.service import AllInOne
 from kilonova.common import config, rpc
 from kilonova.common.clients import keystone
+from kilonova.tests.fakes.cinder import FakeCinder
 from kilonova.tests.fakes.glance import FakeGlance
 from kilonova.tests.fakes.neutron import FakeNeutron
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
@@ -46,7 +47,7 @@ class Cloud:
 
     def __init__(self, folder: pathlib.Path, hosts: int = 1, extra: str = '') -> None:
         self.folder = folder
-        self.glance, self.neutron = FakeGlance(), FakeNeutron()
+        self.glance, self.neutron, self.cinder = FakeGlance(), FakeNeutron(), FakeCinder()
         self.placement = PlacementFixture(folder)
         self.placement.start()
         path = folder / 'nova.conf'
@@ -93,6 +94,10 @@ endpoint_override = {self.neutron.url}
 timeout = 5
 service_metadata_proxy = true
 metadata_proxy_shared_secret = secret
+[cinder]
+auth_type = none
+endpoint_template = {self.cinder.url}/v3
+timeout = 5
 {extra}
 """
 
@@ -102,6 +107,7 @@ metadata_proxy_shared_secret = secret
         self.placement.stop()
         self.glance.close()
         self.neutron.close()
+        self.cinder.close()
         self.conf.clear()
         keystone.forget()
 
