@@ -4,6 +4,7 @@ from kilonova.common import rpc
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.operation import BuildRequest, ExternalEvent, Fence
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.work import HostWork
 
 
 class ComputeInterface(rpc.Interface):
@@ -35,6 +36,10 @@ class ComputeInterface(rpc.Interface):
     @rpc.cast()
     def reboot_server(self, context: Ctx, server: Server, fence: Fence, kind: str) -> None:
         """Reboot 'SOFT' or 'HARD'; ends with power_finished."""
+
+    @rpc.cast()
+    def perform(self, context: Ctx, server: Server, fence: Fence, work: HostWork) -> None:
+        """Do one piece of work on a server; ends with work_finished."""
 
     @rpc.cast()
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> None:

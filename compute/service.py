@@ -19,6 +19,7 @@ from kilonova.compute.console import ConsoleEndpoint
 from kilonova.compute.delete import DeleteEndpoint
 from kilonova.compute.enabling import HostEndpoint
 from kilonova.compute.events import EventsEndpoint
+from kilonova.compute.handlers import HANDLERS
 from kilonova.compute.host import Host
 from kilonova.compute.interface import ComputeInterface
 from kilonova.compute.inventory import HostInventory
@@ -30,6 +31,7 @@ from kilonova.compute.power import PowerEndpoint
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt import loader
+from kilonova.compute.work import WorkEndpoint
 from kilonova.conductor import interface
 
 LOG = logging.getLogger(__name__)
@@ -111,6 +113,7 @@ class Compute:
             BuildEndpoint(self.host),
             DeleteEndpoint(self.host),
             PowerEndpoint(self.host),
+            WorkEndpoint(self.host, HANDLERS),
             ConsoleEndpoint(self.host),
             HostEndpoint(self.host),
             EventsEndpoint(self.host.events, self.network_refresh),

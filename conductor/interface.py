@@ -27,6 +27,7 @@ from kilonova.common.objects.server import (
     ServerCreate,
     ServerQuery,
 )
+from kilonova.common.objects.work import WorkResult
 
 
 class ConductorInterface(rpc.Interface):
@@ -84,6 +85,22 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def reboot_server(self, context: Ctx, uuid: str, kind: str) -> None:
         """Accept a reboot, ``kind`` 'SOFT' or 'HARD'.  Raises as start_server."""
+
+    @rpc.call()
+    def pause_server(self, context: Ctx, uuid: str) -> None:
+        """Accept a pause.  Raises as start_server; so do all that follow."""
+
+    @rpc.call()
+    def unpause_server(self, context: Ctx, uuid: str) -> None:
+        """Accept the end of a pause."""
+
+    @rpc.call()
+    def suspend_server(self, context: Ctx, uuid: str) -> None:
+        """Accept a suspension to disk."""
+
+    @rpc.call()
+    def resume_server(self, context: Ctx, uuid: str) -> None:
+        """Accept the end of a suspension."""
 
     @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
@@ -344,8 +361,8 @@ class ConductorInterface(rpc.Interface):
 
     # -- what compute hosts (and other daemons) report
     #
-    # A host repeats a final report (build_finished, build_failed, power_finished, delete_finished,
-    # delete_failed) until it gets an answer.  So a repeated report of an attempt that has ended by
+    # A host repeats a final report (build_finished, build_failed, work_finished, power_finished,
+    # delete_finished, delete_failed) until it gets an answer.  So a repeated report of an attempt that has ended by
     # that very report is answered like the first one: True, although the operation is over.
 
     @rpc.call(timeout=10)
@@ -416,6 +433,10 @@ class ConductorInterface(rpc.Interface):
         details: str | None = None,
     ) -> bool:
         """A start, stop or reboot ended; with ``error`` the state goes back and a fault is kept."""
+
+    @rpc.call()
+    def work_finished(self, context: Ctx, uuid: str, fence: Fence, result: WorkResult) -> bool:
+        """One phase of a procedure ended, well or not.  False: the fence is old."""
 
     @rpc.call()
     def delete_finished(self, context: Ctx, uuid: str, fence: Fence) -> bool:

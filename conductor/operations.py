@@ -106,10 +106,10 @@ class Engine:
     def put_down(self, operation: Operation, reason: str) -> None:
         """Try again after a pause, or end the operation when there were too many attempts."""
         conf = self.parts.conf.operations
-        if operation.state == operations.RUNNING and operation.attempt >= conf.max_attempts:
+        if operation.state == operations.RUNNING and operation.tries >= conf.max_attempts:
             self.tasks[operation.action].give_up(operation, reason)
             return
-        pause = min(conf.sweep_interval * 2 ** min(operation.attempt, 10), LONGEST_PAUSE)
+        pause = min(conf.sweep_interval * 2 ** min(operation.tries, 10), LONGEST_PAUSE)
         LOG.warning(
             '%s of server %s waits %s s: %s',
             operation.action,
@@ -189,7 +189,7 @@ class Engine:
         try:
             if operation.state != operations.RUNNING:
                 self._release(operation)
-            elif operation.attempt > self.parts.conf.operations.max_attempts:
+            elif operation.tries > self.parts.conf.operations.max_attempts:
                 task.give_up(operation, operation.message or 'it was tried too often')
             else:
                 task.resume(operation)

@@ -31,6 +31,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.power import Power
+from kilonova.conductor.tasks.suspending import Suspending
 from kilonova.db import cells, hosts
 from kilonova.db import config as db_config
 from kilonova.db.engine import Database
@@ -56,7 +57,8 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerTags(parts),
         ServerActions(parts),
         ServerHosts(parts),
-        Reports(build, delete, power),
+        Suspending(parts, engine),
+        Reports(parts, engine, build, delete, power),
     ]
 
 

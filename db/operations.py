@@ -38,6 +38,8 @@ class Operation(msgspec.Struct, kw_only=True):
     user_id: str | None = None
     project_id: str | None = None
     step: str
+    phase: str = ''
+    first_attempt: int = 1
     payload: str = ''
     owner: str | None = None
     lease_until: datetime.datetime | None = None
@@ -51,6 +53,11 @@ class Operation(msgspec.Struct, kw_only=True):
     @property
     def fence(self) -> Fence:
         return Fence(self.id, self.attempt)
+
+    @property
+    def tries(self) -> int:
+        """How often the present phase has been begun."""
+        return self.attempt - self.first_attempt + 1
 
 
 FIELDS = Operation.__struct_fields__

@@ -124,6 +124,26 @@ class Power(abc.ABC):
         """'SOFT' asks the guest, and falls back to 'HARD', which makes guest and plugs anew."""
 
 
+class Suspending:
+    """Guests that stand still.  All raise GuestNotFound, VirtDriverError, NotSupported."""
+
+    def pause(self, server: Server) -> None:
+        """Stop the guest's processors; no error when they stand still."""
+        raise exception.NotSupported(feature='pause')
+
+    def unpause(self, server: Server) -> None:
+        """Let them go on; no error when they do."""
+        raise exception.NotSupported(feature='unpause')
+
+    def suspend(self, server: Server) -> None:
+        """Save the guest's memory to disk and stop it; no error when that was done."""
+        raise exception.NotSupported(feature='suspend')
+
+    def resume(self, server: Server, vifs: list[VIF]) -> None:
+        """Bring back what was suspended; plugs its ports anew."""
+        raise exception.NotSupported(feature='resume')
+
+
 class Console:
     """What a guest shows."""
 
@@ -159,7 +179,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Console, Host, abc.ABC):
+class Driver(Lifecycle, Power, Suspending, Console, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True

@@ -176,6 +176,23 @@ class FakeDriver(driver.Driver):
     def reboot(self, server: Server, vifs: list[VIF], kind: str) -> None:
         self._boot(self._change_power(server), vifs)
 
+    def pause(self, server: Server) -> None:
+        self._stand(server, PowerState.PAUSED, Events.PAUSED)
+
+    def unpause(self, server: Server) -> None:
+        self._stand(server, PowerState.RUNNING, Events.RESUMED)
+
+    def suspend(self, server: Server) -> None:
+        self._stand(server, PowerState.SUSPENDED, Events.SUSPENDED)
+
+    def resume(self, server: Server, vifs: list[VIF]) -> None:
+        self._stand(server, PowerState.RUNNING, Events.RESUMED)
+
+    def _stand(self, server: Server, state: PowerState, event: Events) -> None:
+        guest = self._change_power(server)
+        if guest.state != state:
+            self._set_state(guest, state, event)
+
     def _change_power(self, server: Server) -> Guest:
         self.calls['power'] += 1
         guest = self._get(server.uuid)

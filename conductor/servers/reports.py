@@ -5,6 +5,10 @@ from typing import Any
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import Fence
+from kilonova.common.objects.work import WorkResult
+from kilonova.conductor.operations import Engine
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import procedure
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.power import Power
@@ -15,7 +19,10 @@ BUILD_CHANGES = ('root_device_name', 'system_metadata', 'config_drive')
 class Reports:
     """Endpoint."""
 
-    def __init__(self, build: Build, delete: Delete, power: Power) -> None:
+    def __init__(
+        self, parts: Parts, engine: Engine, build: Build, delete: Delete, power: Power
+    ) -> None:
+        self._parts, self._engine = parts, engine
         self._build, self._delete, self._power = build, delete, power
 
     def server_progress(
@@ -64,6 +71,9 @@ class Reports:
         details: str | None = None,
     ) -> bool:
         return self._power.finished(uuid, fence, power_state, error, details)
+
+    def work_finished(self, context: Ctx, uuid: str, fence: Fence, result: WorkResult) -> bool:
+        return procedure.finished(self._parts, self._engine, uuid, fence, result)
 
     def delete_finished(self, context: Ctx, uuid: str, fence: Fence) -> bool:
         return self._delete.finished(uuid, fence)

@@ -1,5 +1,6 @@
 """Accepting an operation on a server that exists."""
 
+import datetime
 import uuid
 
 from sqlalchemy.orm import Session
@@ -13,6 +14,42 @@ from kilonova.db import operations, servers, types
 from kilonova.db.operations import Operation
 
 
+def new(
+    context: Ctx, server: Server, rule: Rule, payload: str, owner: str, until: datetime.datetime
+) -> Operation:
+    """Return the operation for a request, to be done by the conductor ``owner``."""
+    assert rule.action is not None
+    now = types.utcnow()
+    return Operation(
+        id=str(uuid.uuid4()),
+        action=rule.action,
+        instance_uuid=server.uuid,
+        request_id=context.request_id,
+        user_id=context.user_id,
+        project_id=context.project_id,
+        step=operations.LOCAL,
+        payload=payload,
+        owner=owner,
+        lease_until=until,
+        started_at=now,
+        updated_at=now,
+    )
+
+
+def record(session: Session, server: Server, operation: Operation, task_state: str | None) -> None:
+    """Write an operation, and that the server is its own; ``server`` becomes so, too."""
+    operations.add(session, [operation])
+    server.operation, server.attempt = operation.id, operation.attempt
+    server.task_state = task_state
+    servers.update(
+        session,
+        server.uuid,
+        operation=operation.id,
+        attempt=operation.attempt,
+        task_state=task_state,
+    )
+
+
 def accept(
     parts: Parts,
     engine: Engine,
@@ -24,36 +61,14 @@ def accept(
 ) -> Operation:
     """Record the operation in the transaction that holds the server's lock.
 
-    Its step is ``host`` when the server's host lives, else ``local``.  ``server`` becomes
-    what it is from now on.
+    Its step is ``host`` when the server's host lives, else ``local``.
     """
-    assert rule.action is not None
-    now = types.utcnow()
+    operation = new(context, server, rule, payload, engine.worker, parts.lease())
     alive = server.host is not None and parts.is_up(session, server.host)
-    operation = Operation(
-        id=str(uuid.uuid4()),
-        action=rule.action,
-        instance_uuid=server.uuid,
-        request_id=context.request_id,
-        user_id=context.user_id,
-        project_id=context.project_id,
-        step=operations.HOST if alive else operations.LOCAL,
-        payload=payload,
-        owner=operations.COMPUTE + server.host if alive and server.host else engine.worker,
-        lease_until=parts.lease(),
-        started_at=now,
-        updated_at=now,
-    )
-    operations.add(session, [operation])
+    if alive:
+        operation.step = operations.HOST
+        operation.owner = f'{operations.COMPUTE}{server.host}'
+    record(session, server, operation, rule.task_state)
     if alive and server.host:
         operations.start_events(session, rule.event, [(operation, server.host)])
-    server.operation, server.attempt = operation.id, operation.attempt
-    server.task_state = rule.task_state
-    servers.update(
-        session,
-        server.uuid,
-        operation=operation.id,
-        attempt=operation.attempt,
-        task_state=rule.task_state,
-    )
     return operation

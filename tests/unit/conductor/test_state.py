@@ -64,7 +64,8 @@ def test_states(action, vm_states, tasks):
 @pytest.mark.parametrize('action', sorted(state.RULES))
 def test_lock(action):
     rule = state.RULES[action]
-    server = make(vm_state='stopped' if action == 'start' else 'active', locked=True)
+    vm_state = min(rule.vm_states or ['active'])
+    server = make(vm_state=vm_state, locked=True)
     state.check(ADMIN, server, rule)
     if rule.lockable:
         with pytest.raises(exception.InstanceIsLocked):

@@ -21,6 +21,7 @@ from kilonova.common.objects.network import VIF, FixedIP, Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server, ServerCreate
+from kilonova.common.objects.work import WorkResult
 from kilonova.conductor import service
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
@@ -68,6 +69,9 @@ class FakeHost:
         self.reschedule = True
         self.silent = False
         self.latest: dict[str, int] = {}
+        self.worked: list[str] = []
+        self.cannot: set[str] = set()
+        """Kinds of work that fail."""
 
     def build_server(self, context: Any, request: BuildRequest) -> None:
         self.world.post(self, self._build, request)
@@ -83,6 +87,9 @@ class FakeHost:
 
     def reboot_server(self, context: Any, server: Server, fence: Fence, kind: str) -> None:
         self.world.post(self, self._power, server, fence, RUNNING)
+
+    def perform(self, context: Any, server: Server, fence: Fence, work: Any) -> None:
+        self.world.post(self, self._work, server, fence, work)
 
     def external_events(self, context: Any, events: Any) -> None:
         self.world.contact('cast')
@@ -138,6 +145,14 @@ class FakeHost:
             self.world.report('power_finished', server.uuid, fence, 0, self.fail, 'why')
             return
         self.world.report('power_finished', server.uuid, fence, state)
+
+    def _work(self, server: Server, fence: Fence, work: Any) -> None:
+        if self._is_old(fence):
+            return
+        kind = type(work).__name__
+        self.worked.append(kind)
+        result = WorkResult(error='broken', details='why') if kind in self.cannot else WorkResult()
+        self.world.report('work_finished', server.uuid, fence, result)
 
 
 class World:

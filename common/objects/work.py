@@ -1,0 +1,46 @@
+"""What the conductor asks a compute host to do with a server, and what comes back.
+
+Each kind of work is a struct of its own, told apart on the wire by its tag.  A host that
+gets one it does not know refuses it, so a new kind needs a new version of the interface.
+"""
+
+from typing import Any
+
+import msgspec
+
+from kilonova.common.objects.network import VIF
+
+
+class Pause(msgspec.Struct, tag='pause'):
+    """Stop the guest's processors."""
+
+
+class Unpause(msgspec.Struct, tag='unpause'):
+    """Let them go on."""
+
+
+class Suspend(msgspec.Struct, tag='suspend'):
+    """Save the guest's memory to disk and stop it."""
+
+
+class Resume(msgspec.Struct, tag='resume'):
+    """Bring a suspended guest back."""
+
+
+HostWork = Pause | Unpause | Suspend | Resume
+
+
+class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How a piece of work ended.
+
+    ``changes`` are columns of the server; ``values`` are for the phases that follow.  With
+    ``error`` (for the user) and ``details`` (for administrators) the work has failed.
+    """
+
+    power_state: int | None = None
+    network_info: list[VIF] | None = None
+    changes: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    error: str | None = None
+    details: str | None = None
+    code: int = 500
