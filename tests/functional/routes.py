@@ -34,6 +34,8 @@ class Things:
     network: str
     port: str
     host: str
+    volume: str
+    snapshot: str
 
     @classmethod
     def make(cls, cloud: Cloud) -> 'Things':
@@ -65,6 +67,8 @@ class Things:
             network=network,
             port=next(iter(cloud.neutron.ports)),
             host=services[0]['host'],
+            volume=(volume := cloud.cinder.add_volume()),
+            snapshot=cloud.cinder.add_snapshot(volume),
         )
 
 
@@ -86,6 +90,8 @@ def arguments(things: Things) -> dict[str, str]:
         'identifier': 'v2.1',
         'pattern': 'controller',
         'what': 'disable',
+        'volume_id': things.volume,
+        'snapshot_id': things.snapshot,
     }
 
 
@@ -129,7 +135,9 @@ def bodies(things: Things) -> dict[Key, Any]:
     meta = {'metadata': {'known': '1'}}
     event = {'name': 'network-changed', 'server_uuid': things.server}
     quota = {'cores': 100, 'ram': 100000, 'instances': 100}
-    return {
+    volume = {'size': 1, 'display_name': 'valid', 'snapshot_id': things.snapshot}
+    snapshot = {'volume_id': things.volume, 'force': True, 'display_name': 'valid'}
+    found: dict[Key, Any] = {
         ('POST', '/servers', None): server_body(things),
         ('PUT', '/servers/{server_id}', None): {'server': {'name': 'test', 'description': 'x'}},
         ('POST', '/servers/{server_id}/metadata', None): meta,
@@ -162,7 +170,21 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},
         ('PUT', '/os-services/{what}', None): {'host': things.host, 'binary': 'nova-compute'},
         ('PUT', '/os-services/{service_id}', None): {'status': 'enabled'},
+        ('POST', '/os-volumes', None): {'volume': volume},
+        ('POST', '/os-snapshots', None): {'snapshot': snapshot},
     }
+    return found | _below_the_old_path(found)
+
+
+def _below_the_old_path(known: dict[Key, Any]) -> dict[Key, Any]:
+    """Return the bodies of servers for those operations that are in os-volumes_boot, too."""
+    keys = {route.key for route in ROUTES}
+    again = {
+        (method, '/os-volumes_boot' + path.removeprefix('/servers'), action): body
+        for (method, path, action), body in known.items()
+        if path.startswith('/servers')
+    }
+    return {key: body for key, body in again.items() if key in keys}
 
 
 @dataclasses.dataclass(frozen=True)
