@@ -90,6 +90,18 @@ BUILD = [
         min=0,
         help='How often making the ports of a server is tried again.',
     ),
+    cfg.IntOpt(
+        'block_device_allocate_retries',
+        default=60,
+        min=0,
+        help='How often it is looked again whether Cinder has made a volume for a new server.',
+    ),
+    cfg.IntOpt(
+        'block_device_allocate_retries_interval',
+        default=3,
+        min=0,
+        help='Seconds between two such looks.',
+    ),
 ]
 
 PERIODIC = [

@@ -1,4 +1,4 @@
-"""Removing servers: guest, disks, ports."""
+"""Removing servers: guest, disks, ports, volumes."""
 
 from oslo_log import log as logging
 
@@ -34,6 +34,7 @@ class DeleteEndpoint:
             self._host.told.pop(server.uuid, None)
             self._host.driver.destroy(server, server.network_info)
             self._host.ports.deallocate(server)
+            self._host.volumes.release(server)
         except (exception.Superseded, Abandoned):
             raise
         except Exception as error:

@@ -31,6 +31,7 @@ from kilonova.compute.power import PowerEndpoint
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt import loader
+from kilonova.compute.volumes import Volumes
 from kilonova.compute.work import WorkEndpoint
 from kilonova.conductor import interface
 
@@ -67,6 +68,7 @@ class Compute:
             driver=driver,
             conductor=conductor,
             ports=Ports(conf, name),
+            volumes=Volumes(conf, driver),
             inventory=HostInventory(conf, name, driver, conductor, placement),
         )
         self.power_sync = PowerSync(self.host)

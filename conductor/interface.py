@@ -14,6 +14,7 @@ from oslo_config import cfg
 from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import Aggregate, ComputeNode, HostTable, Hypervisor, Service
 from kilonova.common.objects.network import VIF
@@ -393,6 +394,12 @@ class ConductorInterface(rpc.Interface):
         network_info: list[VIF] | None = None,
     ) -> bool:
         """A step of a build.  False: the fence is old; undo what was made and stop."""
+
+    @rpc.call()
+    def update_block_devices(
+        self, context: Ctx, uuid: str, fence: Fence, devices: list[BlockDevice]
+    ) -> bool:
+        """A host that builds has made or connected volumes.  False: the fence is old."""
 
     @rpc.call()
     def build_finished(

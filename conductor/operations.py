@@ -25,9 +25,9 @@ import oslo_messaging as messaging
 from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
-from kilonova.common import concurrency, exception
+from kilonova.common import concurrency, exception, volumes
 from kilonova.conductor.parts import Parts
-from kilonova.db import hosts, operations, servers, types
+from kilonova.db import block_devices, hosts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
@@ -219,7 +219,7 @@ class Engine:
             operations.hand_over(session, operations.COMPUTE + host)
         self._wake.set()
 
-    # -- what ended operations may have left in placement
+    # -- what ended operations may have left in placement and Cinder
 
     def release(self, operation_id: str, server_uuid: str, again: bool = False) -> None:
         """Give back what an ended operation may hold; what fails is done by the sweep.
@@ -227,12 +227,19 @@ class Engine:
         ``again``: a late claim may still arrive, so the sweep shall look once more.
         """
         try:
-            self.parts.placement.delete_allocations(server_uuid)
+            self._give_back(server_uuid)
         except exception.KilonovaError as error:
-            LOG.warning('Allocations of server %s stay for now: %s', server_uuid, error)
+            LOG.warning('What server %s holds stays for now: %s', server_uuid, error)
             return
         if not again:
             self._released(operation_id)
+
+    def _give_back(self, server_uuid: str) -> None:
+        self.parts.placement.delete_allocations(server_uuid)
+        with self.parts.cell_db.reader() as session:
+            devices = block_devices.of_server(session, server_uuid)
+        if any(device.is_volume for device in devices):
+            volumes.release(self.parts.volumes(None), server_uuid, devices)
 
     @retry
     def _released(self, operation_id: str) -> None:
@@ -248,7 +255,7 @@ class Engine:
             with self.parts.cell_db.transaction() as session:
                 operations.move(session, operation, owner=None, lease_until=self.parts.lease())
             return
-        self.parts.placement.delete_allocations(operation.instance_uuid)
+        self._give_back(operation.instance_uuid)
         with self.parts.cell_db.transaction() as session:
             operations.move(session, operation, owner=None, lease_until=None)
 

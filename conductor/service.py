@@ -1,12 +1,14 @@
 """The conductor daemon: its endpoints, put together."""
 
+import functools
+
 import oslo_messaging as messaging
 import sqlalchemy as sa
 from oslo_config import cfg
 
 from kilonova.common import config, exception, rpc, service, version
 from kilonova.common import context as ctx
-from kilonova.common.clients import keystone, neutron
+from kilonova.common.clients import cinder, keystone, neutron
 from kilonova.common.clients.placement import Placement
 from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor import config as conductor_config
@@ -109,6 +111,7 @@ class Conductor:
             compute=compute,
             placement=placement,
             neutron=neutron.client(conf),
+            volumes=functools.partial(cinder.client, conf),
             cell_id=cell_id,
         )
         self.engine = Engine(self._parts)

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from oslo_log import log as logging
 
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import HostState, HostTable
+from kilonova.common.objects.request_spec import RequestSpec
 
 LOG = logging.getLogger(__name__)
 
@@ -118,6 +120,11 @@ class Hosts:
 def column(values: Iterable[Any], kind: type = float) -> npt.NDArray[Any]:
     """Return values of any iterable as an array."""
     return np.array(list(values), dtype=kind)
+
+
+def taken(spec: RequestSpec) -> Flavor:
+    """Return what a server takes of its host; a root disk that is a volume takes nothing."""
+    return msgspec.structs.replace(spec.flavor, root_gb=0) if spec.is_bfv else spec.flavor
 
 
 def disk_mb(flavor: Flavor) -> int:

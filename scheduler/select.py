@@ -19,7 +19,7 @@ from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.scheduler import destination, loader, request
 from kilonova.scheduler.explain import Report, count
 from kilonova.scheduler.filters.base import Filter
-from kilonova.scheduler.hosts import HostCache, Hosts, Indices, column
+from kilonova.scheduler.hosts import HostCache, Hosts, Indices, column, taken
 from kilonova.scheduler.offer import Offer
 
 LOG = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ class _Attempt:
                 generation = self._claim(uuid, i, way)
                 if generation is not None:
                     self.offer.take(way)
-                    self.cache.take(self.hosts, i, uuid, spec.project_id, spec.flavor)
+                    self.cache.take(self.hosts, i, uuid, spec.project_id, taken(spec))
                     selection = self._selection(i, way, generation)
                     return _Placed(uuid, spec, selection, [j for j in order if j != i])
         self.report.add(
@@ -230,7 +230,7 @@ class _Attempt:
 
     def _give_back(self, one: _Placed) -> None:
         generation = one.selection.consumer_generation
-        self.cache.give(one.uuid, one.spec.flavor)
+        self.cache.give(one.uuid, taken(one.spec))
         try:
             if generation is not None:
                 self.client.release(one.uuid, generation)

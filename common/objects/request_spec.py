@@ -27,6 +27,8 @@ class RequestSpec(msgspec.Struct, kw_only=True):
     swap_mb: int = 0
     ephemeral_gb: int = 0
     group: dict[str, Any] | None = None
+    has_volumes: bool = False
+    """Volumes may be reserved for the servers."""
 
 
 class Selection(msgspec.Struct, kw_only=True):

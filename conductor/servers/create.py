@@ -1,19 +1,21 @@
 """Accepting new servers."""
 
+import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.block_device import boots_from_volume, volumes
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.common.objects.server import CreatedServers, Keypair, Server, ServerCreate
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.servers import devices, names, rules
+from kilonova.conductor.servers import devices, names, reserve, rules
 from kilonova.conductor.tasks import faults, ports
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.work import Payload, Work, encode
@@ -33,11 +35,14 @@ class CreateServers:
     def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
         flavor, keypair = self._look_up(context, request)
         rules.check_image(flavor, request)
+        request.block_devices = devices.of_flavor(request.block_devices, flavor)
+        rules.check_devices(self._parts.conf, flavor, request.block_devices)
         spec = _spec(context, request, flavor)
         uuids = self._reserve(context, request, flavor, spec)
         made = self._servers(context, request, flavor, keypair, uuids)
-        works = [self._work(context, request, server, spec) for server in made]
-        self._record(works)
+        with self._booked(uuids), reserve.reserved(self._parts, context, made):
+            works = [self._work(context, request, server, spec) for server in made]
+            self._record(works)
         self._build.start(works)
         reservation = made[0].reservation_id or ''
         return CreatedServers(reservation_id=reservation, uuids=uuids)
@@ -90,6 +95,21 @@ class CreateServers:
             _book(session, uuids, self._parts.cell_id, spec)
         return uuids
 
+    @contextlib.contextmanager
+    def _booked(self, uuids: Sequence[str]) -> Iterator[None]:
+        """Take the booking back at once when volumes cannot be had."""
+        try:
+            yield
+        except exception.Invalid:
+            self._take_back(uuids)
+            raise
+
+    @retry
+    def _take_back(self, uuids: Sequence[str]) -> None:
+        with self._parts.api_db.transaction() as session:
+            for model in (RequestSpecRow, InstanceMapping):
+                session.execute(sa.delete(model).where(model.instance_uuid.in_(uuids)))
+
     def _servers(
         self,
         context: Ctx,
@@ -129,7 +149,9 @@ class CreateServers:
                     system_metadata=ports.remember(request.networks),
                     tags=sorted(set(request.tags)),
                     security_groups=request.security_groups,
-                    block_devices=devices.of_server(request.block_devices, flavor),
+                    block_devices=devices.of_server(
+                        request.block_devices, flavor, request.image
+                    ),
                     trusted_image_certificates=request.trusted_image_certificates,
                     scheduler_hints=request.scheduler_hints,
                     access_ip_v4=request.access_ip_v4,
@@ -188,7 +210,8 @@ def _spec(context: Ctx, request: ServerCreate, flavor: Flavor) -> RequestSpec:
         requested_host=request.requested_host,
         requested_hypervisor_hostname=request.requested_hypervisor_hostname,
         scheduler_hints=request.scheduler_hints,
-        is_bfv=rules.boots_from_volume(request),
+        is_bfv=boots_from_volume(request.block_devices),
+        has_volumes=bool(volumes(request.block_devices)),
         swap_mb=flavor.swap,
         ephemeral_gb=flavor.ephemeral_gb,
     )

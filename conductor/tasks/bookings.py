@@ -9,6 +9,7 @@ import datetime
 import sqlalchemy as sa
 from oslo_log import log as logging
 
+from kilonova.common import volumes
 from kilonova.conductor.parts import Parts
 from kilonova.db import types
 from kilonova.db.engine import retry
@@ -39,6 +40,7 @@ class Bookings:
                 for uuid in self._without_server(found[start : start + BATCH])]  # fmt: skip
         if lost:
             LOG.warning('Booked quota is given back for servers %s', ', '.join(lost))
+            self._release_volumes(lost)
             self._remove(lost)
         self._since = until - OVERLAP
         return len(lost)
@@ -63,6 +65,17 @@ class Bookings:
                 session.scalars(sa.select(InstanceRow.uuid).where(InstanceRow.uuid.in_(uuids)))
             )
         return [uuid for uuid in uuids if uuid not in known]
+
+    def _release_volumes(self, uuids: list[str]) -> None:
+        """Free what had been reserved before the servers were recorded."""
+        with self._parts.api_db.reader() as session:
+            query = sa.select(RequestSpecRow.instance_uuid, RequestSpecRow.spec)
+            rows = session.execute(query.where(RequestSpecRow.instance_uuid.in_(uuids)))
+            having = [uuid for uuid, spec in rows if spec.get('has_volumes')]
+        client = self._parts.volumes(None)
+        for uuid in having:
+            for attachment in client.attachments_of(uuid):
+                volumes.detach(client, attachment['id'])
 
     @retry
     def _remove(self, uuids: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from kilonova.common import exception
+from kilonova.common.objects.block_device import BlockDevice, volumes
 from kilonova.common.objects.network import Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import Selection
@@ -16,7 +17,7 @@ from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import choose, faults, ports
 from kilonova.conductor.tasks.work import Work, decode, encode
-from kilonova.db import hosts, operations, servers, types
+from kilonova.db import block_devices, hosts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
@@ -183,6 +184,15 @@ class Build:
             return servers.update(session, uuid, fence, **values)
 
     @retry
+    def devices(self, uuid: str, fence: Fence, found: Sequence[BlockDevice]) -> bool:
+        """A host has made or connected volumes."""
+        with self._parts.cell_db.transaction() as session:
+            if not servers.update(session, uuid, fence):
+                return False
+            block_devices.save(session, uuid, found)
+        return True
+
+    @retry
     def finished(self, uuid: str, fence: Fence, values: dict[str, Any]) -> bool:
         """The guest runs; true also for a report that comes again."""
         with self._parts.cell_db.transaction() as session:
@@ -333,6 +343,7 @@ class Build:
         """ERROR with a fault; what is claimed is given back.  False: the fence is old."""
         fault = faults.make(message, details, code, host)
         until = self._parts.later(self._parts.conf.operations.lease + SELECT_TIMEOUT)
+        claimed = claimed or bool(volumes(work.server.block_devices))
         if not self._record_failure(work, fault, until if claimed else None):
             return False
         LOG.warning('Build of server %s failed: %s', work.server.uuid, details)

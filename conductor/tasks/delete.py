@@ -5,8 +5,10 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.block_device import volumes
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
+from kilonova.common.volumes import release
 from kilonova.conductor import state
 from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
 from kilonova.conductor.parts import Parts
@@ -106,6 +108,8 @@ class Delete:
 
     def _without_host(self, server: Server, operation: Operation) -> None:
         ports.clean(self._parts.neutron, server)
+        if volumes(server.block_devices):
+            release(self._parts.volumes(None), server.uuid, server.block_devices)
         self._end(server.uuid, operation.fence)
 
     # -- the end

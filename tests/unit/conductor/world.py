@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from kilonova.common import exception
+from kilonova.common.clients.cinder import Cinder
 from kilonova.common.context import RequestContext
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, FixedIP, Networks
@@ -173,6 +174,7 @@ class World:
         self.hosts = {name: FakeHost(self, name) for name in ('h1', 'h2', 'h3', 'h4')}
         self.down: set[str] = set()
         self.bus_is_down = False
+        self.cinder: Cinder | None = None
         self.allocations: dict[str, str] = {}
         self.refused: set[str] = set()
         self.ports: dict[str, str] = {}
@@ -301,6 +303,12 @@ class World:
         self.ports[port_id] = changes['device_id']
         return {}
 
+    def volumes(self, context: Any) -> Cinder:
+        """Nobody asks for volumes unless a test puts a Cinder here."""
+        self.contact('cinder')
+        assert self.cinder is not None, 'Cinder was asked'
+        return self.cinder
+
     # -- time and life
 
     def heartbeat(self) -> None:
@@ -426,6 +434,7 @@ class Node:
             compute=Computes(world),  # type: ignore[arg-type]
             placement=world,
             neutron=world,
+            volumes=world.volumes,
         )
         number = random.randrange(10**9)
         self.engine = Engine(self.parts, self.spawn, worker or f'c{number}')
