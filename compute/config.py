@@ -169,6 +169,8 @@ FAKE = [
     cfg.ListOpt('abort_spawn', default=[], help='Builds that fail for good; patterns likewise.'),
     cfg.ListOpt('fail_destroy', default=[], help='Guests that cannot be removed.'),
     cfg.ListOpt('fail_power', default=[], help='Guests whose power cannot be changed.'),
+    cfg.ListOpt('fail_attach', default=[], help='Guests that no volume can be given to.'),
+    cfg.ListOpt('fail_detach', default=[], help='Guests that no volume can be taken from.'),
     cfg.FloatOpt(
         'fail_spawn_rate',
         default=0.0,

@@ -1,10 +1,13 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import suspending
+from kilonova.compute import power, suspending
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
+    work.Start: power.start,
+    work.Stop: power.stop,
+    work.Reboot: power.reboot,
     work.Pause: suspending.pause,
     work.Unpause: suspending.unpause,
     work.Suspend: suspending.suspend,

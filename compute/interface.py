@@ -26,18 +26,6 @@ class ComputeInterface(rpc.Interface):
         """Remove guest, disks and ports; ends with delete_finished or delete_failed."""
 
     @rpc.cast()
-    def start_server(self, context: Ctx, server: Server, fence: Fence) -> None:
-        """Power on; ends with power_finished."""
-
-    @rpc.cast()
-    def stop_server(self, context: Ctx, server: Server, fence: Fence, timeout: int) -> None:
-        """Ask the guest to shut down, power off after ``timeout`` seconds; ends with power_finished."""
-
-    @rpc.cast()
-    def reboot_server(self, context: Ctx, server: Server, fence: Fence, kind: str) -> None:
-        """Reboot 'SOFT' or 'HARD'; ends with power_finished."""
-
-    @rpc.cast()
     def perform(self, context: Ctx, server: Server, fence: Fence, work: HostWork) -> None:
         """Do one piece of work on a server; ends with work_finished."""
 

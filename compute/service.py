@@ -27,7 +27,6 @@ from kilonova.compute.network import Ports
 from kilonova.compute.network_refresh import NetworkRefresh
 from kilonova.compute.orphans import Orphans
 from kilonova.compute.periodic import Periodic
-from kilonova.compute.power import PowerEndpoint
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt import loader
@@ -114,7 +113,6 @@ class Compute:
         return [
             BuildEndpoint(self.host),
             DeleteEndpoint(self.host),
-            PowerEndpoint(self.host),
             WorkEndpoint(self.host, HANDLERS),
             ConsoleEndpoint(self.host),
             HostEndpoint(self.host),

@@ -362,7 +362,7 @@ class ConductorInterface(rpc.Interface):
 
     # -- what compute hosts (and other daemons) report
     #
-    # A host repeats a final report (build_finished, build_failed, work_finished, power_finished,
+    # A host repeats a final report (build_finished, build_failed, work_finished,
     # delete_finished, delete_failed) until it gets an answer.  So a repeated report of an attempt that has ended by
     # that very report is answered like the first one: True, although the operation is over.
 
@@ -428,18 +428,6 @@ class ConductorInterface(rpc.Interface):
         code: int = 500,
     ) -> None:
         """The host has removed all it made.  ``reschedule``: another host may do better."""
-
-    @rpc.call()
-    def power_finished(
-        self,
-        context: Ctx,
-        uuid: str,
-        fence: Fence,
-        power_state: int,
-        error: str | None = None,
-        details: str | None = None,
-    ) -> bool:
-        """A start, stop or reboot ended; with ``error`` the state goes back and a fault is kept."""
 
     @rpc.call()
     def work_finished(self, context: Ctx, uuid: str, fence: Fence, result: WorkResult) -> bool:

@@ -22,7 +22,6 @@ from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
 from kilonova.conductor.servers.actions import ServerActions
-from kilonova.conductor.servers.change import ChangeServers
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
 from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
@@ -32,8 +31,7 @@ from kilonova.conductor.services import Heartbeats, Services
 from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.delete import Delete
-from kilonova.conductor.tasks.power import Power
-from kilonova.conductor.tasks.suspending import Suspending
+from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.db import cells, hosts
 from kilonova.db import config as db_config
 from kilonova.db.engine import Database
@@ -49,18 +47,18 @@ def list_opts() -> config.Opts:
 
 def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     """Return the endpoints for servers, with their operations known to the engine."""
-    build, delete, power = Build(parts, engine), Delete(parts, engine), Power(parts, engine)
+    build, delete = Build(parts, engine), Delete(parts, engine)
     engine.chores.append(Bookings(parts).sweep)
     return [
         CreateServers(parts, engine, build),
         ShowServers(parts),
-        ChangeServers(delete, power),
+        delete,
         ServerMetadata(parts),
         ServerTags(parts),
         ServerActions(parts),
         ServerHosts(parts),
-        Suspending(parts, engine),
-        Reports(parts, engine, build, delete, power),
+        SimpleActions(parts, engine),
+        Reports(parts, engine, build, delete),
     ]
 
 

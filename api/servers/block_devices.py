@@ -61,7 +61,9 @@ def combine(image: Image | None, devices: list[BlockDevice], old: bool) -> list[
 def check(devices: Iterable[BlockDevice]) -> None:
     """Refuse what can be seen without asking anybody.  Raises InvalidBDM kinds."""
     devices = list(devices)
-    indexes = sorted(d.boot_index for d in devices if d.boot_index is not None and d.boot_index >= 0)
+    indexes = sorted(
+        d.boot_index for d in devices if d.boot_index is not None and d.boot_index >= 0
+    )
     if not indexes or indexes != list(range(len(indexes))):
         raise exception.InvalidBDMBootSequence()
     for device in devices:

@@ -11,6 +11,20 @@ import msgspec
 from kilonova.common.objects.network import VIF
 
 
+class Start(msgspec.Struct, tag='start'):
+    """Power on."""
+
+
+class Stop(msgspec.Struct, tag='stop'):
+    """Ask the guest to shut down; power it off when it does not in time."""
+
+
+class Reboot(msgspec.Struct, tag='reboot'):
+    """Reboot, ``how`` 'SOFT' or 'HARD'."""
+
+    how: str
+
+
 class Pause(msgspec.Struct, tag='pause'):
     """Stop the guest's processors."""
 
@@ -27,7 +41,7 @@ class Resume(msgspec.Struct, tag='resume'):
     """Bring a suspended guest back."""
 
 
-HostWork = Pause | Unpause | Suspend | Resume
+HostWork = Start | Stop | Reboot | Pause | Unpause | Suspend | Resume
 
 
 class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):

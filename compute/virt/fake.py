@@ -6,7 +6,6 @@ hypervisor, at any size, with the delays and failures of ``[fake_driver]``.
 """
 
 import collections
-import datetime
 import fnmatch
 import os
 import random
@@ -24,11 +23,14 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from kilonova.common import exception
+from kilonova.common.objects import block_device
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.driver import Events, PowerState
+from kilonova.compute.virt.fake_guest import Guest, boot_text, clock, guest_of
+from kilonova.compute.virt.fake_volumes import FakeVolumes
 
 LOG = logging.getLogger(__name__)
 
@@ -46,24 +48,7 @@ TRAITS = [
 ]
 
 
-class Guest(msgspec.Struct, kw_only=True):
-    """One guest, as it is kept in the state file."""
-
-    uuid: str
-    name: str
-    state: int
-    vcpus: int
-    memory_mb: int
-    disk_gb: int
-    image_id: str = ''
-    ports: list[str] = []
-    config_drive: list[str] = []
-    boots: int = 0
-    started_at: datetime.datetime | None = None
-    console: list[str] = []
-
-
-class FakeDriver(driver.Driver):
+class FakeDriver(FakeVolumes, driver.Driver):
     """As many guests as there is memory for."""
 
     VCPUS, MEMORY_MB, LOCAL_GB = 1000, 800000, 600000
@@ -113,7 +98,7 @@ class FakeDriver(driver.Driver):
         if self._conf.download_images and server.image.id:
             self._download(images, server.image.id)
         self._fail_as_configured(server)
-        guest = _guest_of(spec)
+        guest = guest_of(spec, self._host)
         try:
             wait_plugged(lambda: self._add(guest))
             if guest.uuid not in self._guests:  # it has been destroyed while it waited
@@ -123,7 +108,9 @@ class FakeDriver(driver.Driver):
             self._remove(server.uuid)
             raise
         self._schedule_mishaps(server)
-        return {'root_device_name': '/dev/vda', 'system_metadata': {}}
+        root = block_device.root(server.block_devices)
+        name = root.device_name if root else None
+        return {'root_device_name': name or '/dev/vda', 'system_metadata': {}}
 
     def destroy(self, server: Server, vifs: list[VIF]) -> None:
         self.calls['destroy'] += 1
@@ -266,7 +253,7 @@ class FakeDriver(driver.Driver):
     def halt(self, uuid: str) -> None:
         """Shut a guest down as from the inside."""
         guest = self._get(uuid)
-        guest.console.append(f'[{_clock()}] reboot: Power down')
+        guest.console.append(f'[{clock()}] reboot: Power down')
         self._set_state(guest, PowerState.SHUTDOWN, Events.STOPPED)
 
     def lose(self, uuid: str) -> None:
@@ -318,7 +305,7 @@ class FakeDriver(driver.Driver):
             guest.boots += 1
             guest.started_at = timeutils.utcnow()
             guest.ports = [vif.id for vif in vifs]
-            guest.console += _boot_text(guest, vifs)
+            guest.console += boot_text(guest, vifs)
             del guest.console[:-CONSOLE_LINES]
         self._set_state(guest, PowerState.RUNNING, Events.STARTED)
 
@@ -352,36 +339,3 @@ class MediumFakeDriver(FakeDriver):
     """Room for some guests."""
 
     VCPUS, MEMORY_MB, LOCAL_GB = 10, 8192, 1028
-
-
-def _guest_of(spec: driver.GuestSpec) -> Guest:
-    flavor = spec.server.flavor
-    return Guest(
-        uuid=spec.server.uuid,
-        name=spec.server.name,
-        state=PowerState.PAUSED,
-        vcpus=flavor.vcpus,
-        memory_mb=flavor.memory_mb,
-        disk_gb=flavor.root_gb + flavor.ephemeral_gb,
-        image_id=spec.server.image.id,
-        config_drive=sorted(spec.config_drive or {}),
-    )
-
-
-def _clock() -> str:
-    return f'{timeutils.utcnow():%Y-%m-%d %H:%M:%S}'
-
-
-def _boot_text(guest: Guest, vifs: list[VIF]) -> list[str]:
-    addresses = [
-        f'[{_clock()}] eth{number}: {vif.address} '
-        + ' '.join(fixed_ip.address for fixed_ip in vif.fixed_ips)
-        for number, vif in enumerate(vifs)
-    ]
-    return [
-        f'[{_clock()}] Fake guest {guest.uuid} boots for the {guest.boots}. time',
-        f'[{_clock()}] {guest.vcpus} processors, {guest.memory_mb} MiB of memory, '
-        f'{guest.disk_gb} GiB of disk, image {guest.image_id or "none"}',
-        *(line.rstrip() for line in addresses),
-        f'{guest.name} login:',
-    ]

@@ -149,9 +149,7 @@ class CreateServers:
                     system_metadata=ports.remember(request.networks),
                     tags=sorted(set(request.tags)),
                     security_groups=request.security_groups,
-                    block_devices=devices.of_server(
-                        request.block_devices, flavor, request.image
-                    ),
+                    block_devices=devices.of_server(request.block_devices, flavor, request.image),
                     trusted_image_certificates=request.trusted_image_certificates,
                     scheduler_hints=request.scheduler_hints,
                     access_ip_v4=request.access_ip_v4,

@@ -12,7 +12,6 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import procedure
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.delete import Delete
-from kilonova.conductor.tasks.power import Power
 
 BUILD_CHANGES = ('root_device_name', 'system_metadata', 'config_drive')
 
@@ -20,11 +19,9 @@ BUILD_CHANGES = ('root_device_name', 'system_metadata', 'config_drive')
 class Reports:
     """Endpoint."""
 
-    def __init__(
-        self, parts: Parts, engine: Engine, build: Build, delete: Delete, power: Power
-    ) -> None:
+    def __init__(self, parts: Parts, engine: Engine, build: Build, delete: Delete) -> None:
         self._parts, self._engine = parts, engine
-        self._build, self._delete, self._power = build, delete, power
+        self._build, self._delete = build, delete
 
     def server_progress(
         self,
@@ -66,17 +63,6 @@ class Reports:
         code: int = 500,
     ) -> None:
         self._build.failed(uuid, fence, reason, details, reschedule, code)
-
-    def power_finished(
-        self,
-        context: Ctx,
-        uuid: str,
-        fence: Fence,
-        power_state: int,
-        error: str | None = None,
-        details: str | None = None,
-    ) -> bool:
-        return self._power.finished(uuid, fence, power_state, error, details)
 
     def work_finished(self, context: Ctx, uuid: str, fence: Fence, result: WorkResult) -> bool:
         return procedure.finished(self._parts, self._engine, uuid, fence, result)

@@ -23,13 +23,13 @@ RULE = state.RULES['delete']
 
 
 class Delete:
-    """The task ``delete``; it supersedes whatever else works on the server."""
+    """Endpoint, and the task ``delete``; it supersedes whatever else works on the server."""
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self._parts, self._engine = parts, engine
         engine.tasks['delete'] = self
 
-    def accept(self, context: Ctx, uuid: str) -> None:
+    def delete_server(self, context: Ctx, uuid: str, force: bool = False) -> None:
         """Begin to delete; nothing happens when that has begun already."""
         accepted = self._accept(context, uuid)
         if accepted is None:

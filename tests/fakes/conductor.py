@@ -11,6 +11,7 @@ from kilonova.common.objects.host import ComputeNode, Service
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.interface import ConductorInterface
 
 
@@ -157,16 +158,8 @@ class FakeConductor(ConductorInterface):
             code=code,
         )
 
-    def power_finished(
-        self,
-        context: Any,
-        uuid: str,
-        fence: Fence,
-        power_state: int,
-        error: str | None = None,
-        details: str | None = None,
-    ) -> bool:
-        return self._fenced('power_finished', uuid, fence, power_state=power_state, error=error)
+    def work_finished(self, context: Any, uuid: str, fence: Fence, result: WorkResult) -> bool:
+        return self._fenced('work_finished', uuid, fence, result=result)
 
     def delete_finished(self, context: Any, uuid: str, fence: Fence) -> bool:
         return self._fenced('delete_finished', uuid, fence)

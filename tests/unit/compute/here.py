@@ -21,16 +21,17 @@ from kilonova.compute.build import BuildEndpoint
 from kilonova.compute.console import ConsoleEndpoint
 from kilonova.compute.delete import DeleteEndpoint
 from kilonova.compute.events import EventsEndpoint
+from kilonova.compute.handlers import HANDLERS
 from kilonova.compute.host import Host
 from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
 from kilonova.compute.network_refresh import NetworkRefresh
 from kilonova.compute.orphans import Orphans
-from kilonova.compute.power import PowerEndpoint
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt.fake import FakeDriver
 from kilonova.compute.volumes import Volumes
+from kilonova.compute.work import WorkEndpoint
 from kilonova.tests.fakes.conductor import FakeConductor
 from kilonova.tests.fakes.glance import FakeGlance
 from kilonova.tests.fakes.neutron import FakeNeutron
@@ -89,7 +90,7 @@ class Here:
         self.orphans = Orphans(self.host)
         self.recovery = Recovery(self.host, self.orphans, self.power_sync)
         self.builds, self.deletes = BuildEndpoint(self.host), DeleteEndpoint(self.host)
-        self.power, self.console = PowerEndpoint(self.host), ConsoleEndpoint(self.host)
+        self.work, self.console = WorkEndpoint(self.host, HANDLERS), ConsoleEndpoint(self.host)
         self.events = EventsEndpoint(self.host.events, self.refresh)
         self.host.operations.ready.set()
 

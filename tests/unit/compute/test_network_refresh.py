@@ -2,6 +2,7 @@
 
 import pytest
 
+from kilonova.common.objects import work
 from kilonova.common.objects.network import NetworkRequest
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.server import Server
@@ -54,11 +55,11 @@ def test_a_port_that_is_gone_is_forgotten(here: Here, server: Server) -> None:
 
 def test_it_waits_for_the_end_of_an_operation(here: Here, server: Server) -> None:
     here.conf.set_override('power_delay', 0.5, group='fake_driver')
-    here.power.reboot_server(CONTEXT, server, Fence('op', 1), 'HARD')
+    here.work.perform(CONTEXT, server, Fence('op', 1), work.Reboot('HARD'))
     changed(here, server)
     here.conductor.wait_for('get_server')
     names = [name for name, _ in here.conductor.calls]
-    assert names.index('power_finished') < names.index('get_server')
+    assert names.index('work_finished') < names.index('get_server')
 
 
 def test_servers_of_others_are_not_looked_at(here: Here, server: Server) -> None:

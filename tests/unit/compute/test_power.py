@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from kilonova.common.objects import work
 from kilonova.common.objects.operation import Fence
 from kilonova.compute.virt.driver import PowerState
 from kilonova.tests.unit.compute.here import CONTEXT, Here, make_server, wait
@@ -20,47 +21,51 @@ def new() -> Fence:
 def test_stop_start_reboot(here: Here) -> None:
     server = here.built(make_server())
     fence = new()
-    here.power.stop_server(CONTEXT, server, fence, 0)
-    report = here.conductor.wait_for('power_finished')
-    assert (report['fence'], report['power_state'], report['error']) == (fence, 4, None)
+    here.work.perform(CONTEXT, server, fence, work.Stop())
+    report = here.conductor.wait_for('work_finished')
+    assert (report['fence'], report['result'].power_state, report['result'].error) == (
+        fence,
+        4,
+        None,
+    )
     assert here.driver.get_power_state(server.uuid) == PowerState.SHUTDOWN
-    here.power.start_server(CONTEXT, server, new())
-    assert here.conductor.wait_for('power_finished', 2)['power_state'] == PowerState.RUNNING
-    here.power.reboot_server(CONTEXT, server, new(), 'SOFT')
-    here.conductor.wait_for('power_finished', 3)
+    here.work.perform(CONTEXT, server, new(), work.Start())
+    assert here.conductor.wait_for('work_finished', 2)['result'].power_state == PowerState.RUNNING
+    here.work.perform(CONTEXT, server, new(), work.Reboot('SOFT'))
+    here.conductor.wait_for('work_finished', 3)
     assert here.driver._get(server.uuid).boots == 3
 
 
 def test_a_failure_is_reported_with_the_state_that_is(make_here: MakeHere) -> None:
     here = make_here(fake_driver={'fail_power': ['*/box']})
     server = here.built(make_server())
-    here.power.stop_server(CONTEXT, server, new(), 0)
-    report = here.conductor.wait_for('power_finished')
-    assert 'told to fail' in report['error']
-    assert report['power_state'] == PowerState.RUNNING
+    here.work.perform(CONTEXT, server, new(), work.Stop())
+    report = here.conductor.wait_for('work_finished')
+    assert 'told to fail' in report['result'].error
+    assert report['result'].power_state == PowerState.RUNNING
 
 
 def test_a_guest_that_is_missing_is_reported(here: Here) -> None:
-    here.power.start_server(CONTEXT, make_server(), new())
-    report = here.conductor.wait_for('power_finished')
-    assert (report['power_state'], 'not be found' in report['error']) == (0, True)
+    here.work.perform(CONTEXT, make_server(), new(), work.Start())
+    report = here.conductor.wait_for('work_finished')
+    assert (report['result'].power_state, 'not be found' in report['result'].error) == (0, True)
 
 
 def test_operations_on_one_server_run_one_after_the_other(make_here: MakeHere) -> None:
     here = make_here(fake_driver={'power_delay': 0.2})
     server = here.built(make_server())
     first, second = new(), new()
-    here.power.stop_server(CONTEXT, server, first, 0)
-    here.power.start_server(CONTEXT, server, second)
+    here.work.perform(CONTEXT, server, first, work.Stop())
+    here.work.perform(CONTEXT, server, second, work.Start())
     assert set(here.host.operations.running()) == {first.operation, second.operation}
-    assert here.conductor.wait_for('power_finished', 2)['power_state'] == PowerState.RUNNING
-    assert [r['fence'] for r in here.conductor.named('power_finished')] == [first, second]
+    assert here.conductor.wait_for('work_finished', 2)['result'].power_state == PowerState.RUNNING
+    assert [r['fence'] for r in here.conductor.named('work_finished')] == [first, second]
 
 
 def test_the_console_is_readable_during_an_operation(make_here: MakeHere) -> None:
     here = make_here(fake_driver={'power_delay': 0.5})
     server = here.built(make_server())
-    here.power.reboot_server(CONTEXT, server, new(), 'HARD')
+    here.work.perform(CONTEXT, server, new(), work.Reboot('HARD'))
     assert here.console.get_console_output(CONTEXT, server, 1) == 'box login:\n'
     assert len(here.console.get_console_output(CONTEXT, server, None).splitlines()) == 3
     assert here.host.operations.running()
@@ -92,8 +97,8 @@ def test_a_guest_that_vanishes_becomes_known(synced: Here) -> None:
 
 def test_what_an_operation_does_is_no_news(synced: Here) -> None:
     server = synced.built(make_server())
-    synced.power.stop_server(CONTEXT, server, new(), 0)
-    synced.conductor.wait_for('power_finished')
+    synced.work.perform(CONTEXT, server, new(), work.Stop())
+    synced.conductor.wait_for('work_finished')
     synced.deletes.terminate_server(CONTEXT, server, new())
     synced.conductor.wait_for('delete_finished')
     assert 'sync_power_states' not in synced.conductor.settle(0.5)
@@ -104,7 +109,7 @@ def test_all_states_are_told_but_those_of_busy_servers(make_here: MakeHere) -> N
     running, stopped, busy, lost = (here.built(make_server()) for _ in range(4))
     here.driver.halt(stopped.uuid)
     here.driver._remove(lost.uuid)
-    here.power.stop_server(CONTEXT, busy, new(), 0)
+    here.work.perform(CONTEXT, busy, new(), work.Stop())
     here.power_sync.sync_all()
     assert here.conductor.wait_for('sync_power_states')['states'] == {
         running.uuid: PowerState.RUNNING,

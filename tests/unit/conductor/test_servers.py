@@ -10,6 +10,7 @@ from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.server import ServerQuery
+from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.servers import devices, names
 from kilonova.db import servers
 from kilonova.db.engine import count_statements
@@ -475,7 +476,7 @@ class TestHosts:
         call = world.conductor.call
         assert call('server_progress', uuid, fence, 'spawning', None) is False
         assert call('build_finished', uuid, fence, 1, [], {}) is False
-        assert call('power_finished', uuid, fence, 1) is False
+        assert call('work_finished', uuid, fence, WorkResult()) is False
         assert call('delete_finished', uuid, fence) is False
         call('build_failed', uuid, fence, 'no', None, True)
         call('delete_failed', uuid, fence, 'no', None)

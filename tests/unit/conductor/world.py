@@ -35,6 +35,7 @@ from kilonova.db.models.servers import InstanceRow, OperationRow
 
 START = datetime.datetime(2026, 11, 23, 12, 0, 0)
 RUNNING, SHUTDOWN = 1, 4
+STATES = {'Start': RUNNING, 'Stop': SHUTDOWN, 'Reboot': RUNNING}
 
 
 class Killed(BaseException):
@@ -79,15 +80,6 @@ class FakeHost:
 
     def terminate_server(self, context: Any, server: Server, fence: Fence) -> None:
         self.world.post(self, self._terminate, server, fence)
-
-    def start_server(self, context: Any, server: Server, fence: Fence) -> None:
-        self.world.post(self, self._power, server, fence, RUNNING)
-
-    def stop_server(self, context: Any, server: Server, fence: Fence, timeout: int) -> None:
-        self.world.post(self, self._power, server, fence, SHUTDOWN)
-
-    def reboot_server(self, context: Any, server: Server, fence: Fence, kind: str) -> None:
-        self.world.post(self, self._power, server, fence, RUNNING)
 
     def perform(self, context: Any, server: Server, fence: Fence, work: Any) -> None:
         self.world.post(self, self._work, server, fence, work)
@@ -139,20 +131,14 @@ class FakeHost:
         self.world.remove_ports(server.uuid)
         self.world.report('delete_finished', server.uuid, fence)
 
-    def _power(self, server: Server, fence: Fence, state: int) -> None:
-        if self._is_old(fence):
-            return
-        if self.fail is not None:
-            self.world.report('power_finished', server.uuid, fence, 0, self.fail, 'why')
-            return
-        self.world.report('power_finished', server.uuid, fence, state)
-
     def _work(self, server: Server, fence: Fence, work: Any) -> None:
         if self._is_old(fence):
             return
         kind = type(work).__name__
         self.worked.append(kind)
-        result = WorkResult(error='broken', details='why') if kind in self.cannot else WorkResult()
+        result = WorkResult(power_state=STATES.get(kind))
+        if self.fail is not None or kind in self.cannot:
+            result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
         self.world.report('work_finished', server.uuid, fence, result)
 
 

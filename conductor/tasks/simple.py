@@ -1,0 +1,74 @@
+"""Actions that one host does in one piece of work: power, pause, suspend."""
+
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects import work
+from kilonova.common.objects.work import HostWork
+from kilonova.conductor.operations import Engine
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import faults
+from kilonova.conductor.tasks.procedure import Job, Payload, Phase, Procedure
+
+
+class SimplePayload(Payload, kw_only=True):
+    """``work``: what the host is to do."""
+
+    work: HostWork
+
+
+def _work(job: Job[SimplePayload]) -> HostWork:
+    return job.payload.work
+
+
+ACTIONS = {
+    'start': 'compute_start_instance',
+    'stop': 'compute_stop_instance',
+    'reboot': 'compute_reboot_instance',
+    'pause': 'compute_pause_instance',
+    'unpause': 'compute_unpause_instance',
+    'suspend': 'compute_suspend_instance',
+    'resume': 'compute_resume_instance',
+}
+"""Actions with the events that they show."""
+
+
+class SimpleActions:
+    """Endpoint, and the procedures."""
+
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self._procedures = {
+            action: Procedure(
+                parts,
+                engine,
+                action,
+                (Phase(name=action, event=event, work=_work),),
+                payload=SimplePayload,
+            )
+            for action, event in ACTIONS.items()
+        }
+
+    def _accept(
+        self, context: Ctx, uuid: str, action: str, host_work: HostWork, rule: str = ''
+    ) -> None:
+        payload = SimplePayload(context=faults.keep(context), rule=rule or action, work=host_work)
+        self._procedures[action].accept(context, uuid, payload)
+
+    def start_server(self, context: Ctx, uuid: str) -> None:
+        self._accept(context, uuid, 'start', work.Start())
+
+    def stop_server(self, context: Ctx, uuid: str) -> None:
+        self._accept(context, uuid, 'stop', work.Stop())
+
+    def reboot_server(self, context: Ctx, uuid: str, kind: str) -> None:
+        self._accept(context, uuid, 'reboot', work.Reboot(how=kind), f'reboot {kind}')
+
+    def pause_server(self, context: Ctx, uuid: str) -> None:
+        self._accept(context, uuid, 'pause', work.Pause())
+
+    def unpause_server(self, context: Ctx, uuid: str) -> None:
+        self._accept(context, uuid, 'unpause', work.Unpause())
+
+    def suspend_server(self, context: Ctx, uuid: str) -> None:
+        self._accept(context, uuid, 'suspend', work.Suspend())
+
+    def resume_server(self, context: Ctx, uuid: str) -> None:
+        self._accept(context, uuid, 'resume', work.Resume())
