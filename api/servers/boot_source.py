@@ -14,8 +14,6 @@ Json = dict[str, Any]
 
 GIB = 1024**3
 MULTIATTACH_SINCE = 60
-_NUMBERS = ('min_disk', 'min_ram')
-_TEXTS = ('disk_format', 'container_format', 'checksum')
 
 
 def resolve(request: Request, asked: Json, max_count: int) -> tuple[Image, list[BlockDevice]]:
@@ -145,9 +143,14 @@ class _Lookup:
 
 def _image_of_volume(volume: Json) -> Image:
     metadata: Json = dict(volume.get('volume_image_metadata') or {})
-    texts = {name: metadata[name] for name in _TEXTS if metadata.get(name)}
-    numbers = {name: _number(metadata.pop(name, 0)) for name in _NUMBERS}
-    return Image(size=volume['size'] * GIB, properties=metadata, **texts, **numbers)
+    return Image(
+        size=volume['size'] * GIB,
+        disk_format=metadata.get('disk_format'),
+        container_format=metadata.get('container_format'),
+        min_disk=_number(metadata.pop('min_disk', 0)),
+        min_ram=_number(metadata.pop('min_ram', 0)),
+        properties=metadata,
+    )
 
 
 def _number(value: Any) -> int:

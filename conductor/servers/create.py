@@ -1,8 +1,7 @@
 """Accepting new servers."""
 
-import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -40,9 +39,9 @@ class CreateServers:
         spec = _spec(context, request, flavor)
         uuids = self._reserve(context, request, flavor, spec)
         made = self._servers(context, request, flavor, keypair, uuids)
-        with self._booked(uuids), reserve.reserved(self._parts, context, made):
-            works = [self._work(context, request, server, spec) for server in made]
-            self._record(works)
+        self._reserve_volumes(context, made)
+        works = [self._work(context, request, server, spec) for server in made]
+        self._record(works)
         self._build.start(works)
         reservation = made[0].reservation_id or ''
         return CreatedServers(reservation_id=reservation, uuids=uuids)
@@ -95,13 +94,14 @@ class CreateServers:
             _book(session, uuids, self._parts.cell_id, spec)
         return uuids
 
-    @contextlib.contextmanager
-    def _booked(self, uuids: Sequence[str]) -> Iterator[None]:
-        """Take the booking back at once when volumes cannot be had."""
+    def _reserve_volumes(self, context: Ctx, made: Sequence[Server]) -> None:
+        """Reserve what the servers are to have; when that fails, nothing has happened."""
         try:
-            yield
-        except exception.Invalid:
-            self._take_back(uuids)
+            reserve.reserve_all(self._parts, context, made)
+        except exception.KilonovaError:
+            uuids = [server.uuid for server in made]
+            if reserve.undo(self._parts, uuids):
+                self._take_back(uuids)
             raise
 
     @retry

@@ -1,7 +1,6 @@
 """Reserving volumes for servers that are about to be accepted."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from oslo_log import log as logging
 
@@ -14,29 +13,17 @@ from kilonova.conductor.parts import Parts
 LOG = logging.getLogger(__name__)
 
 
-@contextlib.contextmanager
-def reserved(parts: Parts, context: Ctx, servers: Sequence[Server]) -> Iterator[None]:
-    """Reserve the given volumes of all servers; when the body fails, they are free again.
+def reserve_all(parts: Parts, context: Ctx, servers: Sequence[Server]) -> None:
+    """Reserve the given volumes of all servers; the devices get their attachments' ids.
 
-    Cinder alone knows whether a volume can be had; the devices get their attachments' ids.
-    Raises InvalidVolume, InvalidBDMVolume.
+    Cinder alone knows whether a volume can be had.  Raises InvalidVolume, InvalidBDMVolume,
+    FellowServiceError; ``undo`` is to be called then.
     """
-    given = [(server, device) for server in servers for device in server.block_devices
-             if device.is_given]  # fmt: skip
-    if not given:
-        yield
-        return
-    client = parts.volumes(context)
-    made: list[str] = []
-    try:
-        for server, device in given:
-            assert device.volume_id is not None
-            device.attachment_id = reserve(client, device.volume_id, server.uuid)
-            made.append(device.attachment_id)
-        yield
-    except Exception:
-        _give_back(parts, made)
-        raise
+    for server in servers:
+        for device in server.block_devices:
+            if device.is_given:
+                client = parts.volumes(context)
+                device.attachment_id = reserve(client, device.volume_id or '', server.uuid)
 
 
 def reserve(client: Cinder, volume_id: str, server_uuid: str) -> str:
@@ -49,11 +36,17 @@ def reserve(client: Cinder, volume_id: str, server_uuid: str) -> str:
         raise exception.InvalidBDMVolume(id=volume_id) from error
 
 
-def _give_back(parts: Parts, attachments: Sequence[str]) -> None:
+def undo(parts: Parts, uuids: Sequence[str]) -> bool:
+    """Let go of all that servers have reserved, known to us or not.
+
+    False: something may be left; the sweep of bookings without a server finds it.
+    """
     client = parts.volumes(None)
-    for attachment_id in attachments:
-        try:
-            volumes.detach(client, attachment_id)
-        except exception.KilonovaError as error:
-            # The sweep of bookings without a server finds it.
-            LOG.warning('Attachment %s stays for now: %s', attachment_id, error)
+    try:
+        for uuid in uuids:
+            for attachment in client.attachments_of(uuid):
+                volumes.detach(client, attachment['id'])
+    except exception.KilonovaError as error:
+        LOG.warning('Volumes of servers %s stay reserved for now: %s', ', '.join(uuids), error)
+        return False
+    return True

@@ -9,12 +9,12 @@ import contextlib
 import datetime
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from oslo_config import cfg
 
-from kilonova.common import exception
+from kilonova.common import exception, volumes
 from kilonova.common.clients.cinder import Cinder
 from kilonova.common.context import RequestContext
 from kilonova.common.objects.image import Image
@@ -58,6 +58,22 @@ class Crashing:
             yield session
             self._world.contact(f'{self._name}: before commit')
         self._world.contact(f'{self._name}: committed')
+
+
+class CrashingCinder:
+    """Cinder; each request is a contact, before and after it is done."""
+
+    def __init__(self, real: Cinder, world: 'World') -> None:
+        self._real, self._world = real, world
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            self._world.contact(f'cinder: {name}')
+            answer = getattr(self._real, name)(*args, **kwargs)
+            self._world.contact(f'cinder: {name}: done')
+            return answer
+
+        return ask
 
 
 class FakeHost:
@@ -129,6 +145,8 @@ class FakeHost:
             return
         self.guests.discard(server.uuid)
         self.world.remove_ports(server.uuid)
+        if self.world.cinder is not None:
+            volumes.release(self.world.cinder, server.uuid, server.block_devices)
         self.world.report('delete_finished', server.uuid, fence)
 
     def _work(self, server: Server, fence: Fence, work: Any) -> None:
@@ -289,11 +307,10 @@ class World:
         self.ports[port_id] = changes['device_id']
         return {}
 
-    def volumes(self, context: Any) -> Cinder:
+    def ask_cinder(self, context: Any) -> Cinder:
         """Nobody asks for volumes unless a test puts a Cinder here."""
-        self.contact('cinder')
         assert self.cinder is not None, 'Cinder was asked'
-        return self.cinder
+        return cast(Cinder, CrashingCinder(self.cinder, self))
 
     # -- time and life
 
@@ -420,7 +437,7 @@ class Node:
             compute=Computes(world),  # type: ignore[arg-type]
             placement=world,
             neutron=world,
-            volumes=world.volumes,
+            volumes=world.ask_cinder,
         )
         number = random.randrange(10**9)
         self.engine = Engine(self.parts, self.spawn, worker or f'c{number}')
