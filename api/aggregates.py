@@ -71,7 +71,8 @@ def _full(request: Request, aggregate: Aggregate) -> dict[str, Any]:
     return body
 
 
-def _number(aggregate_id: str) -> int:
+def to_number(aggregate_id: str) -> int:
+    """Read an aggregate's id.  Raises Invalid."""
     if not aggregate_id.isdecimal() or not aggregate_id.isascii() or len(aggregate_id) > 9:
         raise exception.Invalid(f'aggregate_id must be an integer, not {aggregate_id}')
     return int(aggregate_id)
@@ -101,7 +102,7 @@ def create(request: Request, body: dict[str, Any]) -> dict[str, Any]:
            rule='os_compute_api:os-aggregates:show', check=ADMIN)  # fmt: skip
 def show(request: Request, aggregate_id: str) -> dict[str, Any]:
     """Show an aggregate."""
-    found = request.conductor.get_aggregate(request.context, _number(aggregate_id))
+    found = request.conductor.get_aggregate(request.context, to_number(aggregate_id))
     return {'aggregate': _full(request, found)}
 
 
@@ -110,7 +111,7 @@ def show(request: Request, aggregate_id: str) -> dict[str, Any]:
 def update(request: Request, aggregate_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Change an aggregate's name or availability zone."""
     changes = {name: value.strip() if value else value for name, value in body['aggregate'].items()}
-    changed = request.conductor.update_aggregate(request.context, _number(aggregate_id), changes)
+    changed = request.conductor.update_aggregate(request.context, to_number(aggregate_id), changes)
     return {'aggregate': _full(request, changed)}
 
 
@@ -118,7 +119,7 @@ def update(request: Request, aggregate_id: str, body: dict[str, Any]) -> dict[st
            rule='os_compute_api:os-aggregates:delete', check=ADMIN)  # fmt: skip
 def delete(request: Request, aggregate_id: str) -> None:
     """Delete an aggregate."""
-    request.conductor.delete_aggregate(request.context, _number(aggregate_id))
+    request.conductor.delete_aggregate(request.context, to_number(aggregate_id))
 
 
 @operation('POST', '/os-aggregates/{aggregate_id}/action', action='add_host',
@@ -127,7 +128,7 @@ def delete(request: Request, aggregate_id: str) -> None:
 def add_host(request: Request, aggregate_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Add a host to an aggregate."""
     changed = request.conductor.add_aggregate_host(
-        request.context, _number(aggregate_id), body['add_host']['host']
+        request.context, to_number(aggregate_id), body['add_host']['host']
     )
     return {'aggregate': _full(request, changed)}
 
@@ -138,7 +139,7 @@ def add_host(request: Request, aggregate_id: str, body: dict[str, Any]) -> dict[
 def remove_host(request: Request, aggregate_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Remove a host from an aggregate."""
     changed = request.conductor.remove_aggregate_host(
-        request.context, _number(aggregate_id), body['remove_host']['host']
+        request.context, to_number(aggregate_id), body['remove_host']['host']
     )
     return {'aggregate': _full(request, changed)}
 
@@ -149,6 +150,6 @@ def remove_host(request: Request, aggregate_id: str, body: dict[str, Any]) -> di
 def set_metadata(request: Request, aggregate_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Set, change or (with null) remove metadata of an aggregate."""
     changed = request.conductor.set_aggregate_metadata(
-        request.context, _number(aggregate_id), body['set_metadata']['metadata']
+        request.context, to_number(aggregate_id), body['set_metadata']['metadata']
     )
     return {'aggregate': _full(request, changed)}

@@ -103,10 +103,13 @@ def _resolve(
     method = 'GET' if http.method == 'HEAD' else http.method
     actions = route.methods.get(method)
     if actions is None:
+        allowed = operation.allowed(route, version)
+        if not allowed:  # nothing of the path is left at this version, or there yet
+            raise operation.not_found()
         raise faults.Fault(
             405,
             'The method specified is not allowed for this resource.',
-            [('Allow', ', '.join(operation.allowed(route, version)))],
+            [('Allow', ', '.join(allowed))],
         )
     if None in actions:
         one = operation.choose(actions[None], version, legacy)

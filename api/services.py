@@ -39,7 +39,7 @@ UPDATE = ByVersion(
     }
 )
 # The APIs keep a record of themselves, which is no service that could be disabled.
-_HIDDEN = ('nova-osapi_compute', 'nova-metadata')
+HIDDEN = ('nova-osapi_compute', 'nova-metadata')
 
 
 def _view(request: Request, service: Service) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def index(request: Request) -> dict[str, Any]:
     found = request.conductor.list_services(
         request.context, host=request.query.one('host'), binary=request.query.one('binary')
     )
-    return {'services': [_view(request, one) for one in found if one.binary not in _HIDDEN]}
+    return {'services': [_view(request, one) for one in found if one.binary not in HIDDEN]}
 
 
 @operation('PUT', '/os-services/{what}', until='2.52', body=UPDATE,

@@ -118,7 +118,7 @@ class One:
 @declare('GET', '/versions/{identifier}')
 def show(request: Request, identifier: str) -> dict[str, Any]:
     """Show an API version."""
-    if identifier != 'v2.1':
+    if identifier not in _KNOWN:
         raise operation.not_found()
     base = params.endpoint(request.http.application_url, request.conf).rpartition('/')[0]
     return {'version': full(base, identifier)}

@@ -43,6 +43,10 @@ class PolicyNotAuthorized(Forbidden):
     msg = "Policy doesn't allow %(action)s to be performed."
 
 
+class ImageNotAuthorized(Forbidden):
+    msg = 'Not authorized for image %(image_id)s.'
+
+
 class QuotaExceeded(Forbidden):
     msg = (
         'Quota exceeded for %(overs)s: Requested %(req)s, but already used %(used)s of '
@@ -176,6 +180,14 @@ class InstanceIsLocked(Conflict):
 
 class InstanceNotReady(Conflict):
     msg = 'Instance %(instance_id)s is not ready'
+
+
+class InstanceNotRescuable(Invalid):
+    msg = 'Instance %(instance_id)s cannot be rescued: %(reason)s'
+
+
+class UnsupportedRescueImage(Invalid):
+    msg = "Requested rescue image '%(image)s' is not supported"
 
 
 class FlavorExists(Conflict):

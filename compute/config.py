@@ -1,6 +1,6 @@
 """Options of nova-compute: names, groups and defaults are Nova's.
 
-``[libvirt]``, ``[image_cache]`` and the consoles' groups are the driver's (``virt.config``);
+``[libvirt]`` and the consoles' groups are the driver's (``virt.config``);
 ``[fake_driver]`` is our own.
 """
 
@@ -140,6 +140,12 @@ PERIODIC = [
         help='Seconds after the deletion from which such a guest counts as forgotten.',
     ),
     cfg.BoolOpt(
+        'instance_usage_audit',
+        default=False,
+        help='Have the servers of this host counted once in each instance_usage_audit_period; '
+        'os-instance_usage_audit_log shows it.',
+    ),
+    cfg.BoolOpt(
         'resume_guests_state_on_host_boot',
         default=False,
         help='Start guests that were running when the host went down.',
@@ -211,6 +217,46 @@ FAKE = [
 ]
 
 
+def _old(name: str, *groups: str) -> list[cfg.DeprecatedOpt]:
+    return [cfg.DeprecatedOpt(name, group=group) for group in groups]
+
+
+CACHE = [
+    cfg.IntOpt(
+        'manager_interval',
+        default=2400,
+        min=-1,
+        deprecated_opts=_old('image_cache_manager_interval', 'DEFAULT'),
+        help='Seconds between two looks for cached images that nobody uses any more; 0: 60, '
+        '-1: never.',
+    ),
+    cfg.BoolOpt(
+        'remove_unused_base_images',
+        default=True,
+        deprecated_opts=_old('remove_unused_base_images', 'DEFAULT'),
+        help='Remove cached images that no disk and no server of the host needs.',
+    ),
+    cfg.IntOpt(
+        'remove_unused_original_minimum_age_seconds',
+        default=24 * 3600,
+        deprecated_opts=_old('remove_unused_original_minimum_age_seconds', 'DEFAULT'),
+        help='Seconds that a cached image must have been unused before it is removed; less '
+        'than a minute counts as one.',
+    ),
+    cfg.IntOpt(
+        'remove_unused_resized_minimum_age_seconds',
+        default=3600,
+        deprecated_opts=_old('remove_unused_resized_minimum_age_seconds', 'libvirt'),
+        help='The same for what can be made anew without Glance: empty swap and ephemeral '
+        'disks, and resized copies that Nova has left.',
+    ),
+]
+
+
 def list_opts() -> Opts:
     """Return [(group, options)]."""
-    return [(None, [*HOST, *RATIOS, *BUILD, *PERIODIC]), ('fake_driver', FAKE)]
+    return [
+        (None, [*HOST, *RATIOS, *BUILD, *PERIODIC]),
+        ('image_cache', CACHE),
+        ('fake_driver', FAKE),
+    ]

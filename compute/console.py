@@ -1,8 +1,11 @@
-"""What a guest shows."""
+"""What a guest shows, and what is known of it."""
 
+from kilonova.common import exception
 from kilonova.common.context import RequestContext
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.server import Server
 from kilonova.compute.host import Host
+from kilonova.compute.virt.driver import PowerState
 
 
 class ConsoleEndpoint:
@@ -15,6 +18,17 @@ class ConsoleEndpoint:
         self, context: RequestContext, server: Server, length: int | None
     ) -> str:
         return last_lines(self._host.driver.get_console_output(server), length)
+
+    def get_diagnostics(self, context: RequestContext, server: Server) -> Diagnostics:
+        power = self._host.driver.get_power_state(server.uuid)
+        if power != PowerState.RUNNING:
+            raise exception.InstanceInvalidState(
+                method='get_diagnostics',
+                instance_uuid=server.uuid,
+                attr='power state',
+                state=power.text,
+            )
+        return self._host.driver.get_diagnostics(server)
 
 
 def last_lines(log: bytes, length: int | None) -> str:

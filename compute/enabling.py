@@ -15,3 +15,9 @@ class HostEndpoint:
 
     def get_host_uptime(self, context: RequestContext) -> str:
         return self._host.driver.get_uptime()
+
+    def host_power_action(self, context: RequestContext, action: str) -> str:
+        return self._host.driver.power_action(action)
+
+    def set_host_maintenance(self, context: RequestContext, on: bool) -> bool:
+        return self._host.driver.set_maintenance(on)

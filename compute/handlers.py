@@ -1,7 +1,7 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import power, suspending
+from kilonova.compute import power, rescue, suspending
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -12,4 +12,10 @@ HANDLERS: dict[type, Handler] = {
     work.Unpause: suspending.unpause,
     work.Suspend: suspending.suspend,
     work.Resume: suspending.resume,
+    work.Rescue: rescue.rescue,
+    work.Unrescue: rescue.unrescue,
+    work.SetPassword: rescue.set_password,
+    work.CrashDump: rescue.crash_dump,
+    work.SoftDelete: power.soft_delete,
+    work.Restore: power.restore,
 }

@@ -2,6 +2,7 @@
 
 from kilonova.common import rpc
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.operation import BuildRequest, ExternalEvent, Fence
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import HostWork
@@ -23,7 +24,7 @@ class ComputeInterface(rpc.Interface):
 
     @rpc.cast()
     def terminate_server(self, context: Ctx, server: Server, fence: Fence) -> None:
-        """Remove guest, disks and ports; ends with delete_finished or delete_failed."""
+        """Remove guest, disks and ports; ends with delete_finished or delete_failed (to be told again)."""
 
     @rpc.cast()
     def perform(self, context: Ctx, server: Server, fence: Fence, work: HostWork) -> None:
@@ -37,6 +38,17 @@ class ComputeInterface(rpc.Interface):
     def get_console_output(self, context: Ctx, server: Server, length: int | None) -> str:
         """Return the last lines of the console log.  Raises ConsoleNotAvailable."""
 
+    @rpc.call(timeout=60)
+    def get_diagnostics(self, context: Ctx, server: Server) -> Diagnostics:
+        """Return what the hypervisor knows of a running guest.
+
+        Raises InstanceInvalidState when it does not run, NotSupported.
+        """
+
+    @rpc.call(timeout=1800)
+    def cache_images(self, context: Ctx, image_ids: list[str]) -> dict[str, str]:
+        """Fetch images; 'cached', 'existing', 'unsupported' or 'error' for each."""
+
     @rpc.call(timeout=20)
     def get_host_uptime(self, context: Ctx) -> str:
         """Return the host's uptime line."""
@@ -44,3 +56,11 @@ class ComputeInterface(rpc.Interface):
     @rpc.call(timeout=60)
     def set_host_enabled(self, context: Ctx, enabled: bool) -> None:
         """Put or take away the COMPUTE_STATUS_DISABLED trait of the host's providers."""
+
+    @rpc.call(timeout=60)
+    def host_power_action(self, context: Ctx, action: str) -> str:
+        """'startup', 'shutdown' or 'reboot' the host.  Raises NotSupported."""
+
+    @rpc.call(timeout=60)
+    def set_host_maintenance(self, context: Ctx, on: bool) -> bool:
+        """Put the host into maintenance or back; returns whether it is.  Raises NotSupported."""

@@ -1,6 +1,11 @@
 """Starting, stopping and rebooting servers."""
 
+from oslo_log import log as logging
+
+from kilonova.common import exception
 from kilonova.compute.work import Job
+
+LOG = logging.getLogger(__name__)
 
 
 def start(job: Job) -> None:
@@ -9,6 +14,17 @@ def start(job: Job) -> None:
 
 def stop(job: Job) -> None:
     job.host.driver.power_off(job.server, job.host.shutdown_timeout(job.server))
+
+
+def soft_delete(job: Job) -> None:
+    try:
+        stop(job)
+    except exception.GuestNotFound:
+        LOG.warning('Server %s has no guest to be kept', job.server.uuid)
+
+
+def restore(job: Job) -> None:
+    start(job)
 
 
 def reboot(job: Job) -> None:

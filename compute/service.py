@@ -21,6 +21,7 @@ from kilonova.compute.enabling import HostEndpoint
 from kilonova.compute.events import EventsEndpoint
 from kilonova.compute.handlers import HANDLERS
 from kilonova.compute.host import Host
+from kilonova.compute.image_caching import ImageCachingEndpoint
 from kilonova.compute.interface import ComputeInterface
 from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
@@ -40,6 +41,8 @@ T = TypeVar('T')
 BINARY = 'nova-compute'
 # Hosts that come up at the same time in one process.
 STARTING = 16
+# How often a host asks for its audit; it is done once in each period.
+AUDIT_INTERVAL = 600
 # What is left of graceful_shutdown_timeout for stopping itself.
 MARGIN = 5
 
@@ -115,6 +118,7 @@ class Compute:
             DeleteEndpoint(self.host),
             WorkEndpoint(self.host, HANDLERS),
             ConsoleEndpoint(self.host),
+            ImageCachingEndpoint(self.host),
             HostEndpoint(self.host),
             EventsEndpoint(self.host.events, self.network_refresh),
         ]
@@ -152,6 +156,10 @@ class Compute:
         except exception.KilonovaError as error:
             LOG.error('The inventory of %s could not be sent yet: %s', self.host.name, error)
 
+    def _age_images(self) -> None:
+        servers = self.host.conductor.get_host_servers(ctx.get_admin_context(), self.host.name)
+        self.host.driver.age_images(servers)
+
     def _until_answered(self, what: str, send: Callable[[], T]) -> T:
         return report.deliver(what, send, report.Until(self.host.operations.stopping))
 
@@ -160,7 +168,15 @@ class Compute:
         self._periodic.add(conf.update_resources_interval, self._update_inventory)
         self._periodic.add(conf.sync_power_state_interval, self.power_sync.sync_all)
         self._periodic.add(conf.running_deleted_instance_poll_interval, self.orphans.reap)
+        if self.host.driver.keeps_images:
+            self._periodic.add(conf.image_cache.manager_interval, self._age_images)
+        if conf.instance_usage_audit:
+            self._periodic.add(AUDIT_INTERVAL, self._audit_usage)
         self._periodic.add(conf.heal_instance_info_cache_interval, self.network_refresh.heal_next)
+
+    def _audit_usage(self) -> None:
+        """The conductor knows whether there is something to do in this period."""
+        self.host.conductor.audit_usage(ctx.get_admin_context(), self.host.name)
 
 
 class Computes:

@@ -3,6 +3,7 @@
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.conductor import audit_period
 
 CONDUCTOR = [
     cfg.IntOpt(
@@ -59,6 +60,11 @@ QUOTA = [
 
 
 SERVERS = [
+    cfg.IntOpt(
+        'reclaim_instance_interval',
+        default=0,
+        help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
+    ),
     cfg.BoolOpt(
         'force_config_drive', default=False, help='Give every server a configuration drive.'
     ),
@@ -67,6 +73,27 @@ SERVERS = [
         default=3,
         help="How many local disks a server may have, the flavor's included. 0: it has to boot "
         'from a volume. Below 0: as many as are asked for.',
+    ),
+]
+
+IMAGE_CACHE = [
+    cfg.IntOpt(
+        'precache_concurrency',
+        default=1,
+        min=1,
+        help='How many hosts of aggregates fetch images at a time that are to be cached there '
+        'before servers need them.',
+    ),
+]
+
+USAGE = [
+    cfg.StrOpt(
+        'instance_usage_audit_period',
+        default='month',
+        regex=audit_period.PATTERN,
+        help='Period of the usage audit: hour, day, month or year. A number after @ says where '
+        'it begins: hour@15 at a quarter past, day@6 at six, month@15 on the fifteenth, year@4 '
+        'in April.',
     ),
 ]
 
@@ -111,6 +138,14 @@ OPERATIONS = [
         help='How often an operation is taken up before it is ended with a fault.',
     ),
     cfg.IntOpt(
+        'patience',
+        default=24 * 3600,
+        min=0,
+        help='Seconds for which a deletion that fails is tried again, with growing pauses of '
+        'up to 15 minutes: the disk may be busy, Neutron may be away. Only then the server goes '
+        'to ERROR. A new request to delete it ends the pause.',
+    ),
+    cfg.IntOpt(
         'concurrency',
         default=64,
         min=1,
@@ -129,10 +164,11 @@ OPERATIONS = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, HOSTS + SERVERS),
+        (None, HOSTS + SERVERS + USAGE),
         ('conductor', CONDUCTOR),
         ('compute', COMPUTE),
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
+        ('image_cache', IMAGE_CACHE),
     ]

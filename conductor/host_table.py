@@ -1,4 +1,4 @@
-"""What the scheduler has to know of every host, in six statements."""
+"""What the scheduler has to know of every host, in six statements (seven with image properties)."""
 
 from oslo_config import cfg
 
@@ -12,17 +12,24 @@ from kilonova.db.engine import Database, retry
 class Hosts:
     """Endpoint."""
 
-    def __init__(self, conf: cfg.ConfigOpts, api_db: Database, cell_db: Database) -> None:
-        self._conf, self._api, self._cell = conf, api_db, cell_db
+    def __init__(
+        self,
+        conf: cfg.ConfigOpts,
+        api_db: Database,
+        cell_db: Database,
+        cell_id: int | None = None,
+    ) -> None:
+        self._conf, self._api, self._cell, self._cell_id = conf, api_db, cell_db, cell_id
 
     @retry
-    def get_host_table(self, context: Ctx) -> HostTable:
+    def get_host_table(self, context: Ctx, image_properties: bool = False) -> HostTable:
         with self._cell.reader() as session:
             # The version first: what changes while we read makes the table newer than it says.
             version = hosts.version(session)
             rows = session.execute(node_query()).all()
             used = hosts.usage(session)
             there = hosts.servers_on(session)
+            images = hosts.image_properties(session) if image_properties else {}
         with self._api.reader() as session:
             every = aggregates.find_all(session)
         members: dict[str, list[Aggregate]] = {}
@@ -53,6 +60,8 @@ class Hosts:
                     num_io_ops=usage.io_ops,
                     failed_builds=node.failed_builds,
                     instances={uuid: project for uuid, _, project in there.get(key, ())},
+                    image_properties=images.get(key, {}),
+                    cell_id=self._cell_id,
                 )
             )
         return HostTable(version=version, hosts=states)

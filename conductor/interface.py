@@ -15,8 +15,16 @@ from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
 from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
-from kilonova.common.objects.host import Aggregate, ComputeNode, HostTable, Hypervisor, Service
+from kilonova.common.objects.host import (
+    Aggregate,
+    ComputeNode,
+    HostResources,
+    HostTable,
+    Hypervisor,
+    Service,
+)
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
@@ -28,6 +36,7 @@ from kilonova.common.objects.server import (
     ServerCreate,
     ServerQuery,
 )
+from kilonova.common.objects.usage import UsageAudit, UsagePage
 from kilonova.common.objects.work import WorkResult
 
 
@@ -73,7 +82,10 @@ class ConductorInterface(rpc.Interface):
 
     @rpc.call()
     def delete_server(self, context: Ctx, uuid: str, force: bool = False) -> None:
-        """Accept the deletion; supersedes whatever runs.  Raises InstanceIsLocked."""
+        """Accept the deletion; supersedes whatever runs.  Raises InstanceIsLocked.
+
+        Where deletion is deferred a server that has run is only soft-deleted, unless ``force``.
+        """
 
     @rpc.call()
     def start_server(self, context: Ctx, uuid: str) -> None:
@@ -103,11 +115,60 @@ class ConductorInterface(rpc.Interface):
     def resume_server(self, context: Ctx, uuid: str) -> None:
         """Accept the end of a suspension."""
 
+    @rpc.call()
+    def rescue_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        admin_password: str,
+        image_id: str | None,
+        volume_backed: bool,
+    ) -> None:
+        """Accept a rescue; ``volume_backed``: servers that boot from a volume, too.
+
+        Raises InstanceNotRescuable.
+        """
+
+    @rpc.call()
+    def unrescue_server(self, context: Ctx, uuid: str) -> None:
+        """Accept the end of a rescue."""
+
+    @rpc.call()
+    def set_admin_password(self, context: Ctx, uuid: str, password: str) -> None:
+        """Accept a new password for the guest's administrator."""
+
+    @rpc.call()
+    def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
+        """Accept a crash dump."""
+
+    @rpc.call()
+    def restore_server(self, context: Ctx, uuid: str) -> None:
+        """Accept the restoration of a soft-deleted server.  Raises QuotaExceeded."""
+
+    @rpc.call()
+    def lock_server(self, context: Ctx, uuid: str, reason: str | None = None) -> None:
+        """Lock; nothing changes when the owner locks what is locked."""
+
+    @rpc.call()
+    def unlock_server(self, context: Ctx, uuid: str, override: bool = False) -> None:
+        """Unlock.  Raises InstanceIsLocked when it is another one's lock and not ``override``."""
+
+    @rpc.call()
+    def reset_server_state(self, context: Ctx, uuid: str, vm_state: str) -> None:
+        """Set the state, clear the task; what works on the server is superseded."""
+
     @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
         """Return the last ``length`` lines of the console log (None: all).
 
         Raises ConsoleNotAvailable, InstanceNotReady, NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call(timeout=90)
+    def get_server_diagnostics(self, context: Ctx, uuid: str) -> Diagnostics:
+        """Ask the host what it knows of a running guest.
+
+        Raises InstanceNotReady, InstanceInvalidState, NotSupported, ServiceUnavailable.
         """
 
     @rpc.call()
@@ -289,6 +350,21 @@ class ConductorInterface(rpc.Interface):
         """Ask a host for its ``uptime`` line.  Raises ComputeServiceUnavailable, NotSupported."""
 
     @rpc.call()
+    def get_host_resources(self, context: Ctx, host: str) -> HostResources:
+        """Return what a host has and what its servers use.  Raises ComputeHostNotFound."""
+
+    @rpc.call(timeout=90)
+    def host_power_action(self, context: Ctx, host: str, action: str) -> str:
+        """'startup', 'shutdown' or 'reboot' a host; returns what its driver says of it.
+
+        Raises ComputeHostNotFound, ComputeServiceUnavailable, NotSupported.
+        """
+
+    @rpc.call(timeout=90)
+    def set_host_maintenance(self, context: Ctx, host: str, on: bool) -> bool:
+        """Put a host into maintenance or back; returns whether it is.  Raises likewise."""
+
+    @rpc.call()
     def list_aggregates(self, context: Ctx) -> list[Aggregate]:
         """Return all aggregates by id."""
 
@@ -323,6 +399,13 @@ class ConductorInterface(rpc.Interface):
         self, context: Ctx, aggregate_id: int, metadata: dict[str, str | None]
     ) -> Aggregate:
         """Set items; a None removes one.  Raises InvalidAggregateAction (zone with servers)."""
+
+    @rpc.call()
+    def cache_images(self, context: Ctx, aggregate_id: int, image_ids: list[str]) -> None:
+        """Have the hosts of an aggregate fetch images, in the background.
+
+        Raises AggregateNotFound.
+        """
 
     # -- quotas
 
@@ -359,6 +442,28 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def update_quota_class(self, context: Ctx, class_name: str, limits: dict[str, int]) -> QuotaSet:
         """Set limits of a class."""
+
+    # -- usage
+
+    @rpc.call()
+    def get_usage(
+        self,
+        context: Ctx,
+        start: datetime.datetime,
+        end: datetime.datetime,
+        project_id: str | None = None,
+        detailed: bool = False,
+        limit: int | None = None,
+        marker: str | None = None,
+    ) -> UsagePage:
+        """Return what servers, deleted ones too, have used between two times, by project.
+
+        ``limit`` counts servers, ``marker`` is one's uuid.  Raises MarkerNotFound.
+        """
+
+    @rpc.call()
+    def get_usage_audit(self, context: Ctx, before: datetime.datetime | None) -> UsageAudit:
+        """Return the logs of the newest audit period that was over at a time (None: now)."""
 
     # -- what compute hosts (and other daemons) report
     #
@@ -441,7 +546,7 @@ class ConductorInterface(rpc.Interface):
     def delete_failed(
         self, context: Ctx, uuid: str, fence: Fence, reason: str, details: str | None
     ) -> None:
-        """Something is left on the host: ERROR with a fault; a later delete tries again."""
+        """Something is left on the host: it is told again after a pause."""
 
     @rpc.call()
     def sync_power_states(self, context: Ctx, host: str, states: dict[str, int]) -> list[str]:
@@ -455,11 +560,18 @@ class ConductorInterface(rpc.Interface):
     def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
         """Store what Neutron says now of a server's ports."""
 
+    @rpc.call()
+    def audit_usage(self, context: Ctx, host: str) -> None:
+        """Count what lived on a host in the newest period that is over, unless that was done."""
+
     # -- what the scheduler asks
 
     @rpc.call()
-    def get_host_table(self, context: Ctx) -> HostTable:
-        """Return all compute nodes with services, aggregates and usage."""
+    def get_host_table(self, context: Ctx, image_properties: bool = False) -> HostTable:
+        """Return all compute nodes with services, aggregates and usage.
+
+        ``image_properties``: with those of the servers, which is a longer look.
+        """
 
 
 def client(conf: cfg.ConfigOpts, transport: messaging.Transport) -> ConductorInterface:

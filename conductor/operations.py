@@ -35,6 +35,7 @@ LOG = logging.getLogger(__name__)
 
 BATCH = 50
 LONGEST_PAUSE = 60
+LONGEST_PATIENT_PAUSE = 900
 SELECT_TIMEOUT = 120
 """How long the scheduler may take; a claim of a lost request may arrive until then."""
 
@@ -58,6 +59,8 @@ class Engine:
         self.parts = parts
         self.worker = worker or f'{parts.conf.host}:{os.getpid()}:{uuid.uuid4().hex[:8]}'
         self.tasks: dict[str, Task] = {}
+        self.patient: set[str] = set()
+        """Actions that nothing but success should end: tried for ``patience`` seconds."""
         self.chores: list[Callable[[], object]] = []
         """What else is done now and then: about once a lease."""
         self._spawn = spawn
@@ -103,13 +106,15 @@ class Engine:
                 LOG.exception('Operation %s could not be put down', one)
 
     @retry
-    def put_down(self, operation: Operation, reason: str) -> None:
-        """Try again after a pause, or end the operation when there were too many attempts."""
-        conf = self.parts.conf.operations
-        if operation.state == operations.RUNNING and operation.tries >= conf.max_attempts:
+    def put_down(self, operation: Operation, reason: str, failure: str | None = None) -> None:
+        """Try again after a pause, or end the operation when there were too many attempts.
+
+        ``failure``: the details of a host that has tried, for the event of this attempt.
+        """
+        if operation.state == operations.RUNNING and self._is_over(operation, operation.tries):
             self.tasks[operation.action].give_up(operation, reason)
             return
-        pause = min(conf.sweep_interval * 2 ** min(operation.tries, 10), LONGEST_PAUSE)
+        pause = self._pause(operation)
         LOG.warning(
             '%s of server %s waits %s s: %s',
             operation.action,
@@ -118,9 +123,24 @@ class Engine:
             reason,
         )
         with self.parts.cell_db.transaction() as session:
-            operations.move(
+            moved = operations.move(
                 session, operation, owner=None, lease_until=self.parts.later(pause), message=reason
             )
+            if moved and failure is not None:
+                operations.finish_events(session, operation.id, 'Error', failure)
+
+    def _is_over(self, operation: Operation, attempts: int) -> bool:
+        """Tell whether it was tried often enough, and a patient one also long enough."""
+        conf = self.parts.conf.operations
+        if attempts < conf.max_attempts:
+            return False
+        age = (types.utcnow() - operation.started_at).total_seconds()
+        return operation.action not in self.patient or age >= conf.patience
+
+    def _pause(self, operation: Operation) -> float:
+        longest = LONGEST_PATIENT_PAUSE if operation.action in self.patient else LONGEST_PAUSE
+        interval: float = self.parts.conf.operations.sweep_interval
+        return min(interval * 2 ** min(operation.tries, 10), longest)
 
     @retry
     def drop(self, operation: Operation) -> None:
@@ -189,7 +209,7 @@ class Engine:
         try:
             if operation.state != operations.RUNNING:
                 self._release(operation)
-            elif operation.tries > self.parts.conf.operations.max_attempts:
+            elif self._is_over(operation, operation.tries - 1):
                 task.give_up(operation, operation.message or 'it was tried too often')
             else:
                 task.resume(operation)
@@ -217,6 +237,10 @@ class Engine:
         """A compute host has started anew: what it worked on is sent to it again."""
         with self.parts.cell_db.transaction() as session:
             operations.hand_over(session, operations.COMPUTE + host)
+        self.wake()
+
+    def wake(self) -> None:
+        """Sweep now: something does not want to wait."""
         self._wake.set()
 
     # -- what ended operations may have left in placement and Cinder

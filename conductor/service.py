@@ -14,8 +14,10 @@ from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor import config as conductor_config
 from kilonova.conductor.aggregates import Aggregates
 from kilonova.conductor.flavors import Flavors
+from kilonova.conductor.host_control import HostControl
 from kilonova.conductor.host_table import Hosts
 from kilonova.conductor.hypervisors import Hypervisors
+from kilonova.conductor.image_caching import ImageCaching
 from kilonova.conductor.interface import ConductorInterface
 from kilonova.conductor.keypairs import Keypairs
 from kilonova.conductor.operations import Engine
@@ -24,14 +26,17 @@ from kilonova.conductor.quotas import Quotas
 from kilonova.conductor.servers.actions import ServerActions
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
+from kilonova.conductor.servers.lock import ServerLocks
 from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
 from kilonova.conductor.servers.reports import Reports
 from kilonova.conductor.servers.show import ShowServers
 from kilonova.conductor.services import Heartbeats, Services
 from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
+from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.simple import SimpleActions
+from kilonova.conductor.usage import Usage
 from kilonova.db import cells, hosts
 from kilonova.db import config as db_config
 from kilonova.db.engine import Database
@@ -52,9 +57,10 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     return [
         CreateServers(parts, engine, build),
         ShowServers(parts),
-        delete,
+        DeferredDelete(parts, engine, delete),
         ServerMetadata(parts),
         ServerTags(parts),
+        ServerLocks(parts),
         ServerActions(parts),
         ServerHosts(parts),
         SimpleActions(parts, engine),
@@ -154,8 +160,11 @@ class Conductor:
             self._services,
             self._heartbeats,
             Hypervisors(conf, api, cell, compute),
-            Hosts(conf, api, cell),
+            Hosts(conf, api, cell, cell_id),
             Quotas(conf, api),
+            Usage(conf, cell),
+            HostControl(conf, cell, compute),
+            ImageCaching(conf, api, cell, compute),
         ]
 
     def _report(self) -> None:

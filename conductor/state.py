@@ -8,6 +8,7 @@ from kilonova.common.objects.server import Server
 
 ACTIVE, BUILDING, STOPPED, ERROR = 'active', 'building', 'stopped', 'error'
 PAUSED, SUSPENDED = 'paused', 'suspended'
+RESCUED, RESIZED, SOFT_DELETED = 'rescued', 'resized', 'soft-delete'
 DELETING = 'deleting'
 
 States = frozenset[str | None]
@@ -86,6 +87,12 @@ RULES = {
         action='reboot',
         event='compute_reboot_instance',
     ),
+    'console output': Rule(
+        name='get_console_output', task_states=None, launched=False, lockable=False, needs_host=True
+    ),
+    'diagnostics': Rule(
+        name='get_diagnostics', task_states=None, launched=False, lockable=False, needs_host=True
+    ),
     'pause': Rule(
         name='pause',
         vm_states=frozenset([ACTIVE]),
@@ -113,6 +120,62 @@ RULES = {
         task_state='resuming',
         vm_state=ACTIVE,
         action='resume',
+    ),
+    'rescue': Rule(
+        name='rescue',
+        vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
+        task_state='rescuing',
+        vm_state=RESCUED,
+        action='rescue',
+    ),
+    'unrescue': Rule(
+        name='unrescue',
+        vm_states=frozenset([RESCUED]),
+        task_state='unrescuing',
+        vm_state=ACTIVE,
+        action='unrescue',
+    ),
+    'set_admin_password': Rule(
+        name='set_admin_password',
+        vm_states=frozenset([ACTIVE]),
+        task_state='updating_password',
+        action='changePassword',
+    ),
+    'trigger_crash_dump': Rule(
+        name='trigger_crash_dump',
+        vm_states=frozenset([ACTIVE, ERROR, PAUSED, RESCUED, RESIZED]),
+        needs_host=True,
+        action='trigger_crash_dump',
+    ),
+    'soft_delete': Rule(
+        name='soft_delete',
+        task_states=None,
+        task_state='soft-deleting',
+        vm_state=SOFT_DELETED,
+        action='soft-delete',
+    ),
+    'restore': Rule(
+        name='restore',
+        vm_states=frozenset([SOFT_DELETED]),
+        task_state='restoring',
+        vm_state=ACTIVE,
+        action='restore',
+    ),
+    'lock': Rule(
+        name='lock',
+        task_states=None,
+        launched=False,
+        lockable=False,
+        action='lock',
+        event='api_lock',
+    ),
+    'unlock': Rule(
+        name='unlock',
+        task_states=None,
+        launched=False,
+        lockable=False,
+        action='unlock',
+        event='api_unlock',
     ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.objects.host import ComputeNode, Service
+from kilonova.common.objects.image import Image
 from kilonova.db.engine import affected
 from kilonova.db.models.cell import ComputeNodeRow, HostTableVersion, ServiceRow
 from kilonova.db.models.servers import InstanceRow
-from kilonova.db.types import utcnow
+from kilonova.db.types import LongText, utcnow
 
 COMPUTE = 'nova-compute'
 CONDUCTOR = 'nova-conductor'
@@ -275,6 +276,24 @@ def servers_on(
     found: dict[Node, list[tuple[str, str, str]]] = {}
     for host, node, uuid, name, project_id in session.execute(query):
         found.setdefault((host or '', node or ''), []).append((uuid, name, project_id))
+    return found
+
+
+def image_properties(session: Session) -> dict[Node, dict[str, dict[str, int]]]:
+    """Return how many servers of each node have an image property with a value: one statement."""
+    image = sa.type_coerce(InstanceRow.image, LongText)
+    query = (
+        sa.select(InstanceRow.host, InstanceRow.node, image, sa.func.count())
+        .where(InstanceRow.deleted == 0, InstanceRow.host.is_not(None))
+        .group_by(InstanceRow.host, InstanceRow.node, image)
+    )
+    decode = msgspec.json.Decoder(Image).decode
+    found: dict[Node, dict[str, dict[str, int]]] = {}
+    for host, node, text, servers in session.execute(query):
+        mine = found.setdefault((host or '', node or ''), {})
+        for name, value in decode(text).known_properties().items():
+            counts = mine.setdefault(name, {})
+            counts[value] = counts.get(value, 0) + servers
     return found
 
 

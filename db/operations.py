@@ -220,6 +220,17 @@ def hand_over(session: Session, owner: str) -> int:
     return affected(session, statement)
 
 
+def hasten(session: Session, operation_id: str) -> None:
+    """End the pause of an operation that waits to be tried again."""
+    c = OPERATIONS.c
+    session.execute(
+        sa.update(OPERATIONS)
+        .where(c.id == operation_id, c.state == RUNNING)
+        .where(c.owner.is_(None), c.lease_until > types.utcnow())
+        .values(lease_until=types.utcnow())
+    )
+
+
 def move(session: Session, operation: Operation, **values: Any) -> bool:
     """Change an operation unless somebody has taken it over or ended it; false if so."""
     c = OPERATIONS.c
@@ -298,9 +309,13 @@ def get_action(session: Session, uuid: str, request_id: str) -> Action:
     return action
 
 
+SHOWN_AS = {'soft-delete': 'delete'}
+"""What os-instance-actions calls an operation, where it is not the operation's own name."""
+
+
 def _action(operation: Operation) -> Action:
     return Action(
-        action=operation.action,
+        action=SHOWN_AS.get(operation.action, operation.action),
         instance_uuid=operation.instance_uuid,
         request_id=operation.request_id,
         user_id=operation.user_id,

@@ -25,6 +25,7 @@ Condition = sa.ColumnElement[bool]
 Key = tuple[sa.Column[Any], bool]
 """A column and whether it descends."""
 
+SOFT_DELETED = 'soft-delete'
 # The API's words that differ from the columns'.
 NAMES = {
     'display_name': 'name',
@@ -110,11 +111,18 @@ def _conditions(session: Session, filters: dict[str, Any]) -> list[Condition]:
     if 'deleted' not in filters:
         # Who asks for changes wants to hear of those that are gone, too.
         filters['deleted'] = None if 'changes_since' in filters else False
+    if filters['deleted'] is False and not _asks_for_soft_deleted(filters):
+        found.append(INSTANCES.c.vm_state != SOFT_DELETED)
     for name, value in filters.items():
         condition = _condition(session, name, value)
         if condition is not None:
             found.append(condition)
     return found
+
+
+def _asks_for_soft_deleted(filters: dict[str, Any]) -> bool:
+    wanted = filters.get('vm_state')
+    return SOFT_DELETED in (wanted if isinstance(wanted, list | tuple | set) else [wanted])
 
 
 def _condition(session: Session, name: str, value: Any) -> Condition | None:

@@ -12,6 +12,7 @@ from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.numa import NumaTopology
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Fault, Server
 from kilonova.db import types
@@ -37,6 +38,7 @@ DECODERS: dict[str, Decode] = {
         'trusted_image_certificates': list[str] | None,
         'scheduler_hints': dict[str, Any],
         'fault': Fault,
+        'numa_topology': NumaTopology | None,
     }.items()
 }
 # Other fields are in tables of their own, or are filled where they are asked for.

@@ -54,6 +54,12 @@ SCHEDULER = [
         help='Turn image properties that name a device model, bus or architecture into required '
         'traits, so that placement offers only hosts that can emulate them.',
     ),
+    cfg.BoolOpt(
+        'query_placement_for_routed_network_aggregates',
+        default=False,
+        help='Ask Neutron for the segments of the requested networks, and placement only for hosts '
+        'that are in the aggregates of these segments. Needed with routed provider networks.',
+    ),
 ]
 
 
@@ -159,6 +165,18 @@ FILTERS = [
     _multiplier('num_instances', 0.0, 'the number of servers on a host'),
     _multiplier('io_ops', -1.0, 'the number of heavy operations on a host'),
     _multiplier('pci', 1.0, 'keeping PCI devices for those who ask for them', min=0.0),
+    _multiplier('cross_cell_move', 1000000.0, "staying in the server's cell when it is moved"),
+    _multiplier(
+        'image_props',
+        0.0,
+        'having servers with the same image properties (positive: pack, negative: spread, 0: off)',
+    ),
+    cfg.ListOpt(
+        'image_props_weight_setting',
+        default=[],
+        help='ImagePropertiesWeigher: image properties that count, with their ratios, as '
+        'name=ratio. Empty: each one counts 1.',
+    ),
     _multiplier('soft_affinity', 1.0, 'having more servers of the group', min=0.0),
     _multiplier('soft_anti_affinity', 1.0, 'having fewer servers of the group', min=0.0),
     _multiplier(
@@ -191,6 +209,24 @@ METRICS = [
 ]
 
 
+WORKAROUNDS = [
+    cfg.BoolOpt(
+        'disable_fallback_pcpu_query',
+        default=False,
+        deprecated_for_removal=True,
+        deprecated_reason='Every host reports its dedicated CPUs as PCPU by now.',
+        deprecated_since='20.0.0',
+        help='When no host has the dedicated CPUs (PCPU) that a flavor or image asks for, do not '
+        'look for hosts that have as many shared ones (VCPU).',
+    ),
+]
+
+
 def list_opts() -> Opts:
     """Return [(group, options)]."""
-    return [('scheduler', SCHEDULER), ('filter_scheduler', FILTERS), ('metrics', METRICS)]
+    return [
+        ('scheduler', SCHEDULER),
+        ('filter_scheduler', FILTERS),
+        ('metrics', METRICS),
+        ('workarounds', WORKAROUNDS),
+    ]

@@ -10,12 +10,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from oslo_log import log as logging
 
-from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import HostState, HostTable
 from kilonova.common.objects.request_spec import RequestSpec
 
@@ -97,21 +95,25 @@ class Hosts:
 
     # -- own picks
 
-    def take(self, i: int, uuid: str, project_id: str, flavor: Flavor) -> None:
+    def take(self, i: int, uuid: str, spec: RequestSpec) -> None:
         """Count a server that has just been claimed for a host."""
-        self._change(i, flavor, 1)
-        self.states[i].instances[uuid] = project_id
+        self._change(i, spec, 1)
+        self.states[i].instances[uuid] = spec.project_id
         self.servers[uuid] = i
 
-    def give(self, i: int, uuid: str, flavor: Flavor) -> None:
+    def give(self, i: int, uuid: str, spec: RequestSpec) -> None:
         """Forget a server whose claim was given back."""
-        self._change(i, flavor, -1)
+        self._change(i, spec, -1)
         self.states[i].instances.pop(uuid, None)
         self.servers.pop(uuid, None)
 
-    def _change(self, i: int, flavor: Flavor, sign: int) -> None:
+    def _change(self, i: int, spec: RequestSpec, sign: int) -> None:
+        flavor, alike = spec.flavor, self.states[i].image_properties
+        for name, value in spec.image.known_properties().items():
+            counts = alike.setdefault(name, {})
+            counts[value] = counts.get(value, 0) + sign
         self.free_ram_mb[i] -= sign * flavor.memory_mb
-        self.free_disk_mb[i] -= sign * disk_mb(flavor)
+        self.free_disk_mb[i] -= sign * disk_mb(spec)
         self.free_vcpus[i] -= sign * flavor.vcpus
         self.num_instances[i] += sign
         self.num_io_ops[i] += sign
@@ -122,13 +124,10 @@ def column(values: Iterable[Any], kind: type = float) -> npt.NDArray[Any]:
     return np.array(list(values), dtype=kind)
 
 
-def taken(spec: RequestSpec) -> Flavor:
-    """Return what a server takes of its host; a root disk that is a volume takes nothing."""
-    return msgspec.structs.replace(spec.flavor, root_gb=0) if spec.is_bfv else spec.flavor
-
-
-def disk_mb(flavor: Flavor) -> int:
-    return (flavor.root_gb + flavor.ephemeral_gb) * 1024 + flavor.swap
+def disk_mb(spec: RequestSpec) -> int:
+    """Return what a server takes of its host's disk; a root disk may be a volume."""
+    root = 0 if spec.is_bfv else spec.flavor.root_gb
+    return (root + spec.flavor.ephemeral_gb) * 1024 + spec.flavor.swap
 
 
 def free_disk_gb(state: HostState) -> int:
@@ -171,8 +170,8 @@ def _smallest(values: Iterable[str], default: float, key: str) -> float:
 
 
 class _Pick:
-    def __init__(self, node: str, project_id: str, flavor: Flavor) -> None:
-        self.node, self.project_id, self.flavor = node, project_id, flavor
+    def __init__(self, node: str, spec: RequestSpec) -> None:
+        self.node, self.spec = node, spec
         self.until = time.monotonic() + PICK_MEMORY
 
 
@@ -201,21 +200,21 @@ class HostCache:
     def asked_after(self, moment: float) -> bool:
         return self._asked_at > moment
 
-    def take(self, hosts: Hosts, i: int, uuid: str, project_id: str, flavor: Flavor) -> None:
+    def take(self, hosts: Hosts, i: int, uuid: str, spec: RequestSpec) -> None:
         """Remember a pick, in this copy and in those to come."""
         with self._changing:
-            self._picks[uuid] = _Pick(hosts.states[i].node.uuid, project_id, flavor)
-            hosts.take(i, uuid, project_id, flavor)
+            self._picks[uuid] = _Pick(hosts.states[i].node.uuid, spec)
+            hosts.take(i, uuid, spec)
             if hosts is not self._hosts:
                 self._lay(self._hosts, uuid, self._picks[uuid])
 
-    def give(self, uuid: str, flavor: Flavor) -> None:
+    def give(self, uuid: str, spec: RequestSpec) -> None:
         """Forget a pick whose claim was given back."""
         with self._changing:
             self._picks.pop(uuid, None)
             i = self._hosts.servers.get(uuid)
             if i is not None:
-                self._hosts.give(i, uuid, flavor)
+                self._hosts.give(i, uuid, spec)
 
     def _age(self) -> float:
         return time.monotonic() - self._asked_at
@@ -242,4 +241,4 @@ class HostCache:
     def _lay(hosts: Hosts, uuid: str, pick: _Pick) -> None:
         i = hosts.index.get(pick.node)
         if i is not None and uuid not in hosts.servers:
-            hosts.take(i, uuid, pick.project_id, pick.flavor)
+            hosts.take(i, uuid, pick.spec)

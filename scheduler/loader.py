@@ -68,6 +68,7 @@ def _classes_in(package: ModuleType, base: type[Any]) -> dict[str, type[Any]]:
                 inspect.isclass(member)
                 and issubclass(member, base)
                 and member.__module__ == module.name
+                and not name.startswith('_')
                 and not module.name.endswith('.base')
             ):
                 found[name] = member

@@ -22,6 +22,9 @@ LOG = logging.getLogger(__name__)
 # resources:VCPU, resources1:VGPU, trait_FPGA:CUSTOM_X; the suffix names a granular group
 _KEY = re.compile(r'(resources|trait)([a-zA-Z0-9_-]{0,64}):([A-Z0-9_]+)')
 DISABLED = 'COMPUTE_STATUS_DISABLED'
+# Cyborg and operators keep providers below our nodes, too; every provider of ours has had this
+# trait since the first release, so nobody has to be waited for.
+OWNER = 'OWNER_NOVA'
 
 
 class Group(msgspec.Struct):
@@ -75,7 +78,7 @@ class ResourceRequest(msgspec.Struct):
         parts = []
         for _, group in sorted(self.groups.items()):
             wanted = [_amounts(group.resources, ' ', ', ')] if group.resources else []
-            wanted += [f'trait {name}' for name in sorted(group.required)]
+            wanted += [f'trait {name}' for name in sorted(group.required - {OWNER})]
             wanted += [f'no trait {name}' for name in sorted(group.forbidden)]
             parts.append(', '.join(wanted))
         parts += [f'trait {name}' for name in sorted(self.root.required)]
@@ -93,12 +96,18 @@ def _amounts(resources: dict[str, int], between: str, after: str) -> str:
     return after.join(f'{name}{between}{amount}' for name, amount in sorted(resources.items()))
 
 
-def from_spec(spec: RequestSpec) -> ResourceRequest:
-    """Return what flavor and image ask for."""
+def has_unpinned_form(spec: RequestSpec) -> bool:
+    """Tell whether hosts that know no PCPU may serve a request for dedicated CPUs."""
+    asked = any(key.endswith(':PCPU') for key in spec.flavor.extra_specs)
+    return traits.prop(spec, 'cpu_policy') == 'dedicated' and not asked
+
+
+def from_spec(spec: RequestSpec, pinned: bool = True) -> ResourceRequest:
+    """Return what flavor and image ask for; without ``pinned``, VCPU instead of PCPU."""
     extra_specs = spec.flavor.extra_specs
     found, overridden = _from_extra_specs(extra_specs)
     main = found.setdefault('', Group())
-    for name, amount in _from_flavor(spec).items():
+    for name, amount in _from_flavor(spec, pinned).items():
         if amount and name not in overridden:
             main.resources.setdefault(name, amount)
     _cpu_thread_policy(spec, main)
@@ -109,6 +118,9 @@ def from_spec(spec: RequestSpec) -> ResourceRequest:
         LOG.warning('Flavor %s: group_policy %s is unknown', spec.flavor.flavorid, policy)
         policy = None
     # required= of the main group needs resources in it, so a request of granular groups alone asks the root
+    for group in found.values():
+        if group.resources:
+            group.required.add(OWNER)
     if not main.resources:
         root.required |= main.required
         root.forbidden |= main.forbidden
@@ -149,13 +161,13 @@ def _add_trait(group: Group, name: str, value: str) -> None:
         LOG.warning('Extra spec trait:%s is neither required nor forbidden but %s', name, value)
 
 
-def _from_flavor(spec: RequestSpec) -> dict[str, int]:
+def _from_flavor(spec: RequestSpec, pinned: bool) -> dict[str, int]:
     flavor = spec.flavor
     root = 0 if spec.is_bfv else flavor.root_gb
     wanted = {
         'MEMORY_MB': flavor.memory_mb,
         'DISK_GB': root + flavor.ephemeral_gb + math.ceil(flavor.swap / 1024),
-        **_cpus(spec),
+        **(_cpus(spec) if pinned else {'VCPU': flavor.vcpus}),
     }
     if traits.flag(spec, 'mem_encryption'):
         wanted['MEM_ENCRYPTION_CONTEXT'] = 1

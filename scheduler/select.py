@@ -19,14 +19,15 @@ from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.scheduler import destination, loader, request
 from kilonova.scheduler.explain import Report, count
 from kilonova.scheduler.filters.base import Filter
-from kilonova.scheduler.hosts import HostCache, Hosts, Indices, column, taken
+from kilonova.scheduler.hosts import HostCache, Hosts, Indices, column
 from kilonova.scheduler.offer import Offer
+from kilonova.scheduler.routed_networks import RoutedNetworks
 
 LOG = logging.getLogger(__name__)
 
 
 class Selector:
-    """Picks hosts.  ``rng`` decides between hosts that are as good."""
+    """Picks hosts.  ``rng`` decides between hosts that are as good; ``routed`` is asked for segments."""
 
     def __init__(
         self,
@@ -34,8 +35,9 @@ class Selector:
         client: placement.Placement,
         cache: HostCache,
         rng: random.Random | None = None,
+        routed: RoutedNetworks | None = None,
     ) -> None:
-        self.conf, self.client, self.cache = conf, client, cache
+        self.conf, self.client, self.cache, self.routed = conf, client, cache, routed
         self.rng = rng or random.Random()
         self.filters = loader.load_filters(conf)
         self.weighers = loader.load_weighers(conf)
@@ -87,6 +89,7 @@ class _Attempt:
         self, selector: Selector, hosts: Hosts, spec: RequestSpec, uuids: list[str]
     ) -> None:
         self.conf, self.client, self.cache = selector.conf, selector.client, selector.cache
+        self.routed = selector.routed
         self.hosts, self.spec, self.uuids = hosts, spec, uuids
         self.order = selector.order
         self.report = Report()
@@ -113,16 +116,11 @@ class _Attempt:
 
     def _ask_placement(self) -> Indices:
         """Return the hosts that placement offers."""
-        asked = request.from_spec(self.spec)
-        destination.restrict(asked, self.spec, self.hosts, self.conf)
-        if asked.is_empty():
-            raise exception.NoValidHost(reason='The flavor asks for no resources at all.')
-        try:
-            query = asked.query(self.conf.scheduler.max_placement_results)
-            candidates = self.client.get_candidates(query)
-        except placement.PlacementError as error:
-            raise exception.NoValidHost(reason=str(error)) from error
-        self.offer = Offer(self.hosts, candidates)
+        asked = self._ask(request.from_spec(self.spec))
+        fall_back = not self.conf.workarounds.disable_fallback_pcpu_query
+        if not self.offer.hosts() and fall_back and request.has_unpinned_form(self.spec):
+            LOG.info('No host has dedicated CPUs for the request; looking for shared ones')
+            asked = self._ask(request.from_spec(self.spec, pinned=False))
         found = sorted(self.offer.hosts())
         if not found:
             raise exception.NoValidHost(reason=self._nothing_offered(asked))
@@ -131,6 +129,20 @@ class _Attempt:
             'Placement', len(self.hosts), rest, lambda: [f'without {asked.describe()}'] * rest
         )
         return np.array(found, dtype=np.intp)
+
+    def _ask(self, asked: request.ResourceRequest) -> request.ResourceRequest:
+        """Complete one question and put it; ``offer`` is the answer."""
+        destination.restrict(asked, self.spec, self.hosts, self.conf)
+        if self.routed is not None:
+            asked.member_of += self.routed.aggregates_for(self.spec.networks)
+        if asked.is_empty():
+            raise exception.NoValidHost(reason='The flavor asks for no resources at all.')
+        try:
+            query = asked.query(self.conf.scheduler.max_placement_results)
+            self.offer = Offer(self.hosts, self.client.get_candidates(query))
+        except placement.PlacementError as error:
+            raise exception.NoValidHost(reason=str(error)) from error
+        return asked
 
     def _nothing_offered(self, asked: request.ResourceRequest) -> str:
         if self.offer.unknown:
@@ -171,7 +183,7 @@ class _Attempt:
                 generation = self._claim(uuid, i, way)
                 if generation is not None:
                     self.offer.take(way)
-                    self.cache.take(self.hosts, i, uuid, spec.project_id, taken(spec))
+                    self.cache.take(self.hosts, i, uuid, spec)
                     selection = self._selection(i, way, generation)
                     return _Placed(uuid, spec, selection, [j for j in order if j != i])
         self.report.add(
@@ -230,7 +242,7 @@ class _Attempt:
 
     def _give_back(self, one: _Placed) -> None:
         generation = one.selection.consumer_generation
-        self.cache.give(one.uuid, taken(one.spec))
+        self.cache.give(one.uuid, one.spec)
         try:
             if generation is not None:
                 self.client.release(one.uuid, generation)

@@ -4,14 +4,17 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 
 from kilonova.common import base_config, config, rpc, service
-from kilonova.common.clients import keystone, placement
+from kilonova.common.clients import keystone, neutron, placement
 from kilonova.common.context import RequestContext, get_admin_context
+from kilonova.common.objects.host import HostTable
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.conductor import interface
 from kilonova.scheduler import config as scheduler_config
 from kilonova.scheduler.hosts import HostCache
 from kilonova.scheduler.interface import SchedulerInterface
+from kilonova.scheduler.routed_networks import RoutedNetworks
 from kilonova.scheduler.select import Selector
+from kilonova.scheduler.weights.image_properties import ImagePropertiesWeigher
 
 
 class Endpoint:
@@ -44,9 +47,19 @@ class Scheduler:
         config.register(scheduler_config.list_opts(), conf)
         self._conf, self._transport = conf, transport
         self._conductor = interface.client(conf, transport)
-        cache = HostCache(lambda: self._conductor.get_host_table(get_admin_context()))
         client = client or placement.Placement(keystone.adapter(conf, 'placement'))
-        self.selector = Selector(conf, client, cache)
+        routed = None
+        if conf.scheduler.query_placement_for_routed_network_aggregates:
+            routed = RoutedNetworks(neutron.client(conf), client)
+        self.selector = Selector(conf, client, HostCache(self._host_table), routed=routed)
+
+    def _host_table(self) -> HostTable:
+        # A longer look, which only one weigher needs.
+        images = any(
+            isinstance(one, ImagePropertiesWeigher) and one.is_on()
+            for one in self.selector.weighers
+        )
+        return self._conductor.get_host_table(get_admin_context(), images)
 
     def start(self) -> None:
         """Serve; waits for the conductor."""

@@ -53,6 +53,8 @@ def translate(spec: RequestSpec) -> set[str]:
         found.add('COMPUTE_NET_VIRTIO_PACKED')
     if 'accel:device_profile' in spec.flavor.extra_specs:
         found.add('COMPUTE_ACCELERATORS')
+    if any(entry.vnic_type == 'remote-managed' for entry in spec.networks):
+        found.add('COMPUTE_REMOTE_MANAGED_PORTS')
     if _secure_boot(spec):
         found.add('COMPUTE_SECURITY_UEFI_SECURE_BOOT')
     found |= _ephemeral_encryption(spec) | _tpm(spec)

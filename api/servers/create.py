@@ -1,7 +1,6 @@
 """Create servers."""
 
 import contextlib
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import Answer, operation
 from kilonova.api.policies import ADMIN, PROJECT_MEMBER_OR_ADMIN, SoftRule
 from kilonova.api.request import Request
-from kilonova.api.servers import boot_source, create_schema, networks
+from kilonova.api.servers import boot_source, create_schema, networks, password
 from kilonova.common import exception
 from kilonova.common.objects.server import ServerCreate
 
@@ -133,7 +132,7 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
         access_ip_v4=asked.get('accessIPv4'),
         access_ip_v6=asked.get('accessIPv6'),
         auto_disk_config=asked.get('OS-DCF:diskConfig', 'AUTO') == 'AUTO',
-        admin_password=asked.get('adminPass') or _password(request.conf.password_length),
+        admin_password=asked.get('adminPass') or password.generate(request.conf.password_length),
         min_count=min_count,
         max_count=max_count,
         trusted_image_certificates=asked.get('trusted_image_certificates'),
@@ -198,16 +197,6 @@ def _description(request: Request, asked: Json) -> str | None:
 def _flavorid(reference: str | int) -> str:
     """Return a flavor's id from an id or from a link to it."""
     return str(reference).rstrip('/').rpartition('/')[2] or str(reference)
-
-
-def _password(length: int) -> str:
-    """Return a password that has of every kind of character if it is long enough."""
-    # Without characters that look alike.
-    kinds = ('23456789', 'ABCDEFGHJKLMNPQRSTUVWXYZ', 'abcdefghijkmnopqrstuvwxyz')
-    chosen = [secrets.choice(kind) for kind in kinds][:length]
-    chosen += [secrets.choice(''.join(kinds)) for _ in range(length - len(chosen))]
-    secrets.SystemRandom().shuffle(chosen)
-    return ''.join(chosen)
 
 
 def _hints(body: Json) -> Json:

@@ -1,4 +1,4 @@
-"""Delete a server."""
+"""Delete servers, and bring back those whose deletion is deferred."""
 
 from kilonova.api import params, policies
 from kilonova.api.operation import operation
@@ -35,3 +35,20 @@ def force_delete(request: Request, server_id: str, body: dict[str, object]) -> N
     """Delete a server at once, also where deletion is deferred."""
     server = lookup.get(request, server_id)
     request.conductor.delete_server(request.context, server.uuid, force=True)
+
+
+@operation(
+    'POST',
+    '/servers/{server_id}/action',
+    action='restore',
+    rule='os_compute_api:os-deferred-delete:restore',
+    check=policies.PROJECT_MEMBER_OR_ADMIN,
+    replaces=('os_compute_api:os-deferred-delete', policies.OLD_OWNER),
+    target='resource',
+    body=params.wrapped('restore', {}),
+    success=202,
+)
+def restore(request: Request, server_id: str, body: dict[str, object]) -> None:
+    """Bring a soft-deleted server back."""
+    server = lookup.get(request, server_id)
+    request.conductor.restore_server(request.context, server.uuid)

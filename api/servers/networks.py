@@ -97,6 +97,8 @@ def _check_ports(client: neutron.Neutron, requests: Sequence[NetworkRequest]) ->
         if not port.get('fixed_ips') and port.get('ip_allocation') not in _NO_ADDRESS:
             raise exception.PortRequiresFixedIP(port_id=entry.port_id)
         entry.network_id = port['network_id']
+        entry.vnic_type = port.get('binding:vnic_type')
+        entry.subnets = [ip['subnet_id'] for ip in port['fixed_ips'] if 'subnet_id' in ip]
 
 
 def _check_networks(

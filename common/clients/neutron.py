@@ -51,8 +51,8 @@ class Neutron:
         """Raises NetworkNotFound."""
         return self._show('networks', network_id, exception.NetworkNotFound(network_id=network_id))
 
-    def list_subnets(self, ids: Iterable[str]) -> list[Json]:
-        return self._list('subnets', id=sorted(set(ids)))
+    def list_subnets(self, **filters: Any) -> list[Json]:
+        return self._list('subnets', **filters)
 
     def auto_allocated_network(self, project_id: str, dry_run: bool = False) -> str | None:
         """Return the id of the project's automatic network, made when there is none.

@@ -28,7 +28,7 @@ def build(
         return []
     networks = {n['id']: n for n in neutron.list_networks(id=_ids(ports, 'network_id'))}
     addresses = [ip for port in ports for ip in port.get('fixed_ips', [])]
-    subnets = {s['id']: _subnet(s) for s in neutron.list_subnets(_ids(addresses, 'subnet_id'))}
+    subnets = {s['id']: _subnet(s) for s in neutron.list_subnets(id=_ids(addresses, 'subnet_id'))}
     floating = _floating(neutron.floating_ips_of(port['id'] for port in ports))
     return [
         _vif(

@@ -72,6 +72,24 @@ class Hypervisor(msgspec.Struct, kw_only=True):
     servers: list[tuple[str, str]] | None = None
 
 
+class Amounts(msgspec.Struct):
+    """What is there, or in use."""
+
+    vcpus: int = 0
+    memory_mb: int = 0
+    disk_gb: int = 0
+
+
+class HostResources(msgspec.Struct, kw_only=True):
+    """What a host has, what is in use now (with what the host keeps for itself), and what its
+    servers may use at most, in all and by project."""
+
+    total: Amounts
+    used_now: Amounts
+    used_max: Amounts
+    projects: dict[str, Amounts] = {}
+
+
 class Aggregate(msgspec.Struct, kw_only=True):
     id: int
     uuid: str
@@ -97,6 +115,9 @@ class HostState(msgspec.Struct, kw_only=True):
     failed_builds: int = 0
     instances: dict[str, str] = {}
     """Server uuid to project id, of the servers on the host."""
+    image_properties: dict[str, dict[str, int]] = {}
+    """Property to value to how many servers have it; only when it is asked for."""
+    cell_id: int | None = None
 
 
 class HostTable(msgspec.Struct, kw_only=True):

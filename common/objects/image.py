@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+KNOWN = ('hw_', 'img_', 'os_')
+
 
 class Image(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One image.  ``size`` is in bytes, ``min_disk`` in GiB, ``min_ram`` in MiB.
@@ -33,3 +35,7 @@ class Image(msgspec.Struct, kw_only=True, omit_defaults=True):
     tags: list[str] = []
     created_at: datetime.datetime | None = None
     updated_at: datetime.datetime | None = None
+
+    def known_properties(self) -> dict[str, str]:
+        """Return, as text, the properties that mean something to us, and no notes of users."""
+        return {name: str(v) for name, v in self.properties.items() if name.startswith(KNOWN)}

@@ -6,12 +6,17 @@ import msgspec
 
 
 class NetworkRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One entry of ``networks`` in a server create request."""
+    """One entry of ``networks`` in a server create request.
+
+    ``vnic_type`` and ``subnets`` (those of its addresses) are known of a port that exists.
+    """
 
     network_id: str | None = None
     port_id: str | None = None
     fixed_ip: str | None = None
     tag: str | None = None
+    vnic_type: str | None = None
+    subnets: list[str] = []
 
 
 class Networks(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -6,6 +6,7 @@ import msgspec
 
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
+from kilonova.common.objects.network import NetworkRequest
 
 
 class RequestSpec(msgspec.Struct, kw_only=True):
@@ -29,6 +30,9 @@ class RequestSpec(msgspec.Struct, kw_only=True):
     group: dict[str, Any] | None = None
     has_volumes: bool = False
     """Volumes may be reserved for the servers."""
+    networks: list[NetworkRequest] = []
+    cell_id: int | None = None
+    """Of a move that may leave it: the cell in which the server is."""
 
 
 class Selection(msgspec.Struct, kw_only=True):

@@ -12,6 +12,7 @@ from kilonova.common.objects.block_device import BlockDevice, boots_from_volume
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, Networks
+from kilonova.common.objects.numa import NumaTopology
 
 
 class Fault(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -101,6 +102,7 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
     operation: str | None = None
     attempt: int = 0
     host_status: str | None = None
+    numa_topology: NumaTopology | None = None
 
     @property
     def boots_from_volume(self) -> bool:

@@ -41,7 +41,50 @@ class Resume(msgspec.Struct, tag='resume'):
     """Bring a suspended guest back."""
 
 
-HostWork = Start | Stop | Reboot | Pause | Unpause | Suspend | Resume
+class Rescue(msgspec.Struct, kw_only=True, tag='rescue'):
+    """Boot from another image, with the root disk beside it; ``image_id`` None: the usual one."""
+
+    image_id: str | None = None
+    admin_password: str
+
+
+class Unrescue(msgspec.Struct, tag='unrescue'):
+    """Boot from the root disk again."""
+
+
+class SetPassword(msgspec.Struct, tag='set password'):
+    """Let the guest's agent change the administrator's password."""
+
+    password: str
+
+
+class CrashDump(msgspec.Struct, tag='crash dump'):
+    """Send the guest a non-maskable interrupt."""
+
+
+class SoftDelete(msgspec.Struct, tag='soft delete'):
+    """Power off, and keep everything."""
+
+
+class Restore(msgspec.Struct, tag='restore'):
+    """Bring a soft-deleted guest back."""
+
+
+HostWork = (
+    Start
+    | Stop
+    | Reboot
+    | Pause
+    | Unpause
+    | Suspend
+    | Resume
+    | Rescue
+    | Unrescue
+    | SetPassword
+    | CrashDump
+    | SoftDelete
+    | Restore
+)
 
 
 class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):

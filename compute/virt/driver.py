@@ -15,7 +15,9 @@ import msgspec
 
 from kilonova.common import exception
 from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 
@@ -29,6 +31,11 @@ class PowerState(enum.IntEnum):
     SHUTDOWN = 4
     CRASHED = 6
     SUSPENDED = 7
+
+    @property
+    def text(self) -> str:
+        """The API's word for it."""
+        return 'pending' if self == PowerState.NOSTATE else self.name.lower()
 
 
 class Inventory(msgspec.Struct, kw_only=True):
@@ -177,12 +184,60 @@ class Volumes:
         raise exception.NotSupported(feature='assisted volume snapshots')
 
 
+class Rescue:
+    """Help for guests in trouble.  All raise GuestNotFound, VirtDriverError, NotSupported."""
+
+    def rescue(
+        self,
+        server: Server,
+        vifs: list[VIF],
+        images: ImageSource,
+        image_id: str | None,
+        admin_password: str,
+    ) -> None:
+        """Boot from a copy of ``image_id``, with the guest's own disks beside it.
+
+        None: the driver's own rescue image, or else the one that the server was made of.
+        """
+        raise exception.NotSupported(feature='rescue')
+
+    def unrescue(self, server: Server, vifs: list[VIF]) -> None:
+        """Boot from the root disk again and remove what ``rescue`` made."""
+        raise exception.NotSupported(feature='unrescue')
+
+    def set_admin_password(self, server: Server, password: str) -> None:
+        """Change the administrator's password in the running guest."""
+        raise exception.NotSupported(feature='setting the admin password')
+
+    def trigger_crash_dump(self, server: Server) -> None:
+        """Send the guest a non-maskable interrupt."""
+        raise exception.NotSupported(feature='crash dumps')
+
+
 class Console:
-    """What a guest shows."""
+    """What a guest shows of itself."""
 
     def get_console_output(self, server: Server) -> bytes:
         """Return the console log (all that is kept).  Raises ConsoleNotAvailable, GuestNotFound."""
         raise exception.NotSupported(feature='console output')
+
+    def get_diagnostics(self, server: Server) -> Diagnostics:
+        """Return what is known of a running guest.  Raises GuestNotFound."""
+        raise exception.NotSupported(feature='diagnostics')
+
+
+class Images:
+    """The images that a host keeps."""
+
+    def cache_image(self, image: Image, source: ImageSource) -> bool:
+        """Fetch an image before it is needed; false when it is there already."""
+        raise exception.NotSupported(feature='image caching')
+
+    keeps_images = False
+    """``age_images`` has something to do."""
+
+    def age_images(self, servers: list[Server]) -> None:
+        """Remove what has been unused for long; called regularly with the host's servers."""
 
 
 class Host(abc.ABC):
@@ -200,6 +255,14 @@ class Host(abc.ABC):
         """Return the host's ``uptime`` line."""
         raise exception.NotSupported(feature='host uptime')
 
+    def power_action(self, action: str) -> str:
+        """Do a 'startup', 'shutdown' or 'reboot' of the host; returns what has been begun."""
+        raise exception.NotSupported(feature='power actions on hosts')
+
+    def set_maintenance(self, on: bool) -> bool:
+        """Put the host into maintenance or back; returns whether it is in it now."""
+        raise exception.NotSupported(feature='host maintenance')
+
 
 class Events(enum.Enum):
     """What a driver tells about a guest unasked."""
@@ -212,7 +275,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Volumes, Suspending, Console, Host, abc.ABC):
+class Driver(Lifecycle, Power, Volumes, Suspending, Rescue, Console, Images, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True

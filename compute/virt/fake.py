@@ -24,10 +24,12 @@ from oslo_utils import timeutils
 
 from kilonova.common import exception
 from kilonova.common.objects import block_device
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt import driver
+from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
 from kilonova.compute.virt.fake_guest import Guest, boot_text, clock, guest_of
 from kilonova.compute.virt.fake_volumes import FakeVolumes
@@ -63,6 +65,8 @@ class FakeDriver(FakeVolumes, driver.Driver):
         self._closed = threading.Event()
         self._started = time.time()
         self.needs_plug_events = self._conf.wait_for_plug_events
+        self.cached: set[str] = set()
+        self.in_maintenance = False
         self.calls: collections.Counter[str] = collections.Counter()
         """How often each method that changes something was called; for tests."""
 
@@ -175,6 +179,34 @@ class FakeDriver(FakeVolumes, driver.Driver):
     def resume(self, server: Server, vifs: list[VIF]) -> None:
         self._stand(server, PowerState.RUNNING, Events.RESUMED)
 
+    def rescue(
+        self,
+        server: Server,
+        vifs: list[VIF],
+        images: driver.ImageSource,
+        image_id: str | None,
+        admin_password: str,
+    ) -> None:
+        guest = self._change_power(server)
+        image_id = image_id or server.image.id
+        if self._conf.download_images and image_id:
+            self._download(images, image_id)
+        guest.rescue_image_id = image_id
+        self._boot(guest, vifs)
+
+    def unrescue(self, server: Server, vifs: list[VIF]) -> None:
+        guest = self._change_power(server)
+        guest.rescue_image_id = ''
+        self._boot(guest, vifs)
+
+    def set_admin_password(self, server: Server, password: str) -> None:
+        guest = self._change_power(server)
+        guest.console.append(f'[{clock()}] The password of the administrator has changed')
+
+    def trigger_crash_dump(self, server: Server) -> None:
+        guest = self._change_power(server)
+        guest.console.append(f'[{clock()}] Non-maskable interrupt: the kernel writes a dump')
+
     def _stand(self, server: Server, state: PowerState, event: Events) -> None:
         guest = self._change_power(server)
         if guest.state != state:
@@ -192,6 +224,29 @@ class FakeDriver(FakeVolumes, driver.Driver):
 
     def get_console_output(self, server: Server) -> bytes:
         return ''.join(line + '\n' for line in self._get(server.uuid).console).encode()
+
+    def get_diagnostics(self, server: Server) -> Diagnostics:
+        return fake_counters.of(self._get(server.uuid), server)
+
+    def cache_image(self, image: Image, source: driver.ImageSource) -> bool:
+        self.calls['cache_image'] += 1
+        with self._lock:
+            if image.id in self.cached:
+                return False
+        if self._conf.download_images:
+            self._download(source, image.id)
+        with self._lock:
+            self.cached.add(image.id)
+        return True
+
+    def power_action(self, action: str) -> str:
+        self.calls['power_action'] += 1
+        return action
+
+    def set_maintenance(self, on: bool) -> bool:
+        self.calls['set_maintenance'] += 1
+        self.in_maintenance = on
+        return on
 
     def get_uptime(self) -> str:
         up = int(time.time() - self._started)

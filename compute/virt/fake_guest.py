@@ -23,6 +23,7 @@ class Guest(msgspec.Struct, kw_only=True):
     memory_mb: int
     disk_gb: int
     image_id: str = ''
+    rescue_image_id: str = ''
     ports: list[str] = []
     volumes: dict[str, str] = {}
     """Volume id to device name."""
@@ -72,7 +73,7 @@ def boot_text(guest: Guest, vifs: list[VIF]) -> list[str]:
     return [
         f'[{clock()}] Fake guest {guest.uuid} boots for the {guest.boots}. time',
         f'[{clock()}] {guest.vcpus} processors, {guest.memory_mb} MiB of memory, '
-        f'{guest.disk_gb} GiB of disk, image {guest.image_id or "none"}',
+        f'{guest.disk_gb} GiB of disk, image {guest.rescue_image_id or guest.image_id or "none"}',
         *(line.rstrip() for line in addresses),
         f'{guest.name} login:',
     ]

@@ -212,6 +212,7 @@ def _spec(context: Ctx, request: ServerCreate, flavor: Flavor) -> RequestSpec:
         has_volumes=bool(volumes(request.block_devices)),
         swap_mb=flavor.swap,
         ephemeral_gb=flavor.ephemeral_gb,
+        networks=request.networks.requests,
     )
 
 

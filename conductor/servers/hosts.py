@@ -7,7 +7,10 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.operation import ExternalEvent
+from kilonova.common.objects.server import Server
+from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor import state
 from kilonova.conductor.parts import Parts
 from kilonova.db import servers
@@ -26,16 +29,24 @@ class ServerHosts:
         self._parts = parts
 
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
+        server, host = self._reachable(context, uuid, 'console output')
+        return host.get_console_output(context, server, length)
+
+    def get_server_diagnostics(self, context: Ctx, uuid: str) -> Diagnostics:
+        server, host = self._reachable(context, uuid, 'diagnostics')
+        return host.get_diagnostics(context, server)
+
+    def _reachable(self, context: Ctx, uuid: str, key: str) -> tuple[Server, ComputeInterface]:
+        """Return a server in whose state something may be asked of its host, and the host."""
         with self._parts.cell_db.reader() as session:
             server = servers.get(session, uuid)
-            if not server.host:
-                raise exception.InstanceNotReady(instance_id=uuid)
+            state.check(context, server, state.RULES[key])
+            assert server.host is not None
             if not self._parts.is_up(session, server.host):
                 raise exception.ServiceUnavailable(
                     f'Compute service of {server.host} is unavailable at this time.'
                 )
-        host = self._parts.compute.at(server.host)
-        return host.get_console_output(context, server, length)
+        return server, self._parts.compute.at(server.host)
 
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
         with self._parts.cell_db.reader() as session:

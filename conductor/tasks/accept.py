@@ -72,3 +72,13 @@ def accept(
     if alive and server.host:
         operations.start_events(session, rule.event, [(operation, server.host)])
     return operation
+
+
+def note(session: Session, context: Ctx, server: Server, rule: Rule, host: str) -> None:
+    """Show among a server's actions what was done at once, in this transaction."""
+    operation = new(context, server, rule, '', '', types.utcnow())
+    operation.owner = operation.lease_until = None
+    operation.state, operation.finished_at = operations.DONE, operation.started_at
+    operations.add(session, [operation])
+    operations.start_events(session, rule.event, [(operation, host)])
+    operations.finish_events(session, operation.id, 'Success', None)

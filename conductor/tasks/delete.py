@@ -20,19 +20,25 @@ from kilonova.db.operations import Operation
 
 LOG = logging.getLogger(__name__)
 RULE = state.RULES['delete']
+NO_ANSWER = 'The host has not answered in time.'
 
 
 class Delete:
-    """Endpoint, and the task ``delete``; it supersedes whatever else works on the server."""
+    """The task ``delete``; it supersedes whatever else works on the server.
+
+    What fails is tried again for a long time: a server must not need a second request to go.
+    """
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self._parts, self._engine = parts, engine
         engine.tasks['delete'] = self
+        engine.patient.add('delete')
 
-    def delete_server(self, context: Ctx, uuid: str, force: bool = False) -> None:
-        """Begin to delete; nothing happens when that has begun already."""
+    def accept(self, context: Ctx, uuid: str) -> None:
+        """Begin to delete; when that has begun already, end the pause it may be in."""
         accepted = self._accept(context, uuid)
         if accepted is None:
+            self._engine.wake()
             return
         server, operation = accepted
         if operation.step == operations.HOST:
@@ -49,6 +55,7 @@ class Delete:
                 running = operations.get(session, server.operation)
                 if running is not None and running.state == operations.RUNNING:
                     if running.action == 'delete':
+                        operations.hasten(session, running.id)
                         return None
                     late = self._parts.conf.operations.lease + SELECT_TIMEOUT
                     operations.supersede(session, running.id, self._parts.later(late))
@@ -92,6 +99,8 @@ class Delete:
                 owner=operations.COMPUTE + host,
                 lease_until=self._parts.lease(),
             )
+            operations.finish_events(session, operation.id, 'Error', NO_ANSWER)
+            operations.start_events(session, RULE.event, [(operation, host)])
         return True
 
     def _cast(self, context: Ctx, server: Server, operation: Operation) -> None:
@@ -161,18 +170,19 @@ class Delete:
     # -- the bad end
 
     def failed(self, uuid: str, fence: Fence, reason: str, details: str | None) -> None:
-        """Something is left at the host; a later deletion tries again."""
+        """Something is left at the host; it will be told again."""
         with self._parts.cell_db.reader() as session:
             operation = operations.get(session, fence.operation)
-        if operation is not None:
-            self._fail(uuid, fence, reason, f'{_where(operation)}: {details or reason}')
-
-    def give_up(self, operation: Operation, reason: str) -> None:
-        details = f'{_where(operation)} was given up after {operation.attempt} attempts: {reason}'
-        self._fail(operation.instance_uuid, operation.fence, reason, details)
+        # A repeated report finds no owner: the first one has begun the pause.
+        if operation is None or operation.fence != fence or operation.owner is None:
+            return
+        where = f'Deleting on host {operation.owner.removeprefix(operations.COMPUTE)}'
+        self._engine.put_down(operation, reason, f'{where}: {details or reason}')
 
     @retry
-    def _fail(self, uuid: str, fence: Fence, reason: str, details: str) -> None:
+    def give_up(self, operation: Operation, reason: str) -> None:
+        uuid, fence = operation.instance_uuid, operation.fence
+        details = f'Deleting was given up after {operation.attempt} attempts: {reason}'
         fault = faults.make(f'Deleting the instance failed: {reason}', details)
         with self._parts.cell_db.transaction() as session:
             if servers.update(
@@ -187,10 +197,3 @@ class Delete:
                 operations.finish(
                     session, fence.operation, operations.FAILED, fault.message, details=details
                 )
-
-
-def _where(operation: Operation) -> str:
-    owner = operation.owner or ''
-    if owner.startswith(operations.COMPUTE):
-        return f'Deleting on host {owner.removeprefix(operations.COMPUTE)}'
-    return 'Deleting'

@@ -1,7 +1,13 @@
-"""Actions that one host does in one piece of work: power, pause, suspend."""
+"""Actions that one host does in one piece of work: power, pause, suspend, rescue …"""
 
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import work
+from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import HostWork
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
@@ -27,6 +33,10 @@ ACTIONS = {
     'unpause': 'compute_unpause_instance',
     'suspend': 'compute_suspend_instance',
     'resume': 'compute_resume_instance',
+    'rescue': 'compute_rescue_instance',
+    'unrescue': 'compute_unrescue_instance',
+    'changePassword': 'compute_set_admin_password',
+    'trigger_crash_dump': 'compute_trigger_crash_dump',
 }
 """Actions with the events that they show."""
 
@@ -47,10 +57,16 @@ class SimpleActions:
         }
 
     def _accept(
-        self, context: Ctx, uuid: str, action: str, host_work: HostWork, rule: str = ''
+        self,
+        context: Ctx,
+        uuid: str,
+        action: str,
+        host_work: HostWork,
+        rule: str = '',
+        accepting: Callable[[Session, Server], None] | None = None,
     ) -> None:
         payload = SimplePayload(context=faults.keep(context), rule=rule or action, work=host_work)
-        self._procedures[action].accept(context, uuid, payload)
+        self._procedures[action].accept(context, uuid, payload, accepting)
 
     def start_server(self, context: Ctx, uuid: str) -> None:
         self._accept(context, uuid, 'start', work.Start())
@@ -72,3 +88,30 @@ class SimpleActions:
 
     def resume_server(self, context: Ctx, uuid: str) -> None:
         self._accept(context, uuid, 'resume', work.Resume())
+
+    def rescue_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        admin_password: str,
+        image_id: str | None,
+        volume_backed: bool,
+    ) -> None:
+        def check(session: Session, server: Server) -> None:
+            if not volume_backed and server.boots_from_volume:
+                raise exception.InstanceNotRescuable(
+                    instance_id=uuid, reason='Cannot rescue a volume-backed instance'
+                )
+
+        host_work = work.Rescue(image_id=image_id, admin_password=admin_password)
+        self._accept(context, uuid, 'rescue', host_work, accepting=check)
+
+    def unrescue_server(self, context: Ctx, uuid: str) -> None:
+        self._accept(context, uuid, 'unrescue', work.Unrescue())
+
+    def set_admin_password(self, context: Ctx, uuid: str, password: str) -> None:
+        host_work = work.SetPassword(password)
+        self._accept(context, uuid, 'changePassword', host_work, 'set_admin_password')
+
+    def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
+        self._accept(context, uuid, 'trigger_crash_dump', work.CrashDump())

@@ -80,3 +80,29 @@ class HostTableVersion(CellBase):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     version: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class TaskLogRow(Timestamps, CellBase):
+    """What a host has done of a regular task in one period."""
+
+    __tablename__ = 'task_log'
+    __table_args__ = table(
+        sa.UniqueConstraint(
+            'task_name',
+            'host',
+            'period_beginning',
+            'period_ending',
+            name='uniq_task_log0task_name0host0period_beginning0period_ending',
+        ),
+        sa.Index('ix_task_log_period', 'period_beginning', 'period_ending'),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_name: Mapped[str] = mapped_column(sa.String(64))
+    state: Mapped[str] = mapped_column(sa.String(16))
+    host: Mapped[str]
+    period_beginning: Mapped[datetime.datetime]
+    period_ending: Mapped[datetime.datetime]
+    message: Mapped[str] = mapped_column(sa.String(512))
+    task_items: Mapped[int] = mapped_column(default=0)
+    errors: Mapped[int] = mapped_column(default=0)

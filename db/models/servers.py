@@ -72,6 +72,7 @@ class InstanceRow(CellBase):
     security_groups: Mapped[Any] = mapped_column(Json)
     trusted_image_certificates: Mapped[Any] = mapped_column(Json, nullable=True)
     scheduler_hints: Mapped[Any] = mapped_column(Json, nullable=True)
+    numa_topology: Mapped[Any] = mapped_column(Json, nullable=True)
     root_device_name: Mapped[str | None] = _text()
     access_ip_v4: Mapped[str | None] = _text(39)
     access_ip_v6: Mapped[str | None] = _text(39)
@@ -96,6 +97,7 @@ class InstanceRow(CellBase):
         sa.Index('ix_instances_host_deleted', host, deleted),
         sa.Index('ix_instances_updated_at', updated_at),
         sa.Index('ix_instances_reservation_id', reservation_id),
+        sa.Index('ix_instances_terminated_at_launched_at', terminated_at, launched_at),
     )
 
 

@@ -5,53 +5,49 @@ from kilonova.scheduler.filters.base import Filter
 from kilonova.scheduler.hosts import Floats, Hosts, Indices, Mask
 
 
-class IoOpsFilter(Filter):
-    """Fewer than ``max_io_ops_per_host`` builds, resizes, snapshots … on the host."""
+class _Below(Filter):
+    """``column`` of the host table is below ``option``; ``what`` is counted."""
 
     once = False
+    column: str
+    option: str
+    what: str
 
     def limit(self, hosts: Hosts) -> Floats | float:
-        return self.option()
+        return float(self.conf.filter_scheduler[self.option])
 
-    def option(self) -> float:
-        return float(self.conf.filter_scheduler.max_io_ops_per_host)
+    def counts(self, hosts: Hosts) -> Floats:
+        found: Floats = getattr(hosts, self.column)
+        return found
 
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask:
-        mask: Mask = (hosts.num_io_ops < self.limit(hosts))[alive]
+        mask: Mask = (self.counts(hosts) < self.limit(hosts))[alive]
         return mask
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
-        return f'with {int(hosts.num_io_ops[i])} heavy operations'
+        return f'with {int(self.counts(hosts)[i])} {self.what}'
 
 
-class AggregateIoOpsFilter(IoOpsFilter):
+class _BelowOfAggregate(_Below):
     """The limit comes from aggregate metadata."""
 
     def limit(self, hosts: Hosts) -> Floats | float:
-        return hosts.aggregate_numbers('max_io_ops_per_host', self.option())
+        return hosts.aggregate_numbers(self.option, float(super().limit(hosts)))
 
 
-class NumInstancesFilter(Filter):
-    """Fewer than ``max_instances_per_host`` servers on the host."""
+class IoOpsFilter(_Below):
+    """Builds, resizes, snapshots … on the host."""
 
-    once = False
-
-    def limit(self, hosts: Hosts) -> Floats | float:
-        return self.option()
-
-    def option(self) -> float:
-        return float(self.conf.filter_scheduler.max_instances_per_host)
-
-    def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask:
-        mask: Mask = (hosts.num_instances < self.limit(hosts))[alive]
-        return mask
-
-    def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
-        return f'with {int(hosts.num_instances[i])} servers'
+    column, option, what = 'num_io_ops', 'max_io_ops_per_host', 'heavy operations'
 
 
-class AggregateNumInstancesFilter(NumInstancesFilter):
-    """The limit comes from aggregate metadata."""
+class AggregateIoOpsFilter(_BelowOfAggregate, IoOpsFilter):
+    pass
 
-    def limit(self, hosts: Hosts) -> Floats | float:
-        return hosts.aggregate_numbers('max_instances_per_host', self.option())
+
+class NumInstancesFilter(_Below):
+    column, option, what = 'num_instances', 'max_instances_per_host', 'servers'
+
+
+class AggregateNumInstancesFilter(_BelowOfAggregate, NumInstancesFilter):
+    pass

@@ -10,13 +10,11 @@ class MetricsFilter(Filter):
     """Each metric of ``[metrics]weight_setting`` is there."""
 
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
-        wanted = set(settings_of(self.conf.metrics.weight_setting))
+        wanted = set(settings_of(self.conf))
         if not wanted:
             return None
         return hosts.where(lambda state: wanted <= set(values_of(state)), alive)
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
-        missing = set(settings_of(self.conf.metrics.weight_setting)) - set(
-            values_of(hosts.states[i])
-        )
+        missing = set(settings_of(self.conf)) - set(values_of(hosts.states[i]))
         return 'without the metrics ' + ', '.join(sorted(missing))

@@ -4,11 +4,16 @@ A weigher gives each host that is left a number; the numbers are brought to 0..1
 ``minval`` and ``maxval``, measured against these), multiplied, and added up.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from oslo_config import cfg
+from oslo_log import log as logging
 
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.scheduler.hosts import Floats, Hosts, Indices
+
+LOG = logging.getLogger(__name__)
 
 
 class Weigher:
@@ -54,3 +59,25 @@ class Weigher:
             return np.zeros(len(values))
         scaled: Floats = (values - low) / (high - low)
         return scaled
+
+
+class ColumnWeigher(Weigher):
+    """``column`` of the host table is the weight."""
+
+    column: str
+
+    def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats:
+        values: Floats = getattr(hosts, self.column)
+        return values[alive]
+
+
+def ratios_of(option: str, items: Iterable[str]) -> dict[str, float]:
+    """Read ``name=ratio`` items; what is malformed is left out with a warning."""
+    found = {}
+    for item in items:
+        name, _, ratio = item.partition('=')
+        try:
+            found[name.strip()] = float(ratio)
+        except ValueError:
+            LOG.warning('%s: %s is not name=ratio', option, item)
+    return found

@@ -1,33 +1,19 @@
 """Prefer hosts with more room, or a newer hypervisor."""
 
-from kilonova.common.objects.request_spec import RequestSpec
-from kilonova.scheduler.hosts import Floats, Hosts, Indices
-from kilonova.scheduler.weights.base import Weigher
+from kilonova.scheduler.weights.base import ColumnWeigher
 
 
-class RAMWeigher(Weigher):
-    option = 'ram_weight_multiplier'
-
-    def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats:
-        return hosts.free_ram_mb[alive]
+class RAMWeigher(ColumnWeigher):
+    option, column = 'ram_weight_multiplier', 'free_ram_mb'
 
 
-class CPUWeigher(Weigher):
-    option = 'cpu_weight_multiplier'
-
-    def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats:
-        return hosts.free_vcpus[alive]
+class CPUWeigher(ColumnWeigher):
+    option, column = 'cpu_weight_multiplier', 'free_vcpus'
 
 
-class DiskWeigher(Weigher):
-    option = 'disk_weight_multiplier'
-
-    def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats:
-        return hosts.free_disk_mb[alive]
+class DiskWeigher(ColumnWeigher):
+    option, column = 'disk_weight_multiplier', 'free_disk_mb'
 
 
-class HypervisorVersionWeigher(Weigher):
-    option = 'hypervisor_version_weight_multiplier'
-
-    def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats:
-        return hosts.hypervisor_version[alive]
+class HypervisorVersionWeigher(ColumnWeigher):
+    option, column = 'hypervisor_version_weight_multiplier', 'hypervisor_version'

@@ -1,31 +1,21 @@
 """What goes on, and went wrong, on a host."""
 
-from kilonova.common.objects.request_spec import RequestSpec
-from kilonova.scheduler.hosts import Floats, Hosts, Indices
-from kilonova.scheduler.weights.base import Weigher
+from kilonova.scheduler.hosts import Floats, Hosts
+from kilonova.scheduler.weights.base import ColumnWeigher
 
 
-class IoOpsWeigher(Weigher):
-    option = 'io_ops_weight_multiplier'
-
-    def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats:
-        return hosts.num_io_ops[alive]
+class IoOpsWeigher(ColumnWeigher):
+    option, column = 'io_ops_weight_multiplier', 'num_io_ops'
 
 
-class NumInstancesWeigher(Weigher):
-    option = 'num_instances_weight_multiplier'
-
-    def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats:
-        return hosts.num_instances[alive]
+class NumInstancesWeigher(ColumnWeigher):
+    option, column = 'num_instances_weight_multiplier', 'num_instances'
 
 
-class BuildFailureWeigher(Weigher):
+class BuildFailureWeigher(ColumnWeigher):
     """Failed builds since the last one that went well count against a host."""
 
-    option = 'build_failure_weight_multiplier'
+    option, column = 'build_failure_weight_multiplier', 'failed_builds'
 
     def multiplier(self, hosts: Hosts) -> Floats | float:
         return -super().multiplier(hosts)
-
-    def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats:
-        return hosts.failed_builds[alive]

@@ -1,27 +1,19 @@
 """Metrics that hosts report ([metrics]weight_setting)."""
 
-from collections.abc import Iterable
-
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from kilonova.common.objects.host import HostState
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.scheduler.hosts import Floats, Hosts, Indices, column
-from kilonova.scheduler.weights.base import Weigher
+from kilonova.scheduler.weights.base import Weigher, ratios_of
 
 LOG = logging.getLogger(__name__)
 
 
-def settings_of(option: Iterable[str]) -> dict[str, float]:
-    """Read ``name=ratio`` items; what is malformed is left out with a warning."""
-    found = {}
-    for item in option:
-        name, _, ratio = item.partition('=')
-        try:
-            found[name.strip()] = float(ratio)
-        except ValueError:
-            LOG.warning('[metrics]weight_setting: %s is not name=ratio', item)
-    return found
+def settings_of(conf: cfg.ConfigOpts) -> dict[str, float]:
+    """Return the wanted metrics with their ratios."""
+    return ratios_of('[metrics]weight_setting', conf.metrics.weight_setting)
 
 
 def values_of(state: HostState) -> dict[str, float]:
@@ -36,7 +28,7 @@ class MetricsWeigher(Weigher):
         return float(self.conf.metrics.weight_multiplier)
 
     def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats | None:
-        ratios = settings_of(self.conf.metrics.weight_setting)
+        ratios = settings_of(self.conf)
         if not ratios:
             return None
         return column(self._sum(hosts.states[i], ratios) for i in alive)

@@ -1,8 +1,6 @@
 """A volume service: volumes, snapshots and attachments in the states that Cinder has."""
 
-import threading
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from kilonova.tests.fakes.server import Answer, FakeService, Fault, route
@@ -17,8 +15,7 @@ KINDS = ('volumes', 'snapshots', 'attachments')
 class FakeCinder(FakeService):
     """Cinder v3 as far as the control plane asks it.
 
-    A caller with a token 'user:project' sees that project's things; one without a colon in it is
-    the service, which sees all.
+    A project sees its own things; the service sees all.
     """
 
     def __init__(self) -> None:
@@ -31,7 +28,6 @@ class FakeCinder(FakeService):
         """What a new volume becomes; 'creating' leaves it to the test, 'error' fails."""
         self.completions: list[tuple[str, str, bool]] = []
         """What hosts said at the end of swaps and extensions: (action, volume, error)."""
-        self._caller = threading.local()
         super().__init__()
 
     # -- what a test sets up and looks at
@@ -90,15 +86,9 @@ class FakeCinder(FakeService):
 
     # -- who asks
 
-    def _app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        token = environ.get('HTTP_X_AUTH_TOKEN') or ''
-        self._caller.project = token.partition(':')[2] or None
-        self._caller.admin = ':' not in token or token.startswith('admin')
-        return super()._app(environ, start_response)
-
-    def _answer(self, method: str, path: str, query: dict[str, list[str]], raw: bytes) -> Answer:
+    def _answer(self, *args: Any) -> Answer:
         """Render faults as Cinder does."""
-        status, body = super()._answer(method, path, query, raw)
+        status, body = super()._answer(*args)
         if status >= 400 and isinstance(body, dict) and 'NeutronError' in body:
             message = body['NeutronError']['message']
             name = {400: 'badRequest', 404: 'itemNotFound', 413: 'overLimit'}.get(status, 'fault')
@@ -106,7 +96,7 @@ class FakeCinder(FakeService):
         return status, body
 
     def _visible(self, thing: Json) -> bool:
-        return self._caller.admin or _project(thing) == self._caller.project
+        return self.caller.is_admin or _project(thing) == self.caller.project
 
     def _get(self, kind: str, thing_id: str) -> Json:
         found: Json | None = getattr(self, kind).get(thing_id)
@@ -124,11 +114,11 @@ class FakeCinder(FakeService):
     def index(self, kind: str, query: dict[str, list[str]], **_: Any) -> Answer:
         if kind not in KINDS:
             raise Fault(404, 'no such collection')
-        everybody = self._caller.admin and 'all_tenants' in query
+        everybody = self.caller.is_admin and 'all_tenants' in query
         found = [
             thing
             for thing in getattr(self, kind).values()
-            if (everybody or not self._caller.project or _project(thing) == self._caller.project)
+            if (everybody or not self.caller.project or _project(thing) == self.caller.project)
             and _matches(thing, query)
         ]
         return 200, {kind: found}
@@ -158,7 +148,7 @@ class FakeCinder(FakeService):
             'status': self.created_status,
         }
         fields |= self._source(asked)
-        project = self._caller.project or 'service'
+        project = self.caller.project or 'service'
         volume = self.volumes[self.add_volume(int(asked['size']), project, **fields)]
         return 202, {'volume': volume}
 

@@ -13,6 +13,7 @@ class FakeGlance(FakeService):
     def __init__(self) -> None:
         self.images: dict[str, dict[str, Any]] = {}
         self.data: dict[str, bytes] = {}
+        self.page_size = 1000
         super().__init__()
 
     def add(self, name: str = 'image', data: bytes = b'\0' * 512, **fields: Any) -> str:
@@ -41,12 +42,70 @@ class FakeGlance(FakeService):
         }
         return image_id
 
+    @route('GET', '/v2/images')
+    def index(self, query: dict[str, list[str]], **_: Any) -> Answer:
+        words = {name: values[-1] for name, values in query.items()}
+        found = [image for image in reversed(self.images.values()) if self._sees(image)]
+        limit, marker = int(words.pop('limit', '25')), words.pop('marker', None)
+        found = [image for image in found if all(_fits(image, *word) for word in words.items())]
+        if marker is not None:
+            ids = [image['id'] for image in found]
+            if marker not in ids:
+                page = '<html><h1>400 Bad Request</h1>\nNo image found with ID {}<br /></html>'
+                return 400, page.format(marker).encode()
+            found = found[ids.index(marker) + 1 :]
+        limit = min(limit, self.page_size)
+        body: dict[str, Any] = {'images': found[:limit]}
+        if len(found) > limit:
+            body['next'] = f'/v2/images?marker={found[limit - 1]["id"]}'
+        return 200, body
+
     @route('GET', '/v2/images/{image_id}')
     def show(self, image_id: str, **_: Any) -> Answer:
         image = self.images.get(image_id)
-        return (200, image) if image else (404, {'message': 'no such image'})
+        if image is None or not self._sees(image):
+            return 404, {'message': 'no such image'}
+        return 200, image
+
+    @route('PATCH', '/v2/images/{image_id}')
+    def patch(self, image_id: str, body: Any, **_: Any) -> Answer:
+        status, image = self.show(image_id)
+        if status != 200:
+            return status, image
+        if not self.caller.sees(image['owner']):
+            return 403, {'message': 'not yours'}
+        for operation in body:
+            name = operation['path'].removeprefix('/').replace('~1', '/').replace('~0', '~')
+            if operation['op'] == 'remove':
+                del image[name]
+            else:
+                image[name] = operation['value']
+        return 200, image
+
+    @route('DELETE', '/v2/images/{image_id}')
+    def delete(self, image_id: str, **_: Any) -> Answer:
+        status, image = self.show(image_id)
+        if status != 200:
+            return status, image
+        if image['protected'] or not self.caller.sees(image['owner']):
+            return 403, {'message': 'not yours, or protected'}
+        del self.images[image_id]
+        return 204, None
+
+    def _sees(self, image: dict[str, Any]) -> bool:
+        return image['visibility'] == 'public' or self.caller.sees(image['owner'])
 
     @route('GET', '/v2/images/{image_id}/file')
     def download(self, image_id: str, **_: Any) -> Answer:
         data = self.data.get(image_id)
         return (200, data) if data is not None else (404, {'message': 'no such image'})
+
+
+def _fits(image: dict[str, Any], name: str, wanted: str) -> bool:
+    """Tell whether an attribute is as a filter wants it, with Glance's operators."""
+    value = image.get(name)
+    if wanted.startswith('in:'):
+        return value in wanted[3:].split(',')
+    if wanted.startswith('gte:'):
+        return str(value) >= wanted[4:]
+    return str(value) == wanted

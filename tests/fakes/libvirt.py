@@ -204,7 +204,25 @@ class FakeDomain:
         return self.number, 0
 
     def info(self) -> tuple[int, int, int, int, int]:
-        return self.number, 0, 0, 1, self.cpu_time
+        return self.number, self._memory(), self._memory(), 1, self.cpu_time
+
+    def _memory(self) -> int:
+        return int(self.root.findtext('memory') or 0)
+
+    def memoryStats(self) -> dict[str, int]:  # noqa: N802
+        return {'actual': self._memory(), 'rss': 4096}
+
+    def vcpus(self) -> tuple[list[tuple[int, int, int, int]], list[tuple[bool, ...]]]:
+        self._must_run()
+        return [(0, 1, self.cpu_time, 0), (1, 1, self.cpu_time, 1)], []
+
+    def blockStats(self, device: str) -> tuple[int, int, int, int, int]:  # noqa: N802
+        self.connection.note('blockStats')
+        return 1, 2, 3, 4, -1
+
+    def interfaceStats(self, device: str) -> tuple[int, ...]:  # noqa: N802
+        self.connection.note('interfaceStats')
+        return 10, 11, 12, 13, 20, 21, 22, 23
 
     def isActive(self) -> int:  # noqa: N802
         return int(self.number not in (SHUTOFF, CRASHED))

@@ -29,8 +29,7 @@ def add_host(
     }
     client.ensure_provider(provider, name)
     generation = client.set_inventories(provider, inventories, 0)
-    if traits:
-        client.set_traits(provider, traits, generation)
+    client.set_traits(provider, ('OWNER_NOVA', *traits), generation)
     for aggregate in aggregates:
         client.add_aggregate(provider, aggregate)
     return provider

@@ -1,5 +1,6 @@
 """A small HTTP server for the fakes: state as the service keeps it, faults on demand."""
 
+import dataclasses
 import json
 import re
 import socketserver
@@ -11,6 +12,27 @@ from collections.abc import Callable
 from typing import Any
 
 Answer = tuple[int, Any]
+NO_TOKEN = 'notused'
+"""What a service sends whose auth_type is none."""
+
+
+@dataclasses.dataclass
+class Caller:
+    """Who asks: the user and project of a ``noauth2`` token; without one it is a service."""
+
+    project: str | None = None
+    is_admin: bool = True
+
+    @classmethod
+    def of(cls, token: str | None) -> 'Caller':
+        if token in (None, NO_TOKEN):
+            return cls()
+        assert token is not None
+        user, _colon, project = token.partition(':')
+        return cls(project or user, user == 'admin')
+
+    def sees(self, owner: Any) -> bool:
+        return self.is_admin or self.project == owner
 
 
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
@@ -38,6 +60,8 @@ class FakeService:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str]] = []
+        self.caller = Caller()
+        """Whose request a handler answers; they run one after the other."""
         self.lock = threading.RLock()
         self._broken: list[tuple[re.Pattern[str], int, float]] = []
         self._routes = [
@@ -73,7 +97,8 @@ class FakeService:
         query = urllib.parse.parse_qs(environ.get('QUERY_STRING', ''))
         with self.lock:
             self.requests.append((method, path))
-        status, body = self._answer(method, path, query, raw)
+        caller = Caller.of(environ.get('HTTP_X_AUTH_TOKEN'))
+        status, body = self._answer(method, path, query, raw, caller)
         data = (
             body
             if isinstance(body, bytes)
@@ -85,7 +110,9 @@ class FakeService:
         start_response(f'{status} X', [('Content-Type', kind), ('Content-Length', str(len(data)))])
         return [data]
 
-    def _answer(self, method: str, path: str, query: dict[str, list[str]], raw: bytes) -> Answer:
+    def _answer(
+        self, method: str, path: str, query: dict[str, list[str]], raw: bytes, caller: Caller
+    ) -> Answer:
         for pattern, status, delay in self._broken:
             if pattern.search(f'{method} {path}'):
                 time.sleep(delay)
@@ -96,6 +123,7 @@ class FakeService:
                 body = json.loads(raw) if raw[:1] in (b'{', b'[') else raw
                 try:
                     with self.lock:
+                        self.caller = caller
                         return handler(query=query, body=body, **found.groupdict())
                 except Fault as error:
                     return error.status, {

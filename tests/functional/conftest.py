@@ -33,8 +33,11 @@ def clean(cloud: Cloud) -> Iterator[None]:
     """Delete every server after the test, and see that nothing is left of them."""
     yield
     servers = cloud.get('/servers?all_tenants=1', token='admin:admin')['servers']
+    deferred = '/servers?all_tenants=1&status=SOFT_DELETED'
+    servers += cloud.get(deferred, token='admin:admin')['servers']
     for server in servers:
-        assert cloud.admin('DELETE', f'/servers/{server["id"]}').status == 204
+        path = f'/servers/{server["id"]}/action'
+        assert cloud.admin('POST', path, {'forceDelete': None}).status == 202
     for server in servers:
         cloud.wait_gone(server['id'])
     assert cloud.placement.usages() == {}

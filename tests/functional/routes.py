@@ -6,7 +6,7 @@ A new operation has to be entered here; ``test_bad_input`` fails until it is.
 import dataclasses
 from typing import Any
 
-from kilonova.api import operation, resources, versions
+from kilonova.api import operation, removed, resources, versions
 from kilonova.api.operation import Operation
 from kilonova.tests.functional.cloud import Cloud
 
@@ -39,7 +39,7 @@ class Things:
 
     @classmethod
     def make(cls, cloud: Cloud) -> 'Things':
-        image, flavor = cloud.glance.add(), cloud.flavor('plain', id='plain')
+        image, flavor = cloud.glance.add(known='1'), cloud.flavor('plain', id='plain')
         private = cloud.flavor('private', **{'os-flavor-access:is_public': False})
         specs = {'extra_specs': {'known': '1'}}
         cloud.admin('POST', f'/flavors/{flavor}/os-extra_specs', specs)
@@ -81,6 +81,7 @@ def arguments(things: Things) -> dict[str, str]:
         'service_id': things.service,
         'hypervisor_id': things.hypervisor,
         'request_id': things.action,
+        'image_id': things.image,
         'project_id': 'demo',
         'name': 'known',
         'key': 'known',
@@ -92,6 +93,8 @@ def arguments(things: Things) -> dict[str, str]:
         'what': 'disable',
         'volume_id': things.volume,
         'snapshot_id': things.snapshot,
+        'host_name': things.host,
+        'before_timestamp': '2026-01-02 03:04:05',
     }
 
 
@@ -143,10 +146,16 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', '/servers/{server_id}/metadata', None): meta,
         ('PUT', '/servers/{server_id}/metadata', None): meta,
         ('PUT', '/servers/{server_id}/metadata/{key}', None): {'meta': {'known': '1'}},
+        ('POST', '/images/{image_id}/metadata', None): meta,
+        ('PUT', '/images/{image_id}/metadata', None): meta,
+        ('PUT', '/images/{image_id}/metadata/{key}', None): {'meta': {'known': '1'}},
         ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
         ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
         ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
+        ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
+        ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
+        ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},
         ('POST', _SERVER_ACTION, 'reboot'): {'reboot': {'type': 'HARD'}},
         ('POST', _SERVER_ACTION, 'forceDelete'): {'forceDelete': None},
         ('POST', '/flavors', None): {'flavor': flavor},
@@ -165,6 +174,8 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _AGGREGATE_ACTION, 'add_host'): {'add_host': {'host': things.host}},
         ('POST', _AGGREGATE_ACTION, 'remove_host'): {'remove_host': {'host': things.host}},
         ('POST', _AGGREGATE_ACTION, 'set_metadata'): {'set_metadata': {'metadata': {'a': 'b'}}},
+        ('POST', '/os-aggregates/{aggregate_id}/images', None): {'cache': [{'id': things.image}]},
+        ('PUT', '/os-hosts/{host_name}', None): {'status': 'enable', 'maintenance_mode': 'disable'},
         ('POST', '/os-server-external-events', None): {'events': [event]},
         ('PUT', '/os-quota-sets/{project_id}', None): {'quota_set': quota},
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},
@@ -232,10 +243,12 @@ def _ranges(key: Key) -> list[Operation]:
 
 
 def routes() -> list[Route]:
-    """Return every operation once, with its newest range of versions."""
+    """Return every operation once, with its newest range of versions; not what is gone."""
     resources.load()
     newest: dict[Key, Operation] = {}
     for one in operation.REGISTRY:
+        if one.success == removed.STATUS:
+            continue
         # One path with two names for its variable part is two operations.
         key = (one.method, one.path, one.action)
         if key not in newest or newest[key].until < one.until:

@@ -190,8 +190,8 @@ def test_an_image_of_a_volume_backed_server(cloud: Cloud, flavor: str) -> None:
     clients_way = {
         'source_type': 'image', 'uuid': image, 'destination_type': 'local', 'boot_index': 0
     }  # fmt: skip
-    for more in ({}, {'block_device_mapping_v2': [clients_way]}):
-        uuid = boot(cloud, flavorRef=flavor, imageRef=image, **more)
+    for devices in ([], [clients_way]):
+        uuid = boot(cloud, flavorRef=flavor, imageRef=image, block_device_mapping_v2=devices)
         cloud.wait_status(uuid, 'ACTIVE')
         (device,) = attached(cloud, uuid)
         assert cloud.cinder.volumes[device['id']]['snapshot_id'] == snapshot

@@ -12,15 +12,18 @@ from oslo_log import log as logging
 
 from kilonova.common import config as common_config
 from kilonova.common import exception
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute import config as compute_config
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.driver import Events, GuestSpec, ImageSource, PowerState
-from kilonova.compute.virt.libvirt import config, console, inventory, node_id, vif
+from kilonova.compute.virt.libvirt import config, console, diagnostics, inventory, node_id, vif
 from kilonova.compute.virt.libvirt.build import Builder
 from kilonova.compute.virt.libvirt.connection import Connection
+from kilonova.compute.virt.libvirt.disk.cache_ageing import CacheAgeing
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
 from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
@@ -35,6 +38,8 @@ LOG = logging.getLogger(__name__)
 
 class LibvirtDriver(driver.Driver):
     """QEMU and KVM guests on this host."""
+
+    keeps_images = True
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         common_config.register(compute_config.list_opts(), conf)
@@ -62,7 +67,9 @@ class LibvirtDriver(driver.Driver):
         directories = Directories(self._conf.instances_path, self._uuid)
         directories.sweep()
         ports = SerialPorts(self._conf)
-        maker = DiskMaker(self._conf, ImageCache(self._conf))
+        self._cache = ImageCache(self._conf)
+        maker = DiskMaker(self._conf, self._cache)
+        self._ageing = CacheAgeing(self._conf, self._cache)
         self._directories = directories
         self._builder = Builder(self._host, self._guests, directories, maker, ports)
         self._remover = Remover(self._host, self._guests, directories)
@@ -112,6 +119,18 @@ class LibvirtDriver(driver.Driver):
     def get_console_output(self, server: Server) -> bytes:
         self._guests.find(server.uuid)
         return console.read(self._directories.path(server.uuid))
+
+    def age_images(self, servers: list[Server]) -> None:
+        self._ageing.run(servers)
+
+    def get_diagnostics(self, server: Server) -> Diagnostics:
+        return diagnostics.read(self._host, self._guests.find(server.uuid), server)
+
+    def cache_image(self, image: Image, source: ImageSource) -> bool:
+        if self._cache.holds(image.id):
+            return False
+        self._cache.image(image, source, None)
+        return True
 
     def get_node(self) -> ComputeNode:
         return inventory.node(self._conf, self._host, self._service_host, self._uuid)

@@ -65,6 +65,27 @@ class Guest:
         """Return the running guest's, with the ports that libvirt has picked."""
         return etree.fromstring(self._call('XMLDesc', 0))
 
+    def memory(self) -> tuple[int, int]:
+        """Return how much memory the guest may have, and has, in KiB."""
+        info = self._call('info')
+        return int(info[1]), int(info[2])
+
+    def memory_stats(self) -> dict[str, int]:
+        """Return what the balloon tells, in libvirt's words."""
+        return {str(name): int(value) for name, value in self._call('memoryStats').items()}
+
+    def cpu_times(self) -> list[tuple[int, int]]:
+        """Return number and nanoseconds of each processor."""
+        return [(int(cpu[0]), int(cpu[2])) for cpu in self._call('vcpus')[0]]
+
+    def disk_counters(self, device: str) -> tuple[int, ...]:
+        """Return requests and bytes read, requests and bytes written, errors."""
+        return tuple(self._call('blockStats', device))
+
+    def nic_counters(self, device: str) -> tuple[int, ...]:
+        """Return bytes, packets, errors, drops: received, then sent."""
+        return tuple(self._call('interfaceStats', device))
+
     def start(self, paused: bool = False) -> None:
         lib = connection.library()
         self._call('createWithFlags', lib.VIR_DOMAIN_START_PAUSED if paused else 0)

@@ -12,7 +12,8 @@ from kilonova.common import exception
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import GuestSpec
-from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
+from kilonova.compute.virt.libvirt.disk.image_cache import Cached, ImageCache
+from kilonova.compute.virt.libvirt.disk.qcow2 import Qcow2
 from kilonova.compute.virt.libvirt.driver import LibvirtDriver
 from kilonova.tests.integration.libvirt.conftest import File
 
@@ -158,3 +159,22 @@ def test_header_inside_of_an_image_stays_content(
         cached = ImageCache(conf).image(image, File(path), limit=None)
         assert cached.format == 'raw'
         assert pathlib.Path(cached.path).read_bytes()[:4] == b'QFI\xfb'
+
+
+def test_the_base_of_an_overlay_is_never_removed(
+    driver: LibvirtDriver, conf: cfg.ConfigOpts, instances: pathlib.Path, server: Server
+) -> None:
+    base = instances / '_base'
+    base.mkdir()
+    for name in ('a' * 40, 'b' * 40):
+        (base / name).write_bytes(b'\0' * MIB)
+        os.utime(base / name, (0, 0))
+    disk = instances / server.uuid / 'disk'
+    disk.parent.mkdir()
+    Qcow2(conf).create(str(disk), Cached(str(base / ('a' * 40)), 'raw', MIB), 2 * MIB)
+    driver.age_images([])
+    assert [path.name for path in base.iterdir()] == ['a' * 40]
+    disk.unlink()
+    os.utime(base / ('a' * 40), (0, 0))
+    driver.age_images([])
+    assert list(base.iterdir()) == []

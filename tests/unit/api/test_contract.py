@@ -157,7 +157,12 @@ def test_statuses_are_the_published_ones() -> None:
                 int(text.partition('@')[0]): text.partition('@')[2]
                 for text in row['success'].split()
             }
-            assert one.success in published, (row['method'], row['path'], one.success)
+            # Routes that do nothing have no success.
+            assert not published or one.success in published, (
+                row['method'],
+                row['path'],
+                one.success,
+            )
 
 
 def test_rules_have_the_published_defaults() -> None:

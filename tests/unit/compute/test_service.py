@@ -16,6 +16,7 @@ from kilonova.common.clients import keystone
 from kilonova.common.clients.placement import Placement
 from kilonova.common.objects.network import Networks
 from kilonova.common.objects.operation import BuildRequest, ExternalEvent, Fence
+from kilonova.common.objects.server import Server
 from kilonova.compute import service
 from kilonova.compute.interface import ComputeInterface
 from kilonova.compute.virt.fake import FakeDriver
@@ -262,3 +263,22 @@ def test_events_reach_the_builds_of_a_host(bus: Bus, monkeypatch: Any) -> None:
     bus.client.at('here').external_events(CONTEXT, [event])
     wait(lambda: seen, 'the event')
     assert seen == [('s', 'p', 'completed')]
+
+
+@pytest.mark.parametrize('keeps_images', [True, False])
+def test_a_driver_with_a_cache_is_asked_to_look_through_it(
+    bus: Bus, monkeypatch: Any, keeps_images: bool
+) -> None:
+    looks: list[list[Server]] = []
+    monkeypatch.setattr(FakeDriver, 'keeps_images', keeps_images)
+    monkeypatch.setattr(FakeDriver, 'age_images', lambda self, servers: looks.append(servers))
+    bus.conf.set_override('manager_interval', 1, 'image_cache')
+    here, there = make_server(host='here'), make_server(host='there')
+    bus.conductor.servers.update({here.uuid: here, there.uuid: there})
+    bus.start()
+    if keeps_images:
+        wait(lambda: looks, 'a look')
+        assert [server.uuid for server in looks[0]] == [here.uuid]
+    else:
+        time.sleep(1.5)
+        assert looks == []

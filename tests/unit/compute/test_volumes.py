@@ -15,6 +15,7 @@ from kilonova.common.objects.network import Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.server import Server
 from kilonova.tests.fakes.cinder import FakeCinder
+from kilonova.tests.fakes.server import Caller
 from kilonova.tests.unit.compute.here import Here, make_server
 
 OPTIONS = {
@@ -53,7 +54,7 @@ def device(**fields: Any) -> BlockDevice:
 def given(cinder: FakeCinder, server: Server) -> BlockDevice:
     """Return a device whose volume is reserved, as the conductor leaves it."""
     volume_id = cinder.add_volume()
-    cinder._caller.admin = True
+    cinder.caller = Caller()
     _, answer = cinder.create_attachment(
         {'attachment': {'volume_uuid': volume_id, 'instance_uuid': server.uuid}}
     )

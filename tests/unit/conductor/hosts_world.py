@@ -38,6 +38,20 @@ class FakeCompute:
     def get_host_uptime(self, context: RequestContext) -> str:
         return f'up of {self._host}'
 
+    def host_power_action(self, context: RequestContext, action: str) -> str:
+        self.told.append((self._host, action))
+        return action
+
+    def set_host_maintenance(self, context: RequestContext, on: bool) -> bool:
+        self.told.append((self._host, on))
+        return on
+
+    def cache_images(self, context: RequestContext, image_ids: list[str]) -> dict[str, str]:
+        self.told.append((self._host, *image_ids))
+        if self.error is not None:
+            raise self.error
+        return dict.fromkeys(image_ids, 'cached')
+
 
 class HostsWorld:
     """All that stands around the endpoints about hosts."""
@@ -61,7 +75,7 @@ class HostsWorld:
         # In the background it would add to what a test counts; tests call ``mirror_host``.
         self.services._mirror = lambda host: None  # type: ignore[method-assign]
         self.hypervisors = Hypervisors(conf, api_db, cell_db, self.compute)  # type: ignore[arg-type]
-        self.table = Hosts(conf, api_db, cell_db)
+        self.table = Hosts(conf, api_db, cell_db, self.cell_id)
 
     def add_host(self, name: str, provider: bool = True, **fields: Any) -> ComputeNode:
         """Let a compute host start, report its node, and tell placement of it."""

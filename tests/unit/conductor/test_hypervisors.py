@@ -86,6 +86,23 @@ def test_host_table(hosts_world):
     assert second.service.up
 
 
+def test_host_table_counts_image_properties_when_it_is_asked_to(hosts_world):
+    hosts_world.add_host('h1')
+    for distro in ('debian', 'debian', 'windows'):
+        image = {'properties': {'os_distro': distro, 'os_require_quiesce': True, 'note': 'mine'}}
+        hosts_world.add_server('h1', image=image)
+    hosts_world.add_server('h1')
+    assert hosts_world.table.get_host_table(CTX).hosts[0].image_properties == {}
+    with engine.count_statements() as statements:
+        [state] = hosts_world.table.get_host_table(CTX, image_properties=True).hosts
+    assert len(statements) == 7
+    assert state.image_properties == {
+        'os_distro': {'debian': 2, 'windows': 1},
+        'os_require_quiesce': {'True': 3},
+    }
+    assert state.cell_id == hosts_world.cell_id
+
+
 def test_host_table_costs_six_statements_whatever_its_size(hosts_world):
     counts = []
     aggregate = hosts_world.aggregates.create_aggregate(CTX, 'one', 'z')

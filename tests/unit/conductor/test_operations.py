@@ -254,15 +254,18 @@ class TestThreads:
 
 
 class TestGivingUp:
-    def test_a_delete_that_cannot_be_done_can_be_asked_for_again(self, world):
+    def test_a_delete_that_cannot_be_done_is_tried_for_long_and_can_be_asked_for_again(self, world):
         uuid = world.boot()
         world.hosts['h1'].fail = 'The disk is busy'
         world.conductor.delete_server(world.new_context(), uuid)
-        world.settle()
+        begun = world.now
+        world.settle(rounds=2000)
+        assert (world.now - begun).total_seconds() >= world.conf.operations.patience
         server = world.server(uuid)
         assert (server.vm_state, server.deleted) == ('error', False)
         assert 'The disk is busy' in server.fault.message
-        assert 'Deleting on host h1' in server.fault.details
+        assert 'given up after 1' in server.fault.details
+        assert 'h1' not in server.fault.message
         world.hosts['h1'].fail = None
         world.conductor.delete_server(world.new_context(), uuid)
         world.settle()

@@ -64,7 +64,7 @@ def test_states(action, vm_states, tasks):
 @pytest.mark.parametrize('action', sorted(state.RULES))
 def test_lock(action):
     rule = state.RULES[action]
-    vm_state = min(rule.vm_states or ['active'])
+    vm_state = min(map(str, rule.vm_states or ['active']))
     server = make(vm_state=vm_state, locked=True)
     state.check(ADMIN, server, rule)
     if rule.lockable:

@@ -17,6 +17,7 @@ from oslo_config import cfg
 from kilonova.common import exception, volumes
 from kilonova.common.clients.cinder import Cinder
 from kilonova.common.context import RequestContext
+from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, FixedIP, Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
@@ -106,6 +107,9 @@ class FakeHost:
 
     def get_console_output(self, context: Any, server: Server, length: int | None) -> str:
         return f'{server.name} {length}'
+
+    def get_diagnostics(self, context: Any, server: Server) -> Diagnostics:
+        return Diagnostics(state='running', driver=server.name)
 
     # -- what happens when a message arrives
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from kilonova.common.clients.neutron import Neutron
 from kilonova.common.clients.placement import Placement
 from kilonova.common.objects.host import HostState, HostTable
 from kilonova.scheduler.hosts import HostCache
+from kilonova.scheduler.routed_networks import RoutedNetworks
 from kilonova.scheduler.select import Selector
 from kilonova.tests.fakes import placement_hosts
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
@@ -31,13 +33,14 @@ class Cloud:
         vcpus: int = 4,
         traits: tuple[str, ...] = (),
         known: bool = True,
+        PCPU: int = 0,
         **changes: Any,
     ) -> HostState:
         """Add a host; without ``known`` only placement has it."""
         state = builders.make_host(name, node_vcpus=vcpus, **changes)
         aggregates = tuple(aggregate.uuid for aggregate in state.aggregates)
         placement_hosts.add_host(
-            self.client, name, vcpus=vcpus, traits=traits, aggregates=aggregates
+            self.client, name, vcpus=vcpus, traits=traits, aggregates=aggregates, PCPU=PCPU
         )
         if known:
             self.states.append(state)
@@ -47,11 +50,13 @@ class Cloud:
         self.fetches += 1
         return HostTable(version=self.version, hosts=list(self.states))
 
-    def selector(self, **options: Any) -> Selector:
+    def selector(self, neutron: Neutron | None = None, **options: Any) -> Selector:
         """Return a scheduler of its own, with its own cache and connections."""
         conf = builders.make_conf(**options)
         client = Placement(self.service.adapter())
-        return Selector(conf, client, HostCache(self.get_host_table), random.Random(1))
+        routed = RoutedNetworks(neutron, client) if neutron else None
+        cache = HostCache(self.get_host_table)
+        return Selector(conf, client, cache, random.Random(1), routed)
 
     def held(self) -> dict[str, dict[str, int]]:
         return self.service.usages()

@@ -9,9 +9,18 @@ import numpy as np
 from kilonova.common.objects.host import HostTable
 from kilonova.scheduler import hosts as hosts_module
 from kilonova.scheduler.hosts import HostCache, Hosts
-from kilonova.tests.unit.scheduler.builders import PROJECT, make_aggregate, make_flavor, make_host
+from kilonova.tests.unit.scheduler.builders import (
+    PROJECT,
+    make_aggregate,
+    make_flavor,
+    make_host,
+    make_spec,
+)
 
-FLAVOR = make_flavor(vcpus=2, memory_mb=1000, root_gb=10)
+SPEC = make_spec(
+    make_flavor(vcpus=2, memory_mb=1000, root_gb=10),
+    properties={'os_distro': 'debian', 'note': 'x'},
+)
 
 
 class Conductor:
@@ -57,7 +66,7 @@ def test_requests_that_wait_share_one_fetch():
 def test_pick_stays_counted_until_the_conductor_knows_it(monkeypatch):
     conductor = Conductor()
     cache = HostCache(conductor.get)
-    cache.take(cache.get(0), 0, 's1', PROJECT, FLAVOR)
+    cache.take(cache.get(0), 0, 's1', SPEC)
     for known in ({}, {'s1': PROJECT}):
         conductor.instances = known
         hosts = cache.newer_than(time.monotonic())
@@ -73,21 +82,23 @@ def test_take_on_an_older_copy_counts_in_the_newest_too():
     cache = HostCache(Conductor().get)
     old = cache.get(0)
     new = cache.newer_than(time.monotonic())
-    cache.take(old, 0, 's1', PROJECT, FLAVOR)
+    cache.take(old, 0, 's1', SPEC)
     assert old.num_instances.tolist() == new.num_instances.tolist() == [1]
+    assert new.states[0].image_properties == {'os_distro': {'debian': 1}}
 
 
 def test_give_undoes_take():
     cache = HostCache(Conductor().get)
     hosts = cache.get(0)
     before = [hosts.free_ram_mb[0], hosts.free_disk_mb[0], hosts.free_vcpus[0], hosts.num_io_ops[0]]
-    cache.take(hosts, 0, 's1', PROJECT, FLAVOR)
+    cache.take(hosts, 0, 's1', SPEC)
     assert hosts.free_ram_mb[0] == before[0] - 1000
     assert hosts.count_of(['s1']).tolist() == [1]
-    cache.give('s1', FLAVOR)
+    cache.give('s1', SPEC)
     after = [hosts.free_ram_mb[0], hosts.free_disk_mb[0], hosts.free_vcpus[0], hosts.num_io_ops[0]]
     assert after == before
     assert hosts.count_of(['s1']).tolist() == [0]
+    assert hosts.states[0].image_properties == {'os_distro': {'debian': 0}}
     assert cache.newer_than(time.monotonic()).states[0].instances == {}
 
 
@@ -129,7 +140,7 @@ def test_concurrent_takes_are_all_counted():
     def take_many(worker: int) -> None:
         gate.wait()
         for n in range(200):
-            cache.take(hosts, 0, f'{worker}-{n}', PROJECT, FLAVOR)
+            cache.take(hosts, 0, f'{worker}-{n}', SPEC)
 
     with futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(take_many, range(4)))

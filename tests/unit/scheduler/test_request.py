@@ -4,13 +4,21 @@ from urllib import parse
 
 import pytest
 
+from kilonova.common.objects.network import NetworkRequest
 from kilonova.scheduler import request
 from kilonova.tests.unit.scheduler.builders import make_flavor, make_spec
 
 
-def ask(spec) -> dict[str, list[str]]:
-    pairs = parse.parse_qs(request.from_spec(spec).query(1000))
+def ask(spec, **how) -> dict[str, list[str]]:
+    """Return the question, without the trait that every group has to have."""
+    pairs = parse.parse_qs(request.from_spec(spec, **how).query(1000))
     assert pairs.pop('limit') == ['1000']
+    for resources in [key for key in pairs if key.startswith('resources')]:
+        key = resources.replace('resources', 'required')
+        traits = pairs.pop(key)[0].split(',')
+        traits.remove('OWNER_NOVA')
+        if traits:
+            pairs[key] = [','.join(traits)]
     return pairs
 
 
@@ -112,6 +120,40 @@ def test_cpu_policies(extra_specs, properties, cpus):
 def test_thread_policy(policy, trait):
     extra_specs = {'hw:cpu_policy': 'dedicated', 'hw:cpu_thread_policy': policy}
     assert ask(make_spec(extra_specs=extra_specs))['required'] == [trait]
+
+
+@pytest.mark.parametrize(
+    ('extra_specs', 'pinned', 'unpinned'),
+    [
+        ({'hw:cpu_policy': 'dedicated'}, 'PCPU:4', 'VCPU:4'),
+        ({'hw:cpu_policy': 'dedicated', 'hw:cpu_thread_policy': 'require'}, 'PCPU:4', 'VCPU:4'),
+        ({'hw:cpu_policy': 'dedicated', 'hw:emulator_threads_policy': 'isolate'}, 'PCPU:5',
+         'VCPU:4'),
+        ({'hw:cpu_policy': 'dedicated', 'resources:PCPU': '4'}, 'PCPU:4', None),
+        ({'hw:cpu_policy': 'mixed', 'hw:cpu_dedicated_mask': '0'}, 'PCPU:1,VCPU:3', None),
+        ({}, 'VCPU:4', None),
+    ],
+)  # fmt: skip
+def test_dedicated_cpus_on_hosts_that_do_not_know_them(extra_specs, pinned, unpinned):
+    flavor = make_flavor(vcpus=4, root_gb=0, extra_specs=extra_specs)
+    assert ask(make_spec(flavor))['resources'] == [f'MEMORY_MB:512,{pinned}']
+    assert request.has_unpinned_form(make_spec(flavor)) == (unpinned is not None)
+    if unpinned:
+        found = ask(make_spec(flavor), pinned=False)
+        assert found['resources'] == [f'MEMORY_MB:512,{unpinned}']
+        assert 'required' not in found
+
+
+@pytest.mark.parametrize(
+    ('vnic_type', 'expected'),
+    [
+        ('remote-managed', ['COMPUTE_REMOTE_MANAGED_PORTS,!COMPUTE_STATUS_DISABLED']),
+        ('normal', ['!COMPUTE_STATUS_DISABLED']),
+    ],
+)
+def test_remote_managed_ports(vnic_type, expected):
+    ports = [NetworkRequest(network_id='n'), NetworkRequest(port_id='p', vnic_type=vnic_type)]
+    assert ask(make_spec(networks=ports))['root_required'] == expected
 
 
 def test_image_traits():

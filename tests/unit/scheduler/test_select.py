@@ -8,6 +8,7 @@ from concurrent import futures
 import pytest
 
 from kilonova.common import exception
+from kilonova.tests.fakes.placement_hosts import uuid_of
 from kilonova.tests.unit.scheduler.builders import (
     PROJECT,
     USER,
@@ -436,3 +437,33 @@ def test_claims_are_of_the_consumer_only(cloud):
     assert list(cloud.held()) == uuids
     cloud.client.delete_allocations(uuids[0])
     assert cloud.held() == {}
+
+
+def pinned_spec():
+    return make_spec(make_flavor(vcpus=2, extra_specs={'hw:cpu_policy': 'dedicated'}))
+
+
+def test_dedicated_cpus_are_taken_where_they_are(cloud):
+    cloud.add('old', vcpus=16)
+    cloud.add('new', PCPU=4)
+    selector, uuids = cloud.selector(), new()
+    before = cloud.service.count('GET', '/allocation_candidates')
+    assert hosts_of(selector.select(pinned_spec(), uuids, 0)) == ['new']
+    assert cloud.held()[uuids[0]] == {'PCPU': 2, 'MEMORY_MB': 512, 'DISK_GB': 1}
+    assert cloud.service.count('GET', '/allocation_candidates') - before == 1
+
+
+def test_without_dedicated_cpus_shared_ones_are_taken(cloud):
+    cloud.add('old')
+    uuids = new()
+    assert hosts_of(cloud.selector().select(pinned_spec(), uuids, 0)) == ['old']
+    assert cloud.held()[uuids[0]] == {'VCPU': 2, 'MEMORY_MB': 512, 'DISK_GB': 1}
+    strict = cloud.selector(workarounds__disable_fallback_pcpu_query=True)
+    assert 'PCPU 2' in fail(strict, pinned_spec())
+
+
+def test_providers_of_others_are_left_alone(cloud):
+    cloud.add('ours')
+    cloud.add('theirs', vcpus=16)
+    cloud.client.change_traits(uuid_of('theirs'), remove=['OWNER_NOVA'])
+    assert hosts_of(cloud.selector().select(make_spec(), new(), 0)) == ['ours']

@@ -25,7 +25,8 @@ class Conductor:
         self.cloud = cloud
         self.calls: list[tuple[str, ...]] = []
 
-    def get_host_table(self, context) -> HostTable:
+    def get_host_table(self, context, image_properties) -> HostTable:
+        self.calls.append(('get_host_table', str(image_properties)))
         return self.cloud.get_host_table()
 
     def service_started(self, context, host, binary, topic, version):

@@ -3,7 +3,15 @@
 import pytest
 
 from kilonova.scheduler.hosts import Hosts
-from kilonova.scheduler.weights import capacity, load, metrics, pci, server_group
+from kilonova.scheduler.weights import (
+    capacity,
+    cross_cell,
+    image_properties,
+    load,
+    metrics,
+    pci,
+    server_group,
+)
 from kilonova.tests.unit.scheduler.builders import (
     everyone,
     make_aggregate,
@@ -116,3 +124,54 @@ def test_pci_devices_are_kept():
     spec = make_spec(extra_specs={'pci_passthrough:alias': 'gpu:1'})
     assert scores(pci.PCIWeigher(CONF), states, spec) == pytest.approx([0.5, 0.0])
     assert scores(pci.PCIWeigher(CONF), [make_host()]) is None
+
+
+def alike(*, distro=0, both=0, other=0) -> dict[str, dict[str, int]]:
+    """Return the counts of a host with so many servers of each sort."""
+    return {
+        'os_distro': {'debian': distro + both, 'windows': other},
+        'hw_machine_type': {'q35': both},
+    }
+
+
+@pytest.mark.parametrize(
+    ('multiplier', 'setting', 'expected'),
+    [
+        (1.0, [], [0.5, 1.0, 0.0]),
+        (-2.0, [], [-1.0, -2.0, 0.0]),
+        (1.0, ['os_distro=1'], [1.0, 0.5, 0.0]),
+        (1.0, ['os_distro=1', 'hw_machine_type=3', 'odd'], [0.2, 1.0, 0.0]),
+        (1.0, ['hw_disk_bus=1'], None),
+        (0.0, [], None),
+    ],
+)
+def test_image_properties(multiplier, setting, expected):
+    conf = make_conf(
+        filter_scheduler__image_props_weight_multiplier=multiplier,
+        filter_scheduler__image_props_weight_setting=setting,
+    )
+    states = [
+        make_host('a', image_properties=alike(distro=2)),
+        make_host('b', image_properties=alike(both=1) | {'hw_machine_type': {'q35': 3}}),
+        make_host('c', image_properties=alike(other=5)),
+    ]
+    spec = make_spec(properties={'os_distro': 'debian', 'hw_machine_type': 'q35', 'x': 'y'})
+    found = scores(image_properties.ImagePropertiesWeigher(conf), states, spec)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_an_aggregate_does_not_switch_on_the_weigher_of_image_properties():
+    pack = make_aggregate('pack', image_props_weight_multiplier='5')
+    states = [make_host('a', image_properties=alike(distro=2), aggregates=[pack]), make_host('b')]
+    spec = make_spec(properties={'os_distro': 'debian'})
+    weigher = image_properties.ImagePropertiesWeigher
+    assert scores(weigher(CONF), states, spec) is None
+    conf = make_conf(filter_scheduler__image_props_weight_multiplier=1.0)
+    assert scores(weigher(conf), states, spec) == pytest.approx([5.0, 0.0])
+
+
+def test_a_move_stays_in_its_cell():
+    states = [make_host('a', cell_id=1), make_host('b', cell_id=2)]
+    weigher = cross_cell.CrossCellWeigher(CONF)
+    assert scores(weigher, states, make_spec(cell_id=2)) == [0.0, 1000000.0]
+    assert scores(weigher, states) is None

@@ -56,15 +56,21 @@ class ImageCache:
         """
         if image.virtual_size:
             _check_size(image.virtual_size, limit)
-        name = hashlib.sha1(image.id.encode(), usedforsecurity=False).hexdigest()
-        with self._locked(name):
+        name = file_name(image.id)
+        with self.locked(name):
             cached = self._find(name) or self._fetch(name, image, source, limit)
         _check_size(cached.virtual_size, limit)
         return cached
 
+    def holds(self, image_id: str) -> bool:
+        """Tell whether an image is there already."""
+        name = file_name(image_id)
+        with self.locked(name):
+            return self._find(name) is not None
+
     def made(self, name: str, size: int, make: Callable[[str], None]) -> Cached:
         """Return a raw file of our own making (an empty file system), made if need be."""
-        with self._locked(name):
+        with self.locked(name):
             cached = self._find(name)
             if cached is None:
                 path = self._path(name + '.part')
@@ -79,7 +85,7 @@ class ImageCache:
         return os.path.join(self.directory, name)
 
     @contextlib.contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str) -> Iterator[None]:
         """Lock out other threads and other processes, also those of other hosts."""
         os.makedirs(self.directory, exist_ok=True)
         with lockutils.lock(
@@ -142,6 +148,11 @@ class ImageCache:
         except BaseException:
             _unlink(*paths)
             raise
+
+
+def file_name(image_id: str) -> str:
+    """Return the name that an image has in the cache."""
+    return hashlib.sha1(image_id.encode(), usedforsecurity=False).hexdigest()
 
 
 def _check_size(size: int, limit: int | None) -> None:

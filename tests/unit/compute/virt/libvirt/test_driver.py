@@ -369,3 +369,36 @@ def test_unreachable_libvirt(conf: cfg.ConfigOpts, library: FakeLibvirt, plugged
 
 def test_uptime(driver: libvirt_driver.LibvirtDriver) -> None:
     assert 'load average' in driver.get_uptime()
+
+
+def test_diagnostics(
+    driver: libvirt_driver.LibvirtDriver,
+    running: FakeDomain,
+    server: Server,
+    hypervisor: FakeConnection,
+) -> None:
+    running.cpu_time = 99
+    found = driver.get_diagnostics(server)
+    assert (found.state, found.hypervisor, found.driver) == ('running', 'qemu', 'libvirt')
+    assert [(cpu.id, cpu.time) for cpu in found.cpus] == [(0, 99), (1, 99)]
+    assert (found.memory_maximum, found.memory_stats['rss']) == (512 * 1024, 4096)
+    (disk,) = found.disks
+    assert (disk.device, disk.read_requests, disk.read_bytes) == ('vda', 1, 2)
+    assert (disk.write_requests, disk.write_bytes, disk.errors_count) == (3, 4, -1)
+    (nic,) = found.nics
+    assert (nic.device, nic.mac_address) == ('tap0a1b2c3d-00', 'fa:16:3e:00:00:01')
+    received = (nic.rx_octets, nic.rx_packets, nic.rx_errors, nic.rx_drop)
+    sent = (nic.tx_octets, nic.tx_packets, nic.tx_errors, nic.tx_drop)
+    assert (received, sent) == ((10, 11, 12, 13), (20, 21, 22, 23))
+    hypervisor.fail('blockStats')
+    hypervisor.fail('interfaceStats')
+    partly = driver.get_diagnostics(server)
+    assert (partly.disks[0].read_bytes, partly.nics[0].rx_octets) == (None, None)
+
+
+def test_images_are_kept_ready(
+    driver: libvirt_driver.LibvirtDriver, server: Server, images: Images
+) -> None:
+    assert driver.cache_image(server.image, images)
+    assert not driver.cache_image(server.image, images)
+    assert images.downloads == [server.image.id]

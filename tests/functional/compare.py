@@ -1,0 +1,86 @@
+"""Published examples against this cloud: fill in what is here, compare what comes back."""
+
+from typing import Any
+
+from kilonova.tests.functional.routes import Things
+
+Json = Any
+
+# Their keys are the examples' own.
+FREE = set('metadata extra_specs addresses meta hosts cpu_info properties scheduler_hints'.split())
+# They come where there is something to list, or one more page.
+OPTIONAL = {'servers', 'hypervisors_links', 'keypairs_links', 'servers_links', 'links'}
+# What Nova's own tests let pass.
+WORDS = {'test-event': 'network-changed', 'fake_tenant': 'fake-tenant'}
+
+
+def fill(body: Json, things: Things, words: dict[str, Any]) -> Json:
+    """Return an example with the names and ids of what exists here."""
+    known = {
+        'imageRef': things.image,
+        'flavorRef': things.flavor,
+        'rescue_image_ref': things.image,
+        'host': things.host,
+        'hypervisor_hostname': things.host,
+        'same_host': things.server,
+        'server_uuid': things.server,
+        'availability_zone': 'nova',
+        **words,
+    }
+    return _filled(body, known, things)
+
+
+def _filled(value: Json, known: dict[str, Any], things: Things, inside: str = '') -> Json:
+    if isinstance(value, list):
+        return [_filled(one, known, things, inside) for one in value]
+    if not isinstance(value, dict):
+        return things.network if inside == 'networks uuid' else WORDS.get(str(value), value)
+    return {
+        key: known[key]
+        if key in known and not isinstance(inner, (dict, list))
+        else _filled(inner, known, things, f'networks {key}' if inside == 'networks' else key)
+        for key, inner in value.items()
+    }
+
+
+def differences(found: Json, sample: Json, where: str = '') -> list[str]:
+    """Return what has other keys or types than the example; null fits any type."""
+    if found is None or sample is None:
+        return []
+    if isinstance(sample, dict) and isinstance(found, dict):
+        return _of_objects(found, sample, where)
+    if isinstance(sample, list) and isinstance(found, list):
+        return [
+            text
+            for number, one in enumerate(found)
+            if sample
+            for text in _of_element(one, sample, f'{where}[{number}]')
+        ]
+    if _kind(found) != _kind(sample):
+        return [f'{where}: {_kind(found)} instead of {_kind(sample)}']
+    return []
+
+
+def _of_objects(found: Json, sample: Json, where: str) -> list[str]:
+    if where.rpartition('.')[2] in FREE:
+        return []
+    missing = sample.keys() - found.keys() - OPTIONAL
+    texts = [f'{where}.{key}: is missing' for key in sorted(missing)]
+    more = found.keys() - sample.keys() - OPTIONAL
+    texts += [f'{where}.{key}: is too much' for key in sorted(more)]
+    for key in sorted(sample.keys() & found.keys()):
+        texts += differences(found[key], sample[key], f'{where}.{key}')
+    return texts
+
+
+def _of_element(found: Json, sample: list[Json], where: str) -> list[str]:
+    """Compare with the nearest of the example's elements: they may differ among themselves."""
+    return min((differences(found, one, where) for one in sample), key=len)
+
+
+def _kind(value: Json) -> str:
+    if isinstance(value, bool):
+        return 'boolean'
+    if isinstance(value, (int, float)):
+        return 'number'
+    return type(value).__name__

@@ -1,0 +1,256 @@
+"""What a published example is sent to: the state of the cloud that it presumes."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from kilonova.api.versions import Version
+from kilonova.common import version
+from kilonova.common.context import get_admin_context
+from kilonova.tests.functional import routes
+from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.routes import CALLER, Things
+from kilonova.tests.functional.samples import NO_SAMPLE
+
+MEMBER = 'demo:demo'
+
+
+@dataclasses.dataclass
+class Ready:
+    """A prepared cloud: what stands in paths and queries, what in bodies, and who asks."""
+
+    path: dict[str, str] = dataclasses.field(default_factory=dict)
+    words: dict[str, Any] = dataclasses.field(default_factory=dict)
+    token: str = CALLER
+
+
+class World:
+    """One cloud with one of each kind, and more made as the examples need them."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud, self.things = cloud, Things.make(cloud)
+        self._numbers = itertools.count()
+        self._made: list[str] = []
+        cloud.neutron.automatic_network = self.things.network
+        limits = {'instances': -1, 'cores': -1, 'ram': -1}
+        cloud.admin('PUT', '/os-quota-sets/demo', {'quota_set': limits})
+
+    def ready(self, state: str, asked: Version) -> Ready:
+        """Bring the cloud into a state; returns what to ask with."""
+        made = PREPARE[state](self, asked)
+        return dataclasses.replace(made, path={**routes.arguments(self.things), **made.path})
+
+    def tidy(self) -> None:
+        """Delete the servers that examples were tried on."""
+        servers = self.cloud.get('/servers?all_tenants=1', token=CALLER)['servers']
+        gone = [one['id'] for one in servers if one['id'] != self.things.server]
+        for uuid in gone:
+            assert self.cloud.admin('DELETE', f'/servers/{uuid}').status in (204, 404)
+        for uuid in gone:
+            self.cloud.wait_gone(uuid)
+
+    def name(self) -> str:
+        return f'made-{next(self._numbers)}'
+
+    def ask(self, method: str, path: str, body: Any = None, version: str = '2.90') -> Any:
+        """Ask as the administrator for what has to work; returns the answer's JSON."""
+        answer = self.cloud.call(method, path, body, token=CALLER, version=version)
+        assert answer.status < 300, answer.text
+        return answer.json if answer.text else None
+
+    def server(self, status: str = 'ACTIVE', **fields: Any) -> str:
+        """Boot a server with everything on, and bring it to a status."""
+        networks = [{'uuid': self.things.network}]
+        uuid = self.cloud.boot(
+            self.things.flavor, self.things.image, networks,
+            metadata={'known': '1'}, tags=['known'], **fields,
+        )  # fmt: skip
+        self.cloud.wait_status(uuid, 'ACTIVE')
+        for body in _WAY[status]:
+            self.ask('POST', f'/servers/{uuid}/action', body)
+            self.cloud.wait_status(uuid, *_PASSED, status)
+        return uuid
+
+
+_PASSED = ('SHUTOFF', 'VERIFY_RESIZE')
+_WAY: dict[str, list[dict[str, Any]]] = {
+    'ACTIVE': [],
+    'SHUTOFF': [{'os-stop': None}],
+    'PAUSED': [{'pause': None}],
+    'SUSPENDED': [{'suspend': None}],
+    'RESCUE': [{'rescue': None}],
+    'SHELVED': [{'shelve': None}],
+    'SHELVED_OFFLOADED': [{'shelve': None}],
+    'VERIFY_RESIZE': [{'resize': {'flavorRef': 'plain'}}],
+}
+
+
+def _nothing(_world: World, _asked: Version) -> Ready:
+    return Ready()
+
+
+def _as_member(_world: World, _asked: Version) -> Ready:
+    return Ready(token=MEMBER)
+
+
+def _in_status(status: str) -> Callable[[World, Version], Ready]:
+    def prepare(world: World, _asked: Version) -> Ready:
+        return Ready({'server_id': world.server(status)})
+
+    return prepare
+
+
+def _stopped(world: World, _asked: Version) -> Ready:
+    """A server with two actions, of which the newer one is the marker."""
+    uuid = world.server('SHUTOFF')
+    actions = world.ask('GET', f'/servers/{uuid}/os-instance-actions')['instanceActions']
+    return Ready({'server_id': uuid, 'action': actions[0]['request_id']})
+
+
+# -- flavors
+
+
+def _flavor(world: World, _asked: Version) -> Ready:
+    return Ready({'flavor_id': world.cloud.flavor(world.name())})
+
+
+def _private_flavor(world: World, _asked: Version) -> Ready:
+    made = world.cloud.flavor(world.name(), **{'os-flavor-access:is_public': False})
+    return Ready({'flavor_id': made})
+
+
+def _granted(world: World, asked: Version) -> Ready:
+    made = _private_flavor(world, asked)
+    access = {'addTenantAccess': {'tenant': 'fake-tenant'}}
+    world.ask('POST', f'/flavors/{made.path["flavor_id"]}/action', access)
+    return made
+
+
+def _extra_specs(world: World, asked: Version) -> Ready:
+    made = _flavor(world, asked)
+    specs = {'extra_specs': {'hw:numa_nodes': '1'}}
+    world.ask('POST', f'/flavors/{made.path["flavor_id"]}/os-extra_specs', specs)
+    return dataclasses.replace(made, path={**made.path, 'key': 'hw:numa_nodes'})
+
+
+def _no_flavor(world: World, _asked: Version) -> Ready:
+    for flavor in world.ask('GET', '/flavors?is_public=None')['flavors']:
+        if flavor['id'] not in ('plain', world.things.private_flavor):
+            world.ask('DELETE', f'/flavors/{flavor["id"]}')
+    return Ready()
+
+
+# -- aggregates, hypervisors, services
+
+
+def _no_aggregate(world: World, _asked: Version) -> Ready:
+    for one in world.ask('GET', '/os-aggregates')['aggregates']:
+        if str(one['id']) != world.things.aggregate:
+            for host in one['hosts']:
+                body = {'remove_host': {'host': host}}
+                world.ask('POST', f'/os-aggregates/{one["id"]}/action', body)
+            world.ask('DELETE', f'/os-aggregates/{one["id"]}')
+    return Ready()
+
+
+def _aggregate(world: World, asked: Version) -> Ready:
+    _no_aggregate(world, asked)
+    body = {'aggregate': {'name': world.name(), 'availability_zone': 'nova'}}
+    made = world.ask('POST', '/os-aggregates', body)['aggregate']
+    return Ready({'aggregate_id': str(made['id'])})
+
+
+def _aggregate_with_host(world: World, asked: Version) -> Ready:
+    made = _aggregate(world, asked)
+    body = {'add_host': {'host': world.things.host}}
+    world.ask('POST', f'/os-aggregates/{made.path["aggregate_id"]}/action', body)
+    return made
+
+
+def _hypervisor(world: World, asked: Version) -> Ready:
+    """Hypervisors are numbered below 2.53."""
+    if asked >= (2, 53):
+        return Ready()
+    found = world.ask('GET', '/os-hypervisors', version='2.1')['hypervisors']
+    return Ready({'hypervisor_id': str(found[0]['id'])})
+
+
+def _service(verb: str) -> Callable[[World, Version], Ready]:
+    """Below 2.53 the path says what to do and the body to whom."""
+
+    def prepare(world: World, asked: Version) -> Ready:
+        if asked >= (2, 53):
+            return Ready({'what': world.things.service})
+        return Ready({'what': verb})
+
+    return prepare
+
+
+def _old_service(world: World, asked: Version) -> Ready:
+    """A host that reported once and is no more."""
+    made = world.cloud.all.client.service_started(
+        get_admin_context(), world.name(), 'nova-compute', 'compute', version.SERVICE_VERSION
+    )
+    return Ready({'service_id': str(made.id if asked < (2, 53) else made.uuid)})
+
+
+# -- key pairs, quotas
+
+
+def _keypair(world: World, asked: Version) -> Ready:
+    _no_keypair(world, asked)
+    name = world.name()
+    world.ask('POST', '/os-keypairs', {'keypair': {'name': name, 'public_key': routes.KEY}})
+    return Ready({'name': name})
+
+
+def _no_keypair(world: World, _asked: Version) -> Ready:
+    for user in ('admin', 'fake'):
+        for one in world.ask('GET', f'/os-keypairs?user_id={user}')['keypairs']:
+            name = one['keypair']['name']
+            if name != 'known':
+                path = name.replace('@', '%40').replace(' ', '%20')
+                world.ask('DELETE', f'/os-keypairs/{path}?user_id={user}')
+    return Ready()
+
+
+def _no_quota(world: World, _asked: Version) -> Ready:
+    world.ask('DELETE', '/os-quota-sets/fake_tenant')
+    return Ready({'project_id': 'fake_tenant'})
+
+
+def _class(_world: World, _asked: Version) -> Ready:
+    return Ready({'name': 'test_class'})
+
+
+def _meta_key(world: World, _asked: Version) -> Ready:
+    return Ready({'server_id': world.server(), 'key': 'foo'})
+
+
+Prepare = Callable[[World, Version], Ready]
+PREPARE: dict[str, Prepare] = {
+    NO_SAMPLE: _nothing,
+    'server': _nothing,
+    'create': _nothing,
+    'member': _as_member,
+    'stopped': _stopped,
+    'meta-key': _meta_key,
+    'flavor': _flavor,
+    'no-flavor': _no_flavor,
+    'private-flavor': _private_flavor,
+    'granted': _granted,
+    'extra-specs': _extra_specs,
+    'aggregate': _aggregate,
+    'no-aggregate': _no_aggregate,
+    'aggregate-with-host': _aggregate_with_host,
+    'hypervisor': _hypervisor,
+    'old-service': _old_service,
+    'keypair': _keypair,
+    'no-keypair': _no_keypair,
+    'no-quota': _no_quota,
+    'class': _class,
+    **{f'service-{verb}': _service(verb)
+       for verb in ('disable', 'disable-log-reason', 'enable', 'force-down')},
+    **{status: _in_status(status) for status in _WAY},
+}  # fmt: skip

@@ -1,0 +1,116 @@
+"""Every route at every version that changes it: Nova's examples in, answers as its schemas say.
+
+At each of the versions the newest example of the request is sent.  The status is the table's,
+the answer fits the published schema and, where that version has an example of the answer, has
+its keys and types.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kilonova.api import versions
+from kilonova.api.operation import Operation
+from kilonova.api.versions import Version
+from kilonova.tests.functional import compare, routes, samples, states
+from kilonova.tests.functional.cloud import Answer, Cloud
+from kilonova.tests.functional.samples import Sample
+from kilonova.tests.functional.states import World
+from kilonova.tests.functional.test_route_table import LIVE, OURS
+from kilonova.tests.unit.api import reference
+from kilonova.tests.unit.api.reference import Key
+
+pytestmark = reference.needed
+CLOUD: dict[str, Any] = {'hosts': 2}
+
+ROWS = {row.key: row for row in LIVE}
+TABLES = {
+    (one['method'], one['path'], one['action']): one
+    for one in reference.all_operations()
+}  # fmt: skip
+# Examples that need what nobody has written yet.  It only shrinks: what passes must go.
+NOT_YET = {'POST /servers servers/server-create-req '}
+WRITTEN = [one for one in samples.SAMPLES if one.key in ROWS]
+
+
+@pytest.fixture(scope='module')
+def world(cloud: Cloud) -> World:
+    return World(cloud)
+
+
+@pytest.fixture(autouse=True)
+def tidy(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if 'world' in request.fixturenames:
+        request.getfixturevalue('world').tidy()
+
+
+def _versions(sample: Sample) -> list[Version]:
+    """Return where something changes, and where an example is."""
+    row, table = ROWS[sample.key], TABLES[sample.key]
+    found = set(samples.contents(sample.request)) | set(samples.contents(sample.answer))
+    for kind in ('request', 'query', 'response'):
+        found |= {versions.parse(entry['min_version'] or '2.1') for entry in table[kind]}
+        found |= {
+            versions.parse(entry['max_version']) for entry in table[kind] if entry['max_version']
+        }
+    found |= {row.since, row.until, sample.since, sample.until}
+    first = min(samples.contents(sample.request) or [row.since])
+    since, until = max(row.since, sample.since, first), min(row.until, sample.until)
+    return sorted(version for version in found if since <= version <= until)
+
+
+def _one(key: Key, version: Version) -> Operation:
+    return next(one for one in OURS[ROWS[key].shaped] if one.serves(version))
+
+
+def _send(world: World, sample: Sample, version: Version) -> Answer:
+    ready = world.ready(sample.state, version)
+    one = _one(sample.key, version)
+    body = samples.at(sample.request, version)
+    if body is None:
+        body = routes.bodies(world.things).get((one.method, one.path, one.action))
+    else:
+        body = compare.fill(body, world.things, ready.words)
+    path = one.path.format(**ready.path) + sample.query.format(**ready.path)
+    by_member = f'{sample.answer}@{version}' in samples.SEEN_BY_MEMBERS
+    token = states.MEMBER if by_member else ready.token
+    return world.cloud.call(one.method, path, body, token=token, version=str(version))
+
+
+def _parameter(sample: Sample) -> Any:
+    late = [pytest.mark.xfail(strict=True)] if str(sample) in NOT_YET else []
+    return pytest.param(sample, id=str(sample), marks=late)
+
+
+@pytest.mark.parametrize('sample', [_parameter(one) for one in WRITTEN])
+def test_example(world: World, sample: Sample) -> None:
+    tried = _versions(sample)
+    assert tried
+    for version in tried:
+        answer = _send(world, sample, version)
+        assert answer.status in ROWS[sample.key].statuses(version), (version, answer.text)
+        expected = reference.schema_for(TABLES[sample.key], 'response', str(version))
+        content = answer.json if answer.text else None
+        if expected is None or expected.get('type') == 'null':
+            assert content is None, version
+        else:
+            reference.check(content, expected)
+        example = samples.contents(sample.answer).get(version)
+        if example is not None:
+            differences = compare.differences(content, example)
+            assert not differences, (str(version), *differences)
+
+
+def test_every_route_is_tried() -> None:
+    assert sorted(str(row) for row in LIVE if row.key not in {one.key for one in WRITTEN}) == []
+
+
+def test_every_example_is_used() -> None:
+    named = {name for one in samples.SAMPLES for name in (one.request, one.answer)}
+    unknown = {
+        name for name in reference.sample_names()
+        if name not in named and name.partition('/')[0] not in samples.UNUSED
+    }  # fmt: skip
+    assert sorted(unknown - samples.ELSEWHERE) == []
