@@ -33,6 +33,14 @@ SERVER = [
     ),
 ]
 
+IMAGES = [
+    cfg.ListOpt(
+        'non_inheritable_image_properties',
+        default=['cache_in_nova', 'bittorrent'],
+        help='Properties of its image that an image made of a server does not get.',
+    ),
+]
+
 API = [
     cfg.StrOpt(
         'auth_strategy',
@@ -82,7 +90,7 @@ WSGI = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, SERVER),
+        (None, SERVER + IMAGES),
         ('api', API),
         ('wsgi', WSGI),
         ('keystone', base_config.fellow_service('identity')),

@@ -74,11 +74,11 @@ def _change(request: Request, image: Image, changes: dict[str, str | None]) -> I
     """Set and remove properties.  Raises LimitExceeded when there would be too many."""
     left = {name for name in image.properties if changes.get(name, '') is not None}
     added = {name for name, value in changes.items() if value is not None}
-    _check_quota(request, len(left | added))
+    check_quota(request, len(left | added))
     return glance.update_properties(request.conf, request.context, image, changes)
 
 
-def _check_quota(request: Request, count: int) -> None:
+def check_quota(request: Request, count: int) -> None:
     project_id = str(request.context.project_id)
     limits = request.conductor.get_quotas(request.context, project_id).limits
     if 0 <= limits['metadata_items'] < count:

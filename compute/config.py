@@ -64,6 +64,12 @@ BUILD = [
         min=0,
         help='How many servers are built at a time; others wait. 0: no limit.',
     ),
+    cfg.IntOpt(
+        'max_concurrent_snapshots',
+        default=5,
+        min=0,
+        help='How many images of servers are made at a time; others wait. 0: no limit.',
+    ),
     cfg.BoolOpt(
         'force_config_drive', default=False, help='Give every server a configuration drive.'
     ),

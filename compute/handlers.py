@@ -1,7 +1,7 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import power, rescue, suspending
+from kilonova.compute import power, rescue, snapshot, suspending
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -18,4 +18,5 @@ HANDLERS: dict[type, Handler] = {
     work.CrashDump: rescue.crash_dump,
     work.SoftDelete: power.soft_delete,
     work.Restore: power.restore,
+    work.Snapshot: snapshot.snapshot,
 }

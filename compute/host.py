@@ -8,7 +8,7 @@ from kilonova.common.objects.server import Server
 from kilonova.compute.events import PlugEvents
 from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
-from kilonova.compute.operations import Operations
+from kilonova.compute.operations import Operations, Slots
 from kilonova.compute.virt.driver import Driver
 from kilonova.compute.volumes import Volumes
 from kilonova.conductor.interface import ConductorInterface
@@ -29,6 +29,9 @@ class Host:
     events: PlugEvents = dataclasses.field(default_factory=PlugEvents)
     told: dict[str, int] = dataclasses.field(default_factory=dict)
     """The power states that the conductor has from us, so that only news is sent."""
+
+    def __post_init__(self) -> None:
+        self.snapshots = Slots(self.conf.max_concurrent_snapshots)
 
     def shutdown_timeout(self, server: Server) -> int:
         """Return how many seconds a guest gets to shut down by itself."""

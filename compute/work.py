@@ -32,6 +32,16 @@ class Job:
     undo: Callable[[], None] | None = None
     """Set by a handler: what to do when the conductor does not want the result any more."""
 
+    def progress(self, task_state: str) -> None:
+        """Show how far it is.  Raises Superseded."""
+        uuid, fence = self.server.uuid, self.fence
+        if not report.deliver_fenced(
+            f'The progress of server {uuid}',
+            lambda: self.host.conductor.server_progress(self.context, uuid, fence, task_state),
+            self.task,
+        ):
+            raise exception.Superseded(operation=fence.operation, uuid=uuid)
+
 
 Handler = Callable[[Job], WorkResult | None]
 """What does a kind of work; it has removed what it made before it raises."""

@@ -142,6 +142,16 @@ class ConductorInterface(rpc.Interface):
         """Accept a crash dump."""
 
     @rpc.call()
+    def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
+        """Accept that the root disk is sent to an image that exists."""
+
+    @rpc.call()
+    def backup_server(
+        self, context: Ctx, uuid: str, image_id: str, backup_type: str, rotation: int
+    ) -> None:
+        """The same, and only the newest ``rotation`` backups of the type are kept."""
+
+    @rpc.call()
     def restore_server(self, context: Ctx, uuid: str) -> None:
         """Accept the restoration of a soft-deleted server.  Raises QuotaExceeded."""
 

@@ -177,6 +177,20 @@ RULES = {
         action='unlock',
         event='api_unlock',
     ),
+    'snapshot': Rule(
+        name='snapshot',
+        vm_states=BASIC,
+        lockable=False,
+        task_state='image_snapshot_pending',
+        action='createImage',
+    ),
+    'backup': Rule(
+        name='backup',
+        vm_states=BASIC,
+        lockable=False,
+        task_state='image_backup',
+        action='createBackup',
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(

@@ -87,7 +87,7 @@ def list_images(
             query['marker'] = marker
         answer = keystone.request(client, 'GET', '/v2/images', params=query)
         if answer.status_code != 200:
-            raise _refused(answer)
+            raise refused(answer)
         page = keystone.content(client, answer, 'images')
         found += [from_glance(image) for image in page]
         # Glance gives less than was asked for where its own limit is lower.
@@ -118,7 +118,7 @@ def update_properties(
         client, 'PATCH', f'/v2/images/{image.id}', json=patch, headers={'Content-Type': _PATCH}
     )
     if answer.status_code != 200:
-        raise _refused(answer, image.id)
+        raise refused(answer, image.id)
     keystone.content(client, answer, 'status')
     return from_glance(answer.json())
 
@@ -138,7 +138,7 @@ def delete_image(conf: cfg.ConfigOpts, context: ctx.RequestContext, image_id: st
     if answer.status_code == 409:
         raise exception.ImageNotAuthorized(f'Image {image_id} is in use and cannot be deleted.')
     if answer.status_code != 204:
-        raise _refused(answer, image_id)
+        raise refused(answer, image_id)
 
 
 def endpoint(conf: cfg.ConfigOpts, context: ctx.RequestContext) -> str:
@@ -150,7 +150,8 @@ def endpoint(conf: cfg.ConfigOpts, context: ctx.RequestContext) -> str:
     return str(found).rstrip('/')
 
 
-def _refused(answer: requests.Response, image_id: str = '') -> exception.KilonovaError:
+def refused(answer: requests.Response, image_id: str = '') -> exception.KilonovaError:
+    """Return the error for a 4xx or 5xx answer of Glance."""
     if answer.status_code == 404:
         return exception.ImageNotFound(image_id=image_id)
     if answer.status_code == 403:

@@ -70,6 +70,17 @@ class Restore(msgspec.Struct, tag='restore'):
     """Bring a soft-deleted guest back."""
 
 
+class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
+    """Send the root disk to Glance, as the image that is there already.
+
+    For a backup: keep the newest ``rotation`` of the same ``backup_type``.
+    """
+
+    image_id: str
+    rotation: int | None = None
+    backup_type: str | None = None
+
+
 HostWork = (
     Start
     | Stop
@@ -84,6 +95,7 @@ HostWork = (
     | CrashDump
     | SoftDelete
     | Restore
+    | Snapshot
 )
 
 

@@ -59,6 +59,14 @@ class ImageSource(abc.ABC):
         """
 
 
+class ImageSink(abc.ABC):
+    """Where a driver puts an image that it has made."""
+
+    @abc.abstractmethod
+    def upload(self, path: str, disk_format: str) -> None:
+        """Send a file, which may go away afterwards.  Raises FellowServiceError."""
+
+
 class GuestSpec(msgspec.Struct, kw_only=True):
     """All that spawn needs beside the server itself, whose volumes are connected to the host.
 
@@ -232,6 +240,13 @@ class Images:
     def cache_image(self, image: Image, source: ImageSource) -> bool:
         """Fetch an image before it is needed; false when it is there already."""
         raise exception.NotSupported(feature='image caching')
+
+    def snapshot(self, server: Server, sink: ImageSink) -> None:
+        """Copy the root disk as it is now and upload the copy; the guest goes on meanwhile.
+
+        Raises GuestNotFound, VirtDriverError, and what ``sink`` raises.
+        """
+        raise exception.NotSupported(feature='snapshots')
 
     keeps_images = False
     """``age_images`` has something to do."""

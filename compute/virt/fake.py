@@ -199,6 +199,13 @@ class FakeDriver(FakeVolumes, driver.Driver):
         guest.rescue_image_id = ''
         self._boot(guest, vifs)
 
+    def snapshot(self, server: Server, sink: driver.ImageSink) -> None:
+        guest = self._change_power(server)
+        with tempfile.NamedTemporaryFile(prefix='fake-snapshot-') as copy:
+            copy.write(f'Root disk of {guest.uuid}, booted {guest.boots} times\n'.encode())
+            copy.flush()
+            sink.upload(copy.name, 'raw')
+
     def set_admin_password(self, server: Server, password: str) -> None:
         guest = self._change_power(server)
         guest.console.append(f'[{clock()}] The password of the administrator has changed')

@@ -36,6 +36,8 @@ ACTIONS = {
     'rescue': 'compute_rescue_instance',
     'unrescue': 'compute_unrescue_instance',
     'changePassword': 'compute_set_admin_password',
+    'createImage': 'compute_snapshot_instance',
+    'createBackup': 'compute_backup_instance',
     'trigger_crash_dump': 'compute_trigger_crash_dump',
 }
 """Actions with the events that they show."""
@@ -115,3 +117,13 @@ class SimpleActions:
 
     def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
         self._accept(context, uuid, 'trigger_crash_dump', work.CrashDump())
+
+    def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
+        host_work = work.Snapshot(image_id=image_id)
+        self._accept(context, uuid, 'createImage', host_work, 'snapshot')
+
+    def backup_server(
+        self, context: Ctx, uuid: str, image_id: str, backup_type: str, rotation: int
+    ) -> None:
+        host_work = work.Snapshot(image_id=image_id, rotation=rotation, backup_type=backup_type)
+        self._accept(context, uuid, 'createBackup', host_work, 'backup')

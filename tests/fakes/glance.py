@@ -47,6 +47,7 @@ class FakeGlance(FakeService):
         words = {name: values[-1] for name, values in query.items()}
         found = [image for image in reversed(self.images.values()) if self._sees(image)]
         limit, marker = int(words.pop('limit', '25')), words.pop('marker', None)
+        words.pop('sort', None)  # the newest first, as it is
         found = [image for image in found if all(_fits(image, *word) for word in words.items())]
         if marker is not None:
             ids = [image['id'] for image in found]
@@ -66,6 +67,29 @@ class FakeGlance(FakeService):
         if image is None or not self._sees(image):
             return 404, {'message': 'no such image'}
         return 200, image
+
+    @route('POST', '/v2/images')
+    def create(self, body: Any, **_: Any) -> Answer:
+        owner = self.caller.project or 'service'
+        image_id = self.add(visibility='private', owner=owner)
+        del self.data[image_id]
+        unknown = {'status': 'queued', 'size': None, 'disk_format': None, 'container_format': None}
+        empty = {'checksum': None, 'os_hash_algo': None, 'os_hash_value': None}
+        self.images[image_id] |= unknown | empty | body
+        return 201, self.images[image_id]
+
+    @route('PUT', '/v2/images/{image_id}/file')
+    def upload(self, image_id: str, body: bytes, **_: Any) -> Answer:
+        image = self.images.get(image_id)
+        if image is None:
+            return 404, {'message': 'no such image'}
+        self.data[image_id] = body
+        image |= {
+            'status': 'active',
+            'size': len(body),
+            'checksum': hashlib.md5(body, usedforsecurity=False).hexdigest(),
+        }
+        return 204, None
 
     @route('PATCH', '/v2/images/{image_id}')
     def patch(self, image_id: str, body: Any, **_: Any) -> Answer:

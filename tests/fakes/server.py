@@ -12,8 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 Answer = tuple[int, Any]
-NO_TOKEN = 'notused'
-"""What a service sends whose auth_type is none."""
 
 
 @dataclasses.dataclass
@@ -25,9 +23,8 @@ class Caller:
 
     @classmethod
     def of(cls, token: str | None) -> 'Caller':
-        if token in (None, NO_TOKEN):
+        if token is None or token == 'notused':  # what keystoneauth sends for auth_type none
             return cls()
-        assert token is not None
         user, _colon, project = token.partition(':')
         return cls(project or user, user == 'admin')
 

@@ -1,0 +1,146 @@
+"""Images of servers: snapshots and backups."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kilonova.api import image_metadata, params, policies, schema
+from kilonova.api.faults import Fault
+from kilonova.api.operation import Answer, operation
+from kilonova.api.policies import SoftRule
+from kilonova.api.request import Request
+from kilonova.api.servers import lookup
+from kilonova.common import exception
+from kilonova.common.clients import glance, glance_snapshots
+from kilonova.common.objects.server import Server
+
+Json = dict[str, Any]
+BODY_SINCE = 45
+VOLUME_BACKED = SoftRule(
+    'os_compute_api:servers:create_image:allow_volume_backed',
+    policies.PROJECT_MEMBER_OR_ADMIN,
+    'Create an image of a server that boots from a volume.',
+)
+BACKUP = {
+    'backup_type': {'type': 'string'},
+    'rotation': params.NON_NEGATIVE,
+    'metadata': params.METADATA,
+}
+REQUIRED = ['name', 'backup_type', 'rotation']
+
+
+def is_volume_backed(server: Server) -> bool:
+    return any(
+        device.boot_index == 0 and device.destination_type == 'volume'
+        for device in server.block_devices
+    )
+
+
+@operation(
+    'POST',
+    '/servers/{server_id}/action',
+    action='createImage',
+    rule='os_compute_api:servers:create_image',
+    check=policies.PROJECT_MEMBER_OR_ADMIN,
+    target='resource',
+    soft_rules=(VOLUME_BACKED,),
+    body=params.wrapped(
+        'createImage', params.obj({'name': params.NAME, 'metadata': params.METADATA}, ['name'])
+    ),
+    success=202,
+)
+def create_image(request: Request, server_id: str, body: Json) -> Answer:
+    """Create an image of a server."""
+    asked = body['createImage']
+    server = lookup.get(request, server_id, 'block_devices')
+    if is_volume_backed(server):
+        raise Fault(400, f'Instance {server.uuid} boots from a volume: snapshot the volume')
+
+    def accept(image_id: str) -> None:
+        request.conductor.snapshot_server(request.context, server.uuid, image_id)
+
+    return _answer(request, _make(request, server, asked, 'snapshot', {}, accept))
+
+
+@operation(
+    'POST',
+    '/servers/{server_id}/action',
+    action='createBackup',
+    rule='os_compute_api:os-create-backup',
+    check=policies.PROJECT_MEMBER_OR_ADMIN,
+    target='resource',
+    body=schema.ByVersion(
+        {
+            '2.0': params.wrapped(
+                'createBackup', params.obj({'name': params.PADDED_NAME, **BACKUP}, REQUIRED)
+            ),
+            '2.1': params.wrapped(
+                'createBackup', params.obj({'name': params.NAME, **BACKUP}, REQUIRED)
+            ),
+        }
+    ),
+    success=202,
+)
+def create_backup(request: Request, server_id: str, body: Json) -> Answer:
+    """Create an image of a server, and keep only the newest few of its kind."""
+    asked = body['createBackup']
+    kind, rotation = asked['backup_type'], int(asked['rotation'])
+    server = lookup.get(request, server_id, 'block_devices')
+    if is_volume_backed(server):
+        raise Fault(400, 'Backup is not supported for volume-backed instances.')
+
+    def accept(image_id: str) -> None:
+        request.conductor.backup_server(request.context, server.uuid, image_id, kind, rotation)
+
+    image_id = _make(request, server, asked, 'backup', {'backup_type': kind}, accept)
+    return _answer(request, image_id if rotation else None)
+
+
+def _make(
+    request: Request,
+    server: Server,
+    asked: Json,
+    kind: str,
+    properties: dict[str, str],
+    accept: Callable[[str], None],
+) -> str:
+    """Make the image's record and have it filled; a refusal leaves nothing behind."""
+    metadata = asked.get('metadata', {})
+    if metadata:
+        image_metadata.check_quota(request, len(metadata))
+    image_id = make_record(request, server, asked['name'].strip(), kind, metadata | properties)
+    try:
+        accept(image_id)
+    except exception.KilonovaError:
+        glance.delete_image(request.conf, request.context, image_id)
+        raise
+    return image_id
+
+
+def make_record(
+    request: Request, server: Server, name: str, kind: str, properties: dict[str, str]
+) -> str:
+    """Make an image without bytes, of the user; return its id."""
+    record = glance_snapshots.record_of(
+        name,
+        server.image,
+        {
+            'instance_uuid': server.uuid,
+            'user_id': str(request.context.user_id),
+            'image_type': kind,
+            'base_image_ref': server.image.id,
+            **properties,
+        },
+        request.conf.non_inheritable_image_properties,
+    )
+    record['min_disk'] = max(record['min_disk'], server.flavor.root_gb)
+    return glance_snapshots.create(request.conf, request.context, record).id
+
+
+def _answer(request: Request, image_id: str | None) -> Answer:
+    if request.version.minor >= BODY_SINCE:
+        return Answer({'image_id': image_id} if image_id else {})
+    if image_id is None:
+        return Answer()
+    base = glance.endpoint(request.conf, request.context)
+    url = params.with_prefix(base, request.conf.api.glance_link_prefix)
+    return Answer(headers=[('Location', f'{url}/images/{image_id}')])
