@@ -1,7 +1,7 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import power, rescue, snapshot, suspending
+from kilonova.compute import attachments, power, rescue, snapshot, suspending
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -19,4 +19,9 @@ HANDLERS: dict[type, Handler] = {
     work.SoftDelete: power.soft_delete,
     work.Restore: power.restore,
     work.Snapshot: snapshot.snapshot,
+    work.AttachVolume: attachments.attach,
+    work.DetachVolume: attachments.detach,
+    work.SwapVolume: attachments.swap,
+    work.ExtendVolume: attachments.extend,
+    work.SnapshotVolume: attachments.snapshot,
 }

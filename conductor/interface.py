@@ -37,7 +37,7 @@ from kilonova.common.objects.server import (
     ServerQuery,
 )
 from kilonova.common.objects.usage import UsageAudit, UsagePage
-from kilonova.common.objects.work import WorkResult
+from kilonova.common.objects.work import SnapshotVolume, WorkResult
 
 
 class ConductorInterface(rpc.Interface):
@@ -232,6 +232,33 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_server_by_port(self, context: Ctx, port_id: str) -> Server:
         """Return the server that owns a port."""
+
+    @rpc.call()
+    def attach_volume(self, context: Ctx, uuid: str, device: BlockDevice) -> BlockDevice:
+        """Reserve a volume and accept its attaching; returns the device with its name.
+
+        Raises InvalidVolume, VolumeNotFound, DevicePathInUse, TooManyDiskDevices, InstanceInvalidState.
+        """
+
+    @rpc.call()
+    def detach_volume(self, context: Ctx, uuid: str, volume_id: str) -> None:
+        """Accept a detaching.  Raises VolumeBDMNotFound, Invalid (root device), InvalidVolume."""
+
+    @rpc.call()
+    def swap_volume(
+        self, context: Ctx, uuid: str, volume_id: str, new: BlockDevice, migration: bool
+    ) -> None:
+        """Accept that a volume's content moves to ``new``; ``migration``: Cinder wants an answer."""
+
+    @rpc.call()
+    def update_volume_attachment(
+        self, context: Ctx, uuid: str, volume_id: str, delete_on_termination: bool
+    ) -> None:
+        """Say whether a volume ends with its server.  Raises VolumeBDMNotFound."""
+
+    @rpc.call()
+    def assist_volume_snapshot(self, context: Ctx, request: SnapshotVolume) -> None:
+        """Accept a snapshot that Cinder asks for.  Raises VolumeBDMNotFound, VolumeBDMIsMultiAttach."""
 
     # -- flavors
 

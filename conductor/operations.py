@@ -14,11 +14,12 @@ earlier owner does then changes nothing.  Messages are hints: one that is lost i
 again when the lease runs out.
 """
 
+import contextlib
 import os
 import random
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import oslo_messaging as messaging
@@ -80,6 +81,18 @@ class Engine:
                 return  # what we own is handed over
             self._working.update(ids)
         self._spawn(self._run, ids, function, args)
+
+    @contextlib.contextmanager
+    def keeping(self, operation_id: str) -> Iterator[None]:
+        """Keep the lease on an operation that is worked on while somebody waits."""
+        with self._idle:
+            self._working.add(operation_id)
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._working.discard(operation_id)
+                self._idle.notify_all()
 
     def _run(
         self, ids: Sequence[str], function: Callable[..., object], args: tuple[Any, ...]

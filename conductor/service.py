@@ -30,6 +30,7 @@ from kilonova.conductor.servers.lock import ServerLocks
 from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
 from kilonova.conductor.servers.reports import Reports
 from kilonova.conductor.servers.show import ShowServers
+from kilonova.conductor.servers.volumes import ServerVolumes
 from kilonova.conductor.services import Heartbeats, Services
 from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
@@ -54,6 +55,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     """Return the endpoints for servers, with their operations known to the engine."""
     build, delete = Build(parts, engine), Delete(parts, engine)
     engine.chores.append(Bookings(parts).sweep)
+    volumes = ServerVolumes(parts, engine)
     return [
         CreateServers(parts, engine, build),
         ShowServers(parts),
@@ -62,8 +64,9 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerTags(parts),
         ServerLocks(parts),
         ServerActions(parts),
-        ServerHosts(parts),
+        ServerHosts(parts, volumes.extending.extend),
         SimpleActions(parts, engine),
+        volumes,
         Reports(parts, engine, build, delete),
     ]
 

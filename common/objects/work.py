@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import VIF
 
 
@@ -81,6 +82,40 @@ class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
     backup_type: str | None = None
 
 
+class AttachVolume(msgspec.Struct, tag='attach volume'):
+    """Connect a volume that is reserved, and give it to the guest; ``device`` is in the values."""
+
+    device: BlockDevice
+
+
+class DetachVolume(msgspec.Struct, tag='detach volume'):
+    """Take a volume from the guest."""
+
+    device: BlockDevice
+
+
+class SwapVolume(msgspec.Struct, tag='swap volume'):
+    """Connect ``new``, copy ``old`` to it and go on with it; the new ``device`` is in the values."""
+
+    old: BlockDevice
+    new: BlockDevice
+
+
+class ExtendVolume(msgspec.Struct, tag='extend volume'):
+    """Let the guest see that a volume has grown to what ``device`` says."""
+
+    device: BlockDevice
+
+
+class SnapshotVolume(msgspec.Struct, tag='snapshot volume'):
+    """Make (or with ``delete`` remove) a snapshot that Cinder cannot do without the hypervisor."""
+
+    volume_id: str
+    snapshot_id: str
+    info: dict[str, Any]
+    delete: bool = False
+
+
 HostWork = (
     Start
     | Stop
@@ -95,6 +130,11 @@ HostWork = (
     | CrashDump
     | SoftDelete
     | Restore
+    | AttachVolume
+    | DetachVolume
+    | SwapVolume
+    | ExtendVolume
+    | SnapshotVolume
     | Snapshot
 )
 

@@ -36,7 +36,7 @@ class FakeVolumes(driver.Volumes, abc.ABC):
         guest = self._change_volumes(server, 'fail_attach')
         name, volume = device.device_name or '', reachable(self._host, device)
         with self._lock:
-            if name in guest.volumes.values():
+            if guest.volumes.get(volume) != name and name in guest.volumes.values():
                 raise exception.VirtDriverError(reason=f'The guest has {name} already.')
             guest.volumes[volume] = name
             self._save()
@@ -51,7 +51,7 @@ class FakeVolumes(driver.Volumes, abc.ABC):
         guest = self._change_volumes(server, 'fail_attach')
         volume = reachable(self._host, new)
         with self._lock:
-            guest.volumes[volume] = guest.volumes.pop(old.volume_id or '')
+            guest.volumes[volume] = guest.volumes.pop(old.volume_id or '', old.device_name or '')
             self._save()
 
     def extend_volume(self, server: Server, device: BlockDevice, size: int) -> None:

@@ -23,17 +23,18 @@ def reserve_all(parts: Parts, context: Ctx, servers: Sequence[Server]) -> None:
         for device in server.block_devices:
             if device.is_given:
                 client = parts.volumes(context)
-                device.attachment_id = reserve(client, device.volume_id or '', server.uuid)
+                try:
+                    device.attachment_id = reserve(client, device.volume_id or '', server.uuid)
+                except exception.VolumeNotFound as error:
+                    raise exception.InvalidBDMVolume(id=device.volume_id) from error
 
 
 def reserve(client: Cinder, volume_id: str, server_uuid: str) -> str:
-    """Return the id of a new attachment.  Raises InvalidVolume, InvalidBDMVolume."""
+    """Return the id of a new attachment.  Raises InvalidVolume, VolumeNotFound."""
     try:
         return client.create_attachment(volume_id, server_uuid)
     except exception.InvalidInput as error:
         raise exception.InvalidVolume(reason=error.message) from error
-    except exception.VolumeNotFound as error:
-        raise exception.InvalidBDMVolume(id=volume_id) from error
 
 
 def undo(parts: Parts, uuids: Sequence[str]) -> bool:

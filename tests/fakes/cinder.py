@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from kilonova.tests.fakes.server import Answer, FakeService, Fault, route
+from kilonova.tests.fakes.server import Answer, Caller, FakeService, Fault, route
 
 Json = dict[str, Any]
 
@@ -86,9 +86,11 @@ class FakeCinder(FakeService):
 
     # -- who asks
 
-    def _answer(self, *args: Any) -> Answer:
+    def _answer(
+        self, method: str, path: str, query: dict[str, list[str]], raw: bytes, caller: Caller
+    ) -> Answer:
         """Render faults as Cinder does."""
-        status, body = super()._answer(*args)
+        status, body = super()._answer(method, path, query, raw, caller)
         if status >= 400 and isinstance(body, dict) and 'NeutronError' in body:
             message = body['NeutronError']['message']
             name = {400: 'badRequest', 404: 'itemNotFound', 413: 'overLimit'}.get(status, 'fault')

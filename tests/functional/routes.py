@@ -127,6 +127,7 @@ def server_body(things: Things) -> dict[str, Any]:
 
 
 _SERVER_ACTION = '/servers/{server_id}/action'
+_ATTACHMENTS = '/servers/{server_id}/os-volume_attachments'
 _AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
 
 
@@ -140,6 +141,8 @@ def bodies(things: Things) -> dict[Key, Any]:
     quota = {'cores': 100, 'ram': 100000, 'instances': 100}
     volume = {'size': 1, 'display_name': 'valid', 'snapshot_id': things.snapshot}
     snapshot = {'volume_id': things.volume, 'force': True, 'display_name': 'valid'}
+    attachment = {'volumeId': things.volume}
+    assisted = {'snapshot_id': things.snapshot, 'type': 'qcow2', 'new_file': 'new'}
     found: dict[Key, Any] = {
         ('POST', '/servers', None): server_body(things),
         ('PUT', '/servers/{server_id}', None): {'server': {'name': 'test', 'description': 'x'}},
@@ -181,6 +184,11 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},
         ('PUT', '/os-services/{what}', None): {'host': things.host, 'binary': 'nova-compute'},
         ('PUT', '/os-services/{service_id}', None): {'status': 'enabled'},
+        ('POST', _ATTACHMENTS, None): {'volumeAttachment': {**attachment, 'device': '/dev/vdb'}},
+        ('PUT', f'{_ATTACHMENTS}/{{volume_id}}', None): {'volumeAttachment': attachment},
+        ('POST', '/os-assisted-volume-snapshots', None): {
+            'snapshot': {'volume_id': things.volume, 'create_info': assisted}
+        },
         ('POST', '/os-volumes', None): {'volume': volume},
         ('POST', '/os-snapshots', None): {'snapshot': snapshot},
     }
