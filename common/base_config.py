@@ -64,6 +64,10 @@ BASE = [
         help='How a daemon does many things at once. "auto" picks what was measured to be '
         'the cheaper one for the daemon.',
     ),
+    # Read by conductors, which keep it with a server that they accept, and by computes.
+    cfg.BoolOpt(
+        'force_config_drive', default=False, help='Give every server a configuration drive.'
+    ),
 ]
 
 UPGRADE_LEVELS = [
@@ -118,6 +122,11 @@ NEUTRON = [
     ),
     cfg.StrOpt('ovs_bridge', default='br-int', help='Open vSwitch bridge that ports are put on.'),
     cfg.IntOpt('http_retries', default=3, min=0, help='How often a request is tried again.'),
+    cfg.StrOpt(
+        'default_floating_pool',
+        default='nova',
+        help='External network, by name or id, of floating IPs that are asked for without a pool.',
+    ),
     *fellow_service('network'),
 ]
 
@@ -152,6 +161,15 @@ CINDER = [
     *ks.get_auth_common_conf_options(),
 ]
 
+
+MANILA = [
+    cfg.IntOpt(
+        'share_apply_policy_timeout',
+        default=10,
+        help='Seconds that Manila gets to let a host use a share.',
+    ),
+    *fellow_service('shared-file-system'),
+]
 
 # Read by the metadata API and by computes that write config drives.
 METADATA = [
@@ -190,5 +208,6 @@ def list_opts() -> Opts:
         ('neutron', NEUTRON),
         ('glance', GLANCE),
         ('cinder', CINDER),
+        ('manila', MANILA),
         ('service_user', SERVICE_USER),
     ]

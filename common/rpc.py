@@ -12,6 +12,7 @@ refuses to send what the receiver cannot know (DaemonTooOld).
 
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar, get_type_hints
@@ -21,6 +22,7 @@ import msgspec
 import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
+from oslo_messaging._drivers import amqpdriver
 from oslo_messaging.rpc import server as server_module
 
 from kilonova.common import concurrency, context, exception
@@ -35,6 +37,9 @@ ALLOWED_REMOTE = [exception.__name__]
 # The broker says at once when there is no queue, instead of dropping the message: a daemon that
 # has not started yet costs its caller nothing but another try.
 DELIVERED = messaging.TransportOptions(at_least_once=True)
+RABBIT = 'oslo_messaging._drivers.impl_rabbit'
+LOOK_EVERY = 0.5
+"""Seconds between two looks of a loop that waits for messages whether it is to end."""
 
 
 class Since(NamedTuple):
@@ -262,11 +267,16 @@ class _Dispatcher(messaging.RPCDispatcher):
 def get_transport(conf: cfg.ConfigOpts, url: str | None = None) -> messaging.Transport:
     """Return the transport of ``[DEFAULT]transport_url`` (or of another cell's url)."""
     try:
-        return messaging.get_rpc_transport(conf, url=url, allowed_remote_exmods=ALLOWED_REMOTE)
+        found = messaging.get_rpc_transport(conf, url=url, allowed_remote_exmods=ALLOWED_REMOTE)
     except (messaging.DriverLoadFailure, messaging.InvalidTransportURL) as error:
         # The latter's text holds the URL, and so the password.
         why = error if isinstance(error, messaging.DriverLoadFailure) else 'it is no URL of a bus'
         raise exception.KilonovaError(f'transport_url cannot be used: {why}') from None
+    if RABBIT in sys.modules:  # before that its options are not made, and need the first value
+        # There is no option for it.  With 5 seconds, as it comes, each loop held up a daemon
+        # that stops, one after the other.
+        amqpdriver.ACK_REQUEUE_EVERY_SECONDS_MAX = LOOK_EVERY
+    return found
 
 
 def serve(

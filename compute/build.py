@@ -15,7 +15,7 @@ from kilonova.common.context import RequestContext
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import BuildRequest
-from kilonova.compute import config_drive, report
+from kilonova.compute import config_drive, plugging, report
 from kilonova.compute.events import Expectation
 from kilonova.compute.host import Host
 from kilonova.compute.images import GlanceImages
@@ -158,21 +158,7 @@ class _Build:
     def _wait_plugged(
         self, start: Callable[[], None], vifs: list[VIF], expectation: Expectation
     ) -> None:
-        conf = self.host.conf
-        waiting = [vif for vif in vifs if not vif.active]
-        self.task.check()
-        start()
-        if not (waiting and conf.vif_plugging_timeout and self.host.driver.needs_plug_events):
-            return
-        try:
-            expectation.wait([vif.id for vif in waiting], conf.vif_plugging_timeout, self.task)
-        except exception.VirtualInterfacePlugTimeout as error:
-            if conf.vif_plugging_is_fatal:
-                raise
-            LOG.warning('Server %s starts all the same: %s', self.server.uuid, error)
-        else:
-            for vif in waiting:
-                vif.active = True
+        plugging.start_and_wait(self.host, self.task, vifs, expectation, start)
 
     def _finish(self, vifs: list[VIF], changes: dict[str, Any]) -> None:
         power_state = int(self.host.driver.get_power_state(self.server.uuid))

@@ -29,6 +29,11 @@ HOST = [
         min=0,
         help='Memory in MiB that servers do not get.',
     ),
+    cfg.StrOpt(
+        'my_shared_fs_storage_ip',
+        default='$my_ip',
+        help='Address from which this host uses shares of the file system service.',
+    ),
     cfg.IntOpt('reserved_host_cpus', default=0, min=0, help='Processors that servers do not get.'),
 ]
 
@@ -69,9 +74,6 @@ BUILD = [
         default=5,
         min=0,
         help='How many images of servers are made at a time; others wait. 0: no limit.',
-    ),
-    cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
     ),
     cfg.StrOpt(
         'config_drive_format',
@@ -183,6 +185,16 @@ FAKE = [
     cfg.ListOpt('fail_power', default=[], help='Guests whose power cannot be changed.'),
     cfg.ListOpt('fail_attach', default=[], help='Guests that no volume can be given to.'),
     cfg.ListOpt('fail_detach', default=[], help='Guests that no volume can be taken from.'),
+    cfg.FloatOpt(
+        'move_delay', default=0.0, min=0.0, help='Seconds that each step of a move takes.'
+    ),
+    cfg.ListOpt(
+        'fail_move',
+        default=[],
+        help='Steps of moves that fail: shell patterns of STEP/HOST/SERVER, where STEP is '
+        'prepare, leave, finish, revert or confirm, or of live moves check, receive, migrate, '
+        'arrive or clean.',
+    ),
     cfg.FloatOpt(
         'fail_spawn_rate',
         default=0.0,

@@ -1,7 +1,16 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import attachments, power, rescue, snapshot, suspending
+from kilonova.compute import (
+    attachments,
+    moving,
+    power,
+    rebuild,
+    rescue,
+    shares,
+    snapshot,
+    suspending,
+)
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -24,4 +33,13 @@ HANDLERS: dict[type, Handler] = {
     work.SwapVolume: attachments.swap,
     work.ExtendVolume: attachments.extend,
     work.SnapshotVolume: attachments.snapshot,
+    work.Rebuild: rebuild.rebuild,
+    work.AllowShare: shares.attach,
+    work.DenyShare: shares.detach,
+    work.PrepareMove: moving.prepare,
+    work.LeaveHost: moving.leave,
+    work.FinishMove: moving.finish,
+    work.AbandonMove: moving.abandon,
+    work.RevertMove: moving.revert,
+    work.ConfirmMove: moving.confirm,
 }

@@ -65,8 +65,19 @@ SERVERS = [
         default=0,
         help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
     ),
+]
+
+MOVES = [
     cfg.BoolOpt(
-        'force_config_drive', default=False, help='Give every server a configuration drive.'
+        'allow_resize_to_same_host',
+        default=False,
+        help='A resize may end on the host where the server is.',
+    ),
+    cfg.IntOpt(
+        'resize_confirm_window',
+        default=0,
+        min=0,
+        help='Seconds after which a resize is confirmed by itself. 0: never.',
     ),
     cfg.IntOpt(
         'max_local_block_devices',
@@ -113,6 +124,16 @@ COMPUTE = [
         default=-1,
         min=-1,
         help='How many disks a server may have when one more is attached. -1: no limit.',
+    ),
+]
+
+WORKAROUNDS = [
+    cfg.BoolOpt(
+        'disable_group_policy_check_upcall',
+        default=False,
+        help='Believe the scheduler about server groups: do not look again, when a server is '
+        'given its host, whether the policy (affinity, anti-affinity) still holds. Servers that '
+        'are created at the same time may then break it.',
     ),
 ]
 
@@ -164,11 +185,12 @@ OPERATIONS = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, HOSTS + SERVERS + USAGE),
+        (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('compute', COMPUTE),
         ('quota', QUOTA),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
+        ('workarounds', WORKAROUNDS),
         ('image_cache', IMAGE_CACHE),
     ]

@@ -25,6 +25,7 @@ from kilonova.common.objects.host import (
     Hypervisor,
     Service,
 )
+from kilonova.common.objects.migration import Migration, MigrationQuery
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
@@ -32,10 +33,13 @@ from kilonova.common.objects.server import (
     Action,
     CreatedServers,
     Keypair,
+    Rebuild,
     Server,
     ServerCreate,
     ServerQuery,
 )
+from kilonova.common.objects.server_group import ServerGroup
+from kilonova.common.objects.share import Share
 from kilonova.common.objects.usage import UsageAudit, UsagePage
 from kilonova.common.objects.work import SnapshotVolume, WorkResult
 
@@ -49,10 +53,10 @@ class ConductorInterface(rpc.Interface):
 
     @rpc.call()
     def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
-        """Accept new servers: flavor, key, zone and quota are checked; then the build runs.
+        """Accept new servers: flavor, key, group, zone and quota are checked; then the build runs.
 
-        Raises FlavorNotFound, KeypairNotFound, QuotaExceeded, LimitExceeded, Invalid (zone,
-        forced host, image too large for the flavor).
+        Raises FlavorNotFound, KeypairNotFound, InstanceGroupNotFound, QuotaExceeded,
+        LimitExceeded, Invalid (zone, forced host, image too large for the flavor).
         """
 
     @rpc.call()
@@ -65,7 +69,8 @@ class ConductorInterface(rpc.Interface):
     ) -> Server:
         """Return one server that is not deleted.
 
-        ``expand``: 'host_status', 'block_devices'.  Tags, fault and network info always come.
+        ``expand``: 'host_status', 'block_devices', 'server_groups'.  Tags, fault and network
+        info always come.
         Raises InstanceNotFound (also when it is another project's).
         """
 
@@ -116,6 +121,31 @@ class ConductorInterface(rpc.Interface):
         """Accept the end of a suspension."""
 
     @rpc.call()
+    def resize_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        flavorid: str,
+        auto_disk_config: bool | None = None,
+        zero_disk_allowed: bool = True,
+    ) -> None:
+        """Accept a resize.  Also raises FlavorNotFound, QuotaExceeded, Forbidden (zero disk),
+        CannotResizeToSameFlavor, CannotResizeDisk.
+        """
+
+    @rpc.call()
+    def migrate_server(self, context: Ctx, uuid: str, host: str | None = None) -> None:
+        """Accept a cold migration.  Also raises ComputeHostNotFound, CannotMigrateToSameHost."""
+
+    @rpc.call()
+    def confirm_resize(self, context: Ctx, uuid: str) -> None:
+        """Accept the end of a resize.  Also raises Invalid when there is none."""
+
+    @rpc.call()
+    def revert_resize(self, context: Ctx, uuid: str) -> None:
+        """Accept the way back from a resize.  Also raises Invalid when there is none."""
+
+    @rpc.call()
     def rescue_server(
         self,
         context: Ctx,
@@ -140,6 +170,13 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
         """Accept a crash dump."""
+
+    @rpc.call()
+    def rebuild_server(self, context: Ctx, uuid: str, request: Rebuild) -> Server:
+        """Accept that a server is made anew; returns it as it is from now on.
+
+        Raises KeypairNotFound, LimitExceeded, Invalid (flavor too small for the image).
+        """
 
     @rpc.call()
     def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
@@ -204,6 +241,13 @@ class ConductorInterface(rpc.Interface):
         """Remove one tag, or all for None.  Raises TagNotFound."""
 
     @rpc.call()
+    def set_server_password(self, context: Ctx, uuid: str, password: str) -> None:
+        """Keep the password that a guest has encrypted; '' forgets it.
+
+        Raises Conflict when there is one already.
+        """
+
+    @rpc.call()
     def list_actions(
         self,
         context: Ctx,
@@ -224,6 +268,22 @@ class ConductorInterface(rpc.Interface):
         self, context: Ctx, uuid: str, project_id: str | None = None
     ) -> Server:
         """Return a server even when it is deleted (os-instance-actions from 2.21)."""
+
+    @rpc.call()
+    def list_migrations(self, context: Ctx, query: MigrationQuery) -> list[Migration]:
+        """Return moves of servers.  Raises MarkerNotFound."""
+
+    @rpc.call()
+    def list_live_migrations(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> list[Migration]:
+        """Return a server's live migrations that go on.  Raises InstanceNotFound."""
+
+    @rpc.call()
+    def get_live_migration(
+        self, context: Ctx, uuid: str, number: int, project_id: str | None = None
+    ) -> Migration:
+        """Return one that goes on.  Raises InstanceNotFound, NotFound."""
 
     @rpc.call()
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
@@ -259,6 +319,17 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def assist_volume_snapshot(self, context: Ctx, request: SnapshotVolume) -> None:
         """Accept a snapshot that Cinder asks for.  Raises VolumeBDMNotFound, VolumeBDMIsMultiAttach."""
+
+    @rpc.call()
+    def attach_share(self, context: Ctx, uuid: str, share: Share) -> Share:
+        """Accept a share for a stopped server.
+
+        Raises InstanceInvalidState, ShareMappingAlreadyExists.
+        """
+
+    @rpc.call()
+    def detach_share(self, context: Ctx, uuid: str, share_id: str) -> None:
+        """Accept the end of a share's use.  Raises InstanceInvalidState, ShareNotFound."""
 
     # -- flavors
 
@@ -332,6 +403,32 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def delete_keypair(self, context: Ctx, user_id: str, name: str) -> None:
         """Raises KeypairNotFound."""
+
+    # -- server groups
+
+    @rpc.call()
+    def create_server_group(self, context: Ctx, group: ServerGroup) -> ServerGroup:
+        """Create a group for its project and user.  Raises LimitExceeded."""
+
+    @rpc.call()
+    def get_server_group(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> ServerGroup:
+        """Return one with its members.  Raises InstanceGroupNotFound."""
+
+    @rpc.call()
+    def list_server_groups(
+        self,
+        context: Ctx,
+        project_id: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[ServerGroup]:
+        """Return groups with their members, oldest first."""
+
+    @rpc.call()
+    def delete_server_group(self, context: Ctx, uuid: str, project_id: str | None = None) -> None:
+        """Delete a group, not its servers.  Raises InstanceGroupNotFound."""
 
     # -- hosts
 
@@ -527,6 +624,10 @@ class ConductorInterface(rpc.Interface):
         """Return the servers that are on a host and not deleted."""
 
     @rpc.call()
+    def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:
+        """Return the moves for which a host has, or may have, a guest that is not recorded there."""
+
+    @rpc.call()
     def server_progress(
         self,
         context: Ctx,
@@ -596,6 +697,10 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
         """Store what Neutron says now of a server's ports."""
+
+    @rpc.call()
+    def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:
+        """Return the servers on a host that have a share and are not about to lose it."""
 
     @rpc.call()
     def audit_usage(self, context: Ctx, host: str) -> None:

@@ -27,6 +27,7 @@ from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
 from kilonova.common import concurrency, exception, volumes
+from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
 from kilonova.db import block_devices, hosts, operations, servers, types
 from kilonova.db.engine import retry
@@ -64,6 +65,8 @@ class Engine:
         """Actions that nothing but success should end: tried for ``patience`` seconds."""
         self.chores: list[Callable[[], object]] = []
         """What else is done now and then: about once a lease."""
+        self.superseding: list[Callable[[Session, Server], None]] = []
+        """Who is told, in the same transaction, that a server's operation is ended by another."""
         self._spawn = spawn
         self._slots = threading.BoundedSemaphore(parts.conf.operations.concurrency)
         self._working: set[str] = set()
@@ -127,7 +130,7 @@ class Engine:
         if operation.state == operations.RUNNING and self._is_over(operation, operation.tries):
             self.tasks[operation.action].give_up(operation, reason)
             return
-        pause = self._pause(operation)
+        pause = self._pause(operation, operation.tries)
         LOG.warning(
             '%s of server %s waits %s s: %s',
             operation.action,
@@ -143,17 +146,17 @@ class Engine:
                 operations.finish_events(session, operation.id, 'Error', failure)
 
     def _is_over(self, operation: Operation, attempts: int) -> bool:
-        """Tell whether it was tried often enough, and a patient one also long enough."""
+        """Tell whether a phase was tried often enough, and a patient action also long enough."""
         conf = self.parts.conf.operations
         if attempts < conf.max_attempts:
             return False
         age = (types.utcnow() - operation.started_at).total_seconds()
         return operation.action not in self.patient or age >= conf.patience
 
-    def _pause(self, operation: Operation) -> float:
+    def _pause(self, operation: Operation, tries: int) -> float:
         longest = LONGEST_PATIENT_PAUSE if operation.action in self.patient else LONGEST_PAUSE
         interval: float = self.parts.conf.operations.sweep_interval
-        return min(interval * 2 ** min(operation.tries, 10), longest)
+        return min(interval * 2 ** min(tries, 10), longest)
 
     @retry
     def drop(self, operation: Operation) -> None:
@@ -170,15 +173,37 @@ class Engine:
                 finished_at=types.utcnow(),
             )
 
-    def send(self, what: str, cast: Callable[..., None], *args: Any) -> None:
-        """Send a message to a host in the background: a bus that is down holds up nobody."""
-        self._spawn(self._send, what, cast, args)
+    def supersede(self, session: Session, server: Server) -> None:
+        """End a server's operation in favour of another; a late claim of it is given back."""
+        assert server.operation is not None
+        late = self.parts.conf.operations.lease + SELECT_TIMEOUT
+        operations.supersede(session, server.operation, self.parts.later(late))
+        for tell in self.superseding:
+            tell(session, server)
 
-    def _send(self, what: str, cast: Callable[..., None], args: tuple[Any, ...]) -> None:
+    def send(self, operation: Operation, cast: Callable[..., None], *args: Any) -> None:
+        """Send a message to a host in the background: a bus that is down holds up nobody."""
+        self._spawn(self._send, operation, cast, args)
+
+    def _send(self, operation: Operation, cast: Callable[..., None], args: tuple[Any, ...]) -> None:
         try:
             cast(*args)
         except (exception.ServiceUnavailable, messaging.MessagingException, OSError) as error:
-            LOG.warning('%s was not sent, it will be sent again: %s', what, error)
+            pause = self._pause(operation, operation.tries - 1)
+            LOG.warning(
+                '%s of server %s was not sent, it will be sent again in %s s: %s',
+                operation.action,
+                operation.instance_uuid,
+                pause,
+                error,
+            )
+            self._send_again(operation, pause)
+
+    @retry
+    def _send_again(self, operation: Operation, pause: float) -> None:
+        """Shorten the lease of the host that was not reached; it stays the owner."""
+        with self.parts.cell_db.transaction() as session:
+            operations.move(session, operation, lease_until=self.parts.later(pause))
 
     # -- leases
 

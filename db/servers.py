@@ -15,12 +15,19 @@ from kilonova.common.objects.network import VIF
 from kilonova.common.objects.numa import NumaTopology
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Fault, Server
-from kilonova.db import types
+from kilonova.db import shares, types
 from kilonova.db.engine import affected
-from kilonova.db.models.servers import BlockDeviceRow, InstanceRow, TagRow, table_of
+from kilonova.db.models.servers import (
+    BlockDeviceRow,
+    InstanceRow,
+    PortRow,
+    TagRow,
+    table_of,
+)
 
 INSTANCES = table_of(InstanceRow)
 TAGS = table_of(TagRow)
+PORTS = table_of(PortRow)
 DEVICES = table_of(BlockDeviceRow)
 
 Values = dict[str, Any]
@@ -144,7 +151,7 @@ def get(
 
 
 def add_parts(session: Session, servers: Sequence[Server]) -> None:
-    """Fill in tags and block devices of all servers with one statement."""
+    """Fill in tags, block devices and shares of all servers with one statement."""
     by_uuid = {server.uuid: server for server in servers}
     if not by_uuid:
         return
@@ -156,13 +163,24 @@ def add_parts(session: Session, servers: Sequence[Server]) -> None:
         DEVICES.c.id.label('kind'),
         sa.type_coerce(DEVICES.c.device, types.LongText).label('value'),
     ).where(DEVICES.c.instance_uuid.in_(by_uuid))
+    attached = sa.select(
+        shares.SHARES.c.instance_uuid,
+        (-shares.SHARES.c.id).label('kind'),
+        sa.type_coerce(shares.SHARES.c.mapping, types.LongText).label('value'),
+    ).where(shares.SHARES.c.instance_uuid.in_(by_uuid))
     found: dict[str, tuple[list[str], list[tuple[int, BlockDevice]]]] = {}
-    for uuid, number, value in session.execute(sa.union_all(tags, devices)):
+    found_shares: list[tuple[int, str, str]] = []
+    for uuid, number, value in session.execute(sa.union_all(tags, devices, attached)):
+        if number < 0:
+            found_shares.append((-number, uuid, value))
+            continue
         mine = found.setdefault(uuid, ([], []))
         if number:
             mine[1].append((number, _decode_device(value)))
         else:
             mine[0].append(value)
+    for _, uuid, value in sorted(found_shares):
+        by_uuid[uuid].shares = [*by_uuid[uuid].shares, shares.decode(value)]
     for uuid, (names, numbered) in found.items():
         by_uuid[uuid].tags = sorted(names)
         by_uuid[uuid].block_devices = [_numbered(*pair) for pair in sorted(numbered, key=_number)]
@@ -191,8 +209,26 @@ def update(
         match += [INSTANCES.c.operation == fence.operation, INSTANCES.c.attempt == fence.attempt]
     if idle:
         match += [INSTANCES.c.operation.is_(None), INSTANCES.c.task_state.is_(None)]
-    values = {**values, **derived(values), 'updated_at': types.utcnow()}
-    return affected(session, sa.update(INSTANCES).where(*match).values(**values)) == 1
+    row = {**values, **derived(values), 'updated_at': types.utcnow()}
+    if affected(session, sa.update(INSTANCES).where(*match).values(**row)) != 1:
+        return False
+    if values.get('network_info'):
+        _add_ports(session, uuid, values['network_info'])
+    return True
+
+
+def _add_ports(session: Session, uuid: str, vifs: Iterable[VIF]) -> None:
+    """Let ``find_by_port`` find a server, whose row the transaction has changed and so locked."""
+    known = sa.select(PORTS.c.port_id).where(
+        PORTS.c.port_id == sa.bindparam('port', type_=sa.String), PORTS.c.instance_uuid == uuid
+    )
+    new = sa.select(sa.bindparam('port', type_=sa.String), sa.literal(uuid)).where(
+        ~sa.exists(known)
+    )
+    session.execute(
+        sa.insert(PORTS).from_select(['port_id', 'instance_uuid'], new),
+        [{'port': vif.id} for vif in vifs],
+    )
 
 
 def mark_deleted(session: Session, uuid: str, fence: Fence) -> bool:
@@ -230,12 +266,8 @@ def on_host(session: Session, host: str) -> list[Server]:
 
 def find_by_port(session: Session, port_id: str) -> Server:
     """Return the server that has a port.  Raises PortNotFound."""
-    # An id is made of letters, digits and dashes: nothing that LIKE or JSON would change.
-    if not port_id or not all(c.isalnum() or c == '-' for c in port_id):
-        raise exception.PortNotFound(port_id=port_id)
-    column = sa.type_coerce(INSTANCES.c.network_info, types.LongText)
-    query = sa.select(*COLUMNS).where(INSTANCES.c.deleted == 0, column.like(f'%"id":"{port_id}"%'))
-    for row in session.execute(query):
+    query = sa.select(*COLUMNS).join(PORTS, PORTS.c.instance_uuid == INSTANCES.c.uuid)
+    for row in session.execute(query.where(PORTS.c.port_id == port_id, INSTANCES.c.deleted == 0)):
         server = from_row(row, {})
         if any(vif.id == port_id for vif in server.network_info):
             add_parts(session, [server])

@@ -66,7 +66,11 @@ class Hosts:
 
     def count_of(self, servers: Iterable[str]) -> Floats:
         """Return how many of the servers each host has."""
-        return np.bincount(self.indices_of(set(servers)), minlength=len(self)).astype(float)
+        return self.count_at(self.indices_of(set(servers)))
+
+    def count_at(self, indices: list[int]) -> Floats:
+        """Return how often each host is named."""
+        return np.bincount(indices, minlength=len(self)).astype(float)
 
     # -- aggregates
 
@@ -203,6 +207,10 @@ class HostCache:
     def take(self, hosts: Hosts, i: int, uuid: str, spec: RequestSpec) -> None:
         """Remember a pick, in this copy and in those to come."""
         with self._changing:
+            if uuid in self._picks:  # it was sent away from there
+                for one in {id(one): one for one in (self._hosts, hosts)}.values():
+                    if uuid in one.servers:
+                        one.give(one.servers[uuid], uuid, spec)
             self._picks[uuid] = _Pick(hosts.states[i].node.uuid, spec)
             hosts.take(i, uuid, spec)
             if hosts is not self._hosts:

@@ -195,10 +195,9 @@ class _Attempt:
         """Return the specification as it is for one server of a group: all others are its peers."""
         if self.spec.group is None:
             return self.spec
-        peers = {*(self.spec.group.get('members') or ()), *self.uuids} - {uuid}
-        return msgspec.structs.replace(
-            self.spec, group={**self.spec.group, 'members': sorted(peers)}
-        )
+        peers = {*self.spec.group.members, *self.uuids} - {uuid}
+        group = msgspec.structs.replace(self.spec.group, members=sorted(peers))
+        return msgspec.structs.replace(self.spec, group=group)
 
     def _still_fitting(self, alive: Indices) -> Indices:
         """Leave out the hosts that are full with servers of this very request."""

@@ -22,7 +22,7 @@ from kilonova.common import exception
 from kilonova.common.clients import neutron
 from kilonova.common.config import register
 from kilonova.common.context import get_admin_context
-from kilonova.common.metadata import tree
+from kilonova.common.metadata import openstack, password, tree
 from kilonova.conductor.interface import ConductorInterface
 
 LOG = logging.getLogger(__name__)
@@ -97,15 +97,34 @@ class MetadataApp:
         return response(environ, start_response)
 
     def _answer(self, request: webob.Request) -> tuple[str, bytes]:
-        if request.method not in ('GET', 'HEAD'):
-            raise Refusal(405, 'Only GET and HEAD are served.')
         path = _path(request)
+        stores = request.method == 'POST' and path.endswith(f'/{openstack.PASSWORD}')
+        if request.method not in ('GET', 'HEAD') and not stores:
+            raise Refusal(405, 'Only GET and HEAD are served.')
         if path == '/':
             return tree.VERSION_LIST
-        found = self._tree(self._asker(request.headers)).lookup(path)
+        asker = self._asker(request.headers)
+        found = self._tree(asker).lookup(path)
         if found is None:
             raise Refusal(404)
+        if stores:
+            self._store_password(asker, _password(request))
+            return 'text/plain', b''
         return found
+
+    def _store_password(self, asker: Asker, given: str) -> None:
+        """Keep a password, once: a second one is refused until the owner has cleared the first."""
+        if not given:
+            return
+        try:
+            self._conductor.set_server_password(get_admin_context(), asker.server_id, given)
+        except exception.Conflict as error:
+            raise Refusal(409, error.message) from None
+        except exception.InstanceNotFound:
+            raise Refusal(404) from None
+        with self._lock:
+            for one in [one for one in self._remembered if one.server_id == asker.server_id]:
+                del self._remembered[one]
 
     # -- who asks
 
@@ -176,6 +195,16 @@ def _path(request: webob.Request) -> str:
         raise Refusal(404) from None
     # normpath keeps two leading slashes, which have no meaning here.
     return '/' + path.lstrip('/')
+
+
+def _password(request: webob.Request) -> str:
+    content = request.body_file.read(password.MOST + 1)
+    if len(content) > password.MOST:
+        raise Refusal(400, 'Request is too large.')
+    try:
+        return str(content.decode())
+    except UnicodeDecodeError:
+        raise Refusal(400, 'The password is not text.') from None
 
 
 def _required(headers: Headers, name: str) -> str:

@@ -39,6 +39,7 @@ ZERO_DISK = SoftRule(
 _MISTAKES = (
     exception.FlavorNotFound,
     exception.KeypairNotFound,
+    exception.InstanceGroupNotFound,
     exception.NetworkNotFound,
     exception.PortNotFound,
     exception.SecurityGroupNotFound,
@@ -69,7 +70,7 @@ def create(request: Request, body: Json) -> Answer:
     with _body_mistakes():
         create_request = _request(request, asked, _hints(body))
         created = request.conductor.create_servers(request.context, create_request)
-    if _boolean(asked.get('return_reservation_id')):
+    if strutils.bool_from_string(asked.get('return_reservation_id')):
         return Answer({'reservation_id': created.reservation_id})
     return _answer(request, created.uuids[0], create_request)
 
@@ -102,7 +103,7 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
     """Put together what the conductor gets; looks image and networks up."""
     min_count, max_count = _counts(asked)
     zone, forced_host, forced_node = _placement(request, asked)
-    personality = _personality(asked)
+    personality = create_schema.personality(asked)
     wanted_networks = networks.read(asked.get('networks'))
     image, devices = boot_source.resolve(request, asked, max_count)
     zone = boot_source.volumes_zone(request, devices, zone)
@@ -118,7 +119,7 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
         security_groups=groups,
         key_name=_stripped(asked.get('key_name')),
         user_data=asked.get('user_data'),
-        config_drive=_boolean(asked.get('config_drive')),
+        config_drive=strutils.bool_from_string(asked.get('config_drive')),
         personality=personality,
         metadata=asked.get('metadata', {}),
         tags=list(dict.fromkeys(asked.get('tags', []))),
@@ -138,10 +139,6 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
         trusted_image_certificates=asked.get('trusted_image_certificates'),
         zero_disk_allowed=request.allows(ZERO_DISK.name),
     )
-
-
-def _boolean(value: Any) -> bool:
-    return strutils.bool_from_string(value) if value is not None else False
 
 
 def _stripped(value: str | None) -> str | None:
@@ -176,16 +173,6 @@ def _placement(request: Request, asked: Json) -> tuple[str | None, str | None, s
                 400, "A host in availability_zone excludes 'host' and 'hypervisor_hostname'"
             )
     return zone, host, node
-
-
-def _personality(asked: Json) -> list[tuple[str, str]]:
-    files = []
-    for number, entry in enumerate(asked.get('personality', [])):
-        for key in ('path', 'contents'):
-            if key not in entry:
-                raise Fault(400, f"Bad personality format: entry {number} has no '{key}'")
-        files.append((entry['path'], entry['contents']))
-    return files
 
 
 def _description(request: Request, asked: Json) -> str | None:

@@ -28,13 +28,6 @@ BACKUP = {
 REQUIRED = ['name', 'backup_type', 'rotation']
 
 
-def is_volume_backed(server: Server) -> bool:
-    return any(
-        device.boot_index == 0 and device.destination_type == 'volume'
-        for device in server.block_devices
-    )
-
-
 @operation(
     'POST',
     '/servers/{server_id}/action',
@@ -52,7 +45,7 @@ def create_image(request: Request, server_id: str, body: Json) -> Answer:
     """Create an image of a server."""
     asked = body['createImage']
     server = lookup.get(request, server_id, 'block_devices')
-    if is_volume_backed(server):
+    if server.boots_from_volume:
         raise Fault(400, f'Instance {server.uuid} boots from a volume: snapshot the volume')
 
     def accept(image_id: str) -> None:
@@ -85,7 +78,7 @@ def create_backup(request: Request, server_id: str, body: Json) -> Answer:
     asked = body['createBackup']
     kind, rotation = asked['backup_type'], int(asked['rotation'])
     server = lookup.get(request, server_id, 'block_devices')
-    if is_volume_backed(server):
+    if server.boots_from_volume:
         raise Fault(400, 'Backup is not supported for volume-backed instances.')
 
     def accept(image_id: str) -> None:

@@ -1,8 +1,10 @@
 """The body of ``POST /servers``: one table of fields with their versions."""
 
 import copy
+from typing import Any
 
 from kilonova.api import params
+from kilonova.api.faults import Fault
 from kilonova.api.servers import fields, tags
 from kilonova.api.servers.view import NEWEST
 
@@ -78,10 +80,10 @@ def _user_data(minor: int) -> Schema:
     return {'type': kind, 'format': 'base64', 'maxLength': 65535}
 
 
-_PERSONALITY = params.array(
+PERSONALITY = params.array(
     params.obj({'path': params.STRING, 'contents': {'type': 'string', 'format': 'base64'}})
 )
-_CERTIFICATES: Schema = {
+CERTIFICATES: Schema = {
     'type': ['array', 'null'],
     'minItems': 1,
     'maxItems': 50,
@@ -101,7 +103,7 @@ _FIELDS: list[tuple[str, object, int, int]] = [
     ('OS-DCF:diskConfig', fields.DISK_CONFIG, 0, NEWEST),
     ('accessIPv4', fields.IPV4, 0, NEWEST),
     ('accessIPv6', fields.IPV6, 0, NEWEST),
-    ('personality', _PERSONALITY, 0, 56),
+    ('personality', PERSONALITY, 0, 56),
     ('availability_zone', _name, 0, NEWEST),
     ('block_device_mapping', params.array(params.obj(_VOLUME)), 0, NEWEST),
     ('block_device_mapping_v2', _devices, 0, NEWEST),
@@ -114,7 +116,7 @@ _FIELDS: list[tuple[str, object, int, int]] = [
     ('user_data', _user_data, 0, NEWEST),
     ('description', fields.DESCRIPTION, 19, NEWEST),
     ('tags', tags.TAGS, 52, NEWEST),
-    ('trusted_image_certificates', _CERTIFICATES, 63, NEWEST),
+    ('trusted_image_certificates', CERTIFICATES, 63, NEWEST),
     ('host', params.HOST, 74, NEWEST),
     ('hypervisor_hostname', params.HOST, 74, NEWEST),
     ('hostname', fields.HOSTNAME_290, 90, 93),
@@ -165,3 +167,14 @@ def body(minor: int) -> Schema:
     required = ['name', 'flavorRef', *(['networks'] if minor >= 37 else [])]
     server = params.obj(copy.deepcopy(known), required)
     return params.obj({'server': server, **dict.fromkeys(HINTS, _HINTS)}, ['server'])
+
+
+def personality(asked: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the files as (path, contents in base64).  Raises a 400 fault."""
+    files = []
+    for number, entry in enumerate(asked.get('personality', [])):
+        for key in ('path', 'contents'):
+            if key not in entry:
+                raise Fault(400, f"Bad personality format: entry {number} has no '{key}'")
+        files.append((entry['path'], entry['contents']))
+    return files

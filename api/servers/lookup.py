@@ -20,6 +20,11 @@ def get(request: Request, server_id: str, *expand: str) -> Server:
     return server
 
 
+def shown(request: Request) -> list[str]:
+    """Return the parts of a server that the answer needs at every show."""
+    return ['block_devices', *(['server_groups'] if request.version.minor >= 71 else [])]
+
+
 def visible_project(request: Request) -> str | None:
     """Return the project that lookups are limited to; None for administrators."""
     return None if request.context.is_admin else request.context.project_id

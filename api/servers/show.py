@@ -32,7 +32,7 @@ RULE = 'os_compute_api:servers:show'
 )
 def show(request: Request, server_id: str) -> dict[str, Any]:
     """Show a server."""
-    expand = ['block_devices']
+    expand = lookup.shown(request)
     if view.wants_host_status(request):
         expand.append('host_status')
     server = lookup.get(request, server_id, *expand)

@@ -46,12 +46,12 @@ def body_schema(minor: int) -> params.Schema:
 def update(request: Request, server_id: str, body: Json) -> Json:
     """Update a server."""
     server = lookup.get(request, server_id)
-    changes = _changes(body['server'])
+    changes = changes_of(body['server'])
     if 'pinned_availability_zone' in body['server']:
         changes['requested_zone'] = _pin(body['server'], server.availability_zone)
     if changes:
         request.conductor.update_server(request.context, server.uuid, changes)
-    expand = ['block_devices']
+    expand = lookup.shown(request)
     if request.version.minor >= 75 and view.wants_host_status(request):
         expand.append('host_status')
     project_id = lookup.visible_project(request)
@@ -59,7 +59,8 @@ def update(request: Request, server_id: str, body: Json) -> Json:
     return {'server': view.renderer(request, 'update')(updated)}
 
 
-def _changes(asked: Json) -> Json:
+def changes_of(asked: Json) -> Json:
+    """Return what changes in the server's record, by the record's names."""
     changes: Json = {}
     if 'name' in asked:
         changes['name'] = asked['name'].strip()

@@ -53,8 +53,6 @@ SINCE = {
 }
 
 SEED_BYTES = 512
-# The password is encrypted by the guest and kept in pieces that fit a metadata value.
-PASSWORD_PIECES = 4
 
 
 def versions(today: datetime.date) -> list[str]:
@@ -119,9 +117,3 @@ def _devices(server: Server, version: str) -> list[Json]:
             device['vf_trusted'] = vif.profile.get('trusted') in (True, 'true', 'True')
         devices.append(device)
     return devices
-
-
-def password(server: Server) -> str:
-    """Return the password that the guest has stored, empty if none."""
-    pieces = (f'password_{number}' for number in range(PASSWORD_PIECES))
-    return ''.join(server.system_metadata.get(piece, '') for piece in pieces)

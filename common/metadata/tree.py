@@ -10,7 +10,7 @@ import msgspec
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from kilonova.common.metadata import ec2, network, openstack
+from kilonova.common.metadata import ec2, network, openstack, password
 from kilonova.common.objects.server import Server
 
 LOG = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Tree:
         if name == openstack.USER_DATA:
             return self._user_data or b''
         if name == openstack.PASSWORD:
-            return openstack.password(self.server).encode()
+            return password.read(self.server.system_metadata).encode()
         if name == openstack.NETWORK_DATA:
             return msgspec.json.encode(network.network_data(self.server.network_info))
         if name == openstack.VENDOR_DATA:

@@ -7,6 +7,7 @@ import msgspec
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import NetworkRequest
+from kilonova.common.objects.server_group import Membership
 
 
 class RequestSpec(msgspec.Struct, kw_only=True):
@@ -27,7 +28,7 @@ class RequestSpec(msgspec.Struct, kw_only=True):
     """Boot from volume: the root disk takes no local storage."""
     swap_mb: int = 0
     ephemeral_gb: int = 0
-    group: dict[str, Any] | None = None
+    group: Membership | None = None
     has_volumes: bool = False
     """Volumes may be reserved for the servers."""
     networks: list[NetworkRequest] = []

@@ -13,6 +13,7 @@ from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, Networks
 from kilonova.common.objects.numa import NumaTopology
+from kilonova.common.objects.share import Share
 
 
 class Fault(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -102,12 +103,28 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
     operation: str | None = None
     attempt: int = 0
     host_status: str | None = None
-    numa_topology: NumaTopology | None = None
 
     @property
     def boots_from_volume(self) -> bool:
         """Whether the root disk is a volume; needs ``block_devices``."""
         return boots_from_volume(self.block_devices)
+
+    numa_topology: NumaTopology | None = None
+    shares: list[Share] = []
+
+
+class Rebuild(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the API hands to the conductor to make a server anew.
+
+    ``changes``: columns of the record; ``key_name`` among them is resolved by the conductor.
+    """
+
+    image: Image
+    admin_password: str
+    personality: list[tuple[str, str]] = []
+    preserve_ephemeral: bool = False
+    changes: dict[str, Any] = {}
+    zero_disk_allowed: bool = False
 
 
 class ServerCreate(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 
 from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.share import Share
 
 
 class Start(msgspec.Struct, tag='start'):
@@ -40,6 +42,43 @@ class Suspend(msgspec.Struct, tag='suspend'):
 
 class Resume(msgspec.Struct, tag='resume'):
     """Bring a suspended guest back."""
+
+
+class PrepareMove(msgspec.Struct, tag='prepare-move'):
+    """At the destination: see that a server could be had with a flavor."""
+
+    flavor: Flavor
+
+
+class LeaveHost(msgspec.Struct, tag='leave-host'):
+    """At the source: shut down and hand over the disks, so that the guest could come back."""
+
+    flavor: Flavor
+
+
+class FinishMove(msgspec.Struct, tag='finish-move'):
+    """At the destination: make the guest of what the source has handed over."""
+
+    flavor: Flavor
+    power_on: bool
+    data: dict[str, Any] = {}
+
+
+class AbandonMove(msgspec.Struct, tag='abandon-move'):
+    """At the destination: remove what was made."""
+
+    flavor: Flavor
+
+
+class RevertMove(msgspec.Struct, tag='revert-move'):
+    """At the source: have the guest again that was left."""
+
+    flavor: Flavor
+    power_on: bool
+
+
+class ConfirmMove(msgspec.Struct, tag='confirm-move'):
+    """At the source: remove what was kept for the way back."""
 
 
 class Rescue(msgspec.Struct, kw_only=True, tag='rescue'):
@@ -116,6 +155,27 @@ class SnapshotVolume(msgspec.Struct, tag='snapshot volume'):
     delete: bool = False
 
 
+class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
+    """Remove the guest and make it anew from what the server's record says now."""
+
+    admin_password: str
+    personality: list[tuple[str, str]] = []
+    preserve_ephemeral: bool = False
+    power_on: bool = True
+
+
+class AllowShare(msgspec.Struct, tag='attach share'):
+    """Have the host let in to a share."""
+
+    share: Share
+
+
+class DenyShare(msgspec.Struct, tag='detach share'):
+    """Have it shut out, unless another server here needs it."""
+
+    share: Share
+
+
 HostWork = (
     Start
     | Stop
@@ -124,6 +184,12 @@ HostWork = (
     | Unpause
     | Suspend
     | Resume
+    | PrepareMove
+    | LeaveHost
+    | FinishMove
+    | AbandonMove
+    | RevertMove
+    | ConfirmMove
     | Rescue
     | Unrescue
     | SetPassword
@@ -136,6 +202,9 @@ HostWork = (
     | ExtendVolume
     | SnapshotVolume
     | Snapshot
+    | Rebuild
+    | AllowShare
+    | DenyShare
 )
 
 

@@ -29,9 +29,11 @@ from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
 from kilonova.compute.virt.fake_guest import Guest, boot_text, clock, guest_of
+from kilonova.compute.virt.fake_moves import FakeMoves
 from kilonova.compute.virt.fake_volumes import FakeVolumes
 
 LOG = logging.getLogger(__name__)
@@ -50,9 +52,10 @@ TRAITS = [
 ]
 
 
-class FakeDriver(FakeVolumes, driver.Driver):
+class FakeDriver(FakeMoves, FakeVolumes, driver.Driver):
     """As many guests as there is memory for."""
 
+    supports_shares = True
     VCPUS, MEMORY_MB, LOCAL_GB = 1000, 800000, 600000
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -60,12 +63,14 @@ class FakeDriver(FakeVolumes, driver.Driver):
         self._my_ip = conf.my_ip
         self._host = conf.host
         self._guests: dict[str, Guest] = {}
+        self._left: dict[str, Guest] = {}
         self._listeners: list[Callable[[str, Events], None]] = []
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._started = time.time()
         self.needs_plug_events = self._conf.wait_for_plug_events
         self.cached: set[str] = set()
+        self.mounts: set[tuple[str, str]] = set()
         self.in_maintenance = False
         self.calls: collections.Counter[str] = collections.Counter()
         """How often each method that changes something was called; for tests."""
@@ -83,11 +88,12 @@ class FakeDriver(FakeVolumes, driver.Driver):
                 raise exception.VirtDriverError(
                     reason=f'The state file {path} cannot be read: {error}'
                 ) from error
-            self._guests = {guest.uuid: guest for guest in guests}
+            self._guests = {guest.uuid: guest for guest in guests if not guest.left}
+            self._left = {guest.uuid: guest for guest in guests if guest.left}
 
     def list_guests(self) -> list[str]:
         with self._lock:
-            return list(self._guests)
+            return [*self._guests, *(self._left.keys() - self._guests.keys())]
 
     def spawn(
         self,
@@ -102,7 +108,7 @@ class FakeDriver(FakeVolumes, driver.Driver):
         if self._conf.download_images and server.image.id:
             self._download(images, server.image.id)
         self._fail_as_configured(server)
-        guest = guest_of(spec, self._host)
+        guest = self._guest_of(spec)
         try:
             wait_plugged(lambda: self._add(guest))
             if guest.uuid not in self._guests:  # it has been destroyed while it waited
@@ -246,6 +252,14 @@ class FakeDriver(FakeVolumes, driver.Driver):
             self.cached.add(image.id)
         return True
 
+    def mount_share(self, server: Server, share: Share) -> None:
+        with self._lock:
+            self.mounts.add((server.uuid, share.tag))
+
+    def unmount_share(self, server: Server, share: Share) -> None:
+        with self._lock:
+            self.mounts.discard((server.uuid, share.tag))
+
     def power_action(self, action: str) -> str:
         self.calls['power_action'] += 1
         return action
@@ -343,6 +357,9 @@ class FakeDriver(FakeVolumes, driver.Driver):
 
     # -- the guests
 
+    def _guest_of(self, spec: driver.GuestSpec) -> Guest:
+        return guest_of(spec, self._host)
+
     def _get(self, uuid: str) -> Guest:
         with self._lock:
             try:
@@ -387,7 +404,7 @@ class FakeDriver(FakeVolumes, driver.Driver):
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + '.new', 'wb') as stream:
-            stream.write(msgspec.json.encode(list(self._guests.values())))
+            stream.write(msgspec.json.encode([*self._guests.values(), *self._left.values()]))
         os.replace(path + '.new', path)
 
 

@@ -31,6 +31,7 @@ class Guest(msgspec.Struct, kw_only=True):
     boots: int = 0
     started_at: datetime.datetime | None = None
     console: list[str] = []
+    left: bool = False
 
 
 def reachable(host: str, device: BlockDevice) -> str:

@@ -12,10 +12,11 @@ from kilonova.common.objects.block_device import boots_from_volume, volumes
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.common.objects.server import CreatedServers, Keypair, Server, ServerCreate
+from kilonova.common.objects.server_group import Membership
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import devices, names, reserve, rules
-from kilonova.conductor.tasks import faults, ports
+from kilonova.conductor.tasks import faults, groups, ports
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.work import Payload, Work, encode
 from kilonova.db import flavors, keypairs, operations, quotas, servers, types
@@ -32,11 +33,11 @@ class CreateServers:
         self._parts, self._engine, self._build = parts, engine, build
 
     def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
-        flavor, keypair = self._look_up(context, request)
+        flavor, keypair, group = self._look_up(context, request)
         rules.check_image(flavor, request)
         request.block_devices = devices.of_flavor(request.block_devices, flavor)
         rules.check_devices(self._parts.conf, flavor, request.block_devices)
-        spec = _spec(context, request, flavor)
+        spec = _spec(context, request, flavor, group)
         uuids = self._reserve(context, request, flavor, spec)
         made = self._servers(context, request, flavor, keypair, uuids)
         self._reserve_volumes(context, made)
@@ -47,7 +48,9 @@ class CreateServers:
         return CreatedServers(reservation_id=reservation, uuids=uuids)
 
     @retry
-    def _look_up(self, context: Ctx, request: ServerCreate) -> tuple[Flavor, Keypair | None]:
+    def _look_up(
+        self, context: Ctx, request: ServerCreate
+    ) -> tuple[Flavor, Keypair | None, Membership | None]:
         with self._parts.api_db.reader() as session:
             visible = None if context.is_admin else context.project_id or ''
             flavor = flavors.get(session, request.flavorid, visible)
@@ -56,6 +59,7 @@ class CreateServers:
             keypair = None
             if request.key_name:
                 keypair = keypairs.get(session, context.user_id or '', request.key_name)
+            group = groups.hinted(session, context, request.scheduler_hints)
             zone = request.availability_zone
             if zone is not None:
                 rules.check_zone(self._parts.conf, session, zone)
@@ -63,7 +67,7 @@ class CreateServers:
             self._check_destination(request)
         # Who may use the flavor is not the server's business.
         flavor.projects = []
-        return flavor, keypair
+        return flavor, keypair, group
 
     def _check_destination(self, request: ServerCreate) -> None:
         with self._parts.cell_db.reader() as session:
@@ -92,6 +96,7 @@ class CreateServers:
                 rules.check_limits(session, self._parts.conf, context, request)
             uuids = [str(uuid.uuid4()) for _ in range(count)]
             _book(session, uuids, self._parts.cell_id, spec)
+            groups.join(session, self._parts.conf, spec, uuids)
         return uuids
 
     def _reserve_volumes(self, context: Ctx, made: Sequence[Server]) -> None:
@@ -196,7 +201,9 @@ class CreateServers:
             operations.add(session, [work.operation for work in works])
 
 
-def _spec(context: Ctx, request: ServerCreate, flavor: Flavor) -> RequestSpec:
+def _spec(
+    context: Ctx, request: ServerCreate, flavor: Flavor, group: Membership | None
+) -> RequestSpec:
     return RequestSpec(
         flavor=flavor,
         image=request.image,
@@ -213,6 +220,7 @@ def _spec(context: Ctx, request: ServerCreate, flavor: Flavor) -> RequestSpec:
         swap_mb=flavor.swap,
         ephemeral_gb=flavor.ephemeral_gb,
         networks=request.networks.requests,
+        group=group,
     )
 
 

@@ -1,9 +1,10 @@
-"""Metadata and tags of servers."""
+"""Metadata, tags and the guest's password of servers."""
 
 from collections.abc import Callable
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.metadata import password as passwords
 from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.parts import Parts
@@ -39,6 +40,14 @@ class ServerMetadata:
             return {name: value for name, value in server.metadata.items() if name != key}
 
         self._change(context, uuid, 'delete metadata', change)
+
+    @retry
+    def set_server_password(self, context: Ctx, uuid: str, password: str) -> None:
+        with self._parts.cell_db.transaction() as session:
+            known = servers.get(session, uuid, lock=True, parts=False).system_metadata
+            if password and passwords.read(known):
+                raise exception.Conflict(f'Server {uuid} has a password already.')
+            servers.update(session, uuid, system_metadata=passwords.write(known, password))
 
     @retry
     def _limits(self, context: Ctx) -> dict[str, int]:

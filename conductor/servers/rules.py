@@ -24,16 +24,26 @@ GIB = 1024**3
 
 def check_image(flavor: Flavor, request: ServerCreate) -> None:
     """Raises Invalid when the flavor is too small for the image."""
-    image = request.image
-    if image.min_ram > flavor.memory_mb:
-        raise exception.Invalid("Flavor's memory is too small for requested image.")
     root = block_device.root(request.block_devices)
     if root is not None and root.is_volume:
-        _check_volume_size(image, root)
-        return
+        check_memory(flavor, request.image)
+        _check_volume_size(request.image, root)
+    else:
+        check_fits(flavor, request.image, request.zero_disk_allowed)
+
+
+def check_memory(flavor: Flavor, image: Image) -> None:
+    """Raises Invalid when the flavor has less memory than the image asks for."""
+    if image.min_ram > flavor.memory_mb:
+        raise exception.Invalid("Flavor's memory is too small for requested image.")
+
+
+def check_fits(flavor: Flavor, image: Image, zero_disk_allowed: bool) -> None:
+    """Raises Invalid when the flavor is too small for the image on a local disk."""
+    check_memory(flavor, image)
     if flavor.root_gb == 0:
         # The disk would be as large as the image says: nobody but an administrator wants that.
-        if image.id and not request.zero_disk_allowed:
+        if image.id and not zero_disk_allowed:
             raise exception.Forbidden(
                 'Only volume-backed servers are allowed for flavors with zero disk.'
             )

@@ -10,11 +10,12 @@ from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server, ServerQuery
 from kilonova.conductor.parts import Parts
-from kilonova.db import hosts, server_list, servers
+from kilonova.db import hosts, server_groups, server_list, servers
 from kilonova.db.engine import retry
 from kilonova.db.models.cell import ServiceRow
 
 UPDATABLE = {
+    'security_groups',
     'name',
     'description',
     'hostname',
@@ -39,11 +40,15 @@ class ShowServers:
         project_id: str | None = None,
         expand: list[str] | None = None,
     ) -> Server:
+        wanted = expand or ()
         with self._parts.cell_db.reader() as session:
             server = _without_secrets(servers.get(session, uuid, project_id))
-            if 'host_status' in (expand or ()):
+            if 'host_status' in wanted:
                 self._add_host_status(session, [server])
-            return server
+        if 'server_groups' in wanted:
+            with self._parts.api_db.reader() as session:
+                server.server_groups = server_groups.groups_of(session, uuid)
+        return server
 
     @retry
     def get_deleted_or_live_server(

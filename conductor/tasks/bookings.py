@@ -11,7 +11,7 @@ from oslo_log import log as logging
 
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import reserve
-from kilonova.db import types
+from kilonova.db import server_groups, types
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.models.servers import InstanceRow
@@ -80,5 +80,6 @@ class Bookings:
     @retry
     def _remove(self, uuids: list[str]) -> None:
         with self._parts.api_db.transaction() as session:
+            server_groups.leave(session, uuids)
             for model in (RequestSpecRow, InstanceMapping):
                 session.execute(sa.delete(model).where(model.instance_uuid.in_(uuids)))

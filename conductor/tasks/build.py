@@ -1,21 +1,20 @@
 """The operation that makes a server: a host is chosen, told to build, and perhaps another one."""
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
 from oslo_log import log as logging
 
 from kilonova.common import exception
-from kilonova.common.objects.block_device import BlockDevice, volumes
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import Selection
-from kilonova.common.objects.server import Fault
 from kilonova.conductor import state
-from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
+from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults, ports
+from kilonova.conductor.tasks import choose, faults, groups, ports
+from kilonova.conductor.tasks.build_failure import BuildFailure
 from kilonova.conductor.tasks.work import Work, decode, encode
 from kilonova.db import block_devices, hosts, operations, servers, types
 from kilonova.db.engine import retry
@@ -29,7 +28,8 @@ class Build:
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self._parts, self._engine = parts, engine
-        self._chooser = choose.Chooser(parts)
+        self._chooser, self._groups = choose.Chooser(parts), groups.Groups(parts)
+        self._failure = BuildFailure(parts, engine)
         engine.tasks['create'] = self
 
     def start(self, works: Sequence[Work]) -> None:
@@ -69,6 +69,19 @@ class Build:
                 self._engine.put_down(work.operation, error.message)
 
     def _schedule(self, works: Sequence[Work]) -> None:
+        crowded = self._try(works)
+        while crowded:
+            work = crowded.pop()
+            groups.avoid(work.payload)
+            LOG.info('%s: %s', work.server.uuid, work.payload.reasons[-1])
+            try:
+                crowded += self._try([work])
+            except exception.ServiceUnavailable as error:
+                # The others have their hosts; this one alone waits.
+                self._engine.put_down(work.operation, error.message)
+
+    def _try(self, works: Sequence[Work]) -> list[Work]:
+        """Choose hosts; returns the servers that by now are not welcome there any more."""
         try:
             chosen = self._chooser.choose(works)
         except exception.ServiceUnavailable:
@@ -78,30 +91,41 @@ class Build:
                 self._no_host(work, error)
         except exception.KilonovaError as error:
             for work in works:
-                self._fail(work, error.message, f'{type(error).__name__} while scheduling')
+                self._failure.end(work, error.message, f'{type(error).__name__} while scheduling')
         else:
-            self._place(works, chosen)
+            return self._place(works, chosen)
+        return []
 
     # -- telling it
 
-    def _place(self, works: Sequence[Work], chosen: Sequence[Sequence[Selection]]) -> None:
+    def _place(self, works: Sequence[Work], chosen: Sequence[Sequence[Selection]]) -> list[Work]:
         for work, (selection, *alternates) in zip(works, chosen, strict=True):
             work.payload.selection, work.payload.alternates = selection, alternates
-        placed = self._record_hosts(works)
+        placed, crowded = self._record_hosts(works)
         for work in works:
             if work.operation.id in placed:
-                self._engine.send(f'Build of {work.server.uuid}', self._cast, work)
-            else:
+                self._engine.send(work.operation, self._cast, work)
+            elif work.operation.id not in crowded:
                 self._give_back(work)
+        return [work for work in works if work.operation.id in crowded]
 
     @retry
-    def _record_hosts(self, works: Sequence[Work]) -> set[str]:
-        """Write down who goes where; returns the operations that are still ours."""
+    def _record_hosts(self, works: Sequence[Work]) -> tuple[set[str], set[str]]:
+        """Write down who goes where.
+
+        Returns the operations that are still ours, and those whose group does not want the
+        server on the host any more.
+        """
         started: list[tuple[Operation, str]] = []
-        with self._parts.cell_db.transaction() as session:
+        crowded: set[str] = set()
+        group = self._groups.held(works[0].payload.spec.group)
+        with group as guard, self._parts.cell_db.transaction() as session:
             for work in works:
                 selection = work.payload.selection
                 assert selection is not None
+                if guard and not guard.admits(session, work.server.uuid, selection.host):
+                    crowded.add(work.operation.id)
+                    continue
                 values: dict[str, Any] = {
                     'host': selection.host,
                     'node': selection.node,
@@ -124,7 +148,7 @@ class Build:
                 started.append((work.operation, selection.host))
             if started:
                 operations.start_events(session, state.CREATE_EVENT, started)
-        return {operation.id for operation, _ in started}
+        return {operation.id for operation, _ in started}, crowded
 
     def _cast(self, work: Work) -> None:
         payload, host = work.payload, work.server.host
@@ -154,7 +178,7 @@ class Build:
                 lease_until=self._parts.lease(),
             )
         if mine:
-            self._engine.send(f'Build of {work.server.uuid}', self._cast, work)
+            self._engine.send(work.operation, self._cast, work)
         return True
 
     def _give_back(self, work: Work) -> None:
@@ -247,7 +271,7 @@ class Build:
         if again:
             self._leave_host(work, host, reason, where)
             return
-        if not self._fail(work, reason, where, code=code, host=host):
+        if not self._failure.end(work, reason, where, code=code, host=host):
             return
         self._note_failure(host)
 
@@ -262,7 +286,7 @@ class Build:
         payload.failed[host] = reason
         payload.reasons.append(details or f'Building on host {host}: {reason}')
         if len(payload.failed) >= self._parts.conf.scheduler.max_attempts:
-            self._exhausted(work)
+            self._failure.exhausted(work)
             return
         if details is None:
             # The host did not say that it has cleaned up.
@@ -308,14 +332,11 @@ class Build:
 
     def _no_host(self, work: Work, error: exception.NoValidHost) -> None:
         if work.payload.failed:
-            self._exhausted(work, error.message)
+            self._failure.exhausted(work, error.message)
             return
-        self._fail(work, faults.NO_VALID_HOST, error.message, claimed=work.operation.attempt > 1)
-
-    def _exhausted(self, work: Work, why: str | None = None) -> None:
-        count, failed = len(work.payload.failed), work.payload.failed
-        message = faults.RETRIES_EXCEEDED % (count, work.server.uuid, list(failed.values())[-1])
-        self._fail(work, message, '\n'.join([*work.payload.reasons, *([why] if why else [])]))
+        claimed = work.operation.attempt > 1 or work.payload.selection is not None
+        details = '\n'.join([*work.payload.reasons, error.message])
+        self._failure.end(work, faults.NO_VALID_HOST, details, claimed=claimed)
 
     def give_up(self, operation: Operation, reason: str) -> None:
         work = self._load(operation)
@@ -328,56 +349,7 @@ class Build:
                 ports.clean(self._parts.neutron, work.server)
             except exception.KilonovaError as error:  # deleting the server tries again
                 details += f' Ports may be left: {error}'
-        self._fail(work, reason, details, host=work.server.host)
-
-    def _fail(
-        self,
-        work: Work,
-        message: str,
-        details: str,
-        *,
-        code: int = 500,
-        host: str | None = None,
-        claimed: bool = True,
-    ) -> bool:
-        """ERROR with a fault; what is claimed is given back.  False: the fence is old."""
-        fault = faults.make(message, details, code, host)
-        until = self._parts.later(self._parts.conf.operations.lease + SELECT_TIMEOUT)
-        claimed = claimed or bool(volumes(work.server.block_devices))
-        if not self._record_failure(work, fault, until if claimed else None):
-            return False
-        LOG.warning('Build of server %s failed: %s', work.server.uuid, details)
-        if claimed:
-            late = work.operation.step == operations.SCHEDULING and work.operation.attempt > 1
-            self._engine.release(work.operation.id, work.server.uuid, again=late)
-        return True
-
-    @retry
-    def _record_failure(
-        self, work: Work, fault: Fault, release_at: datetime.datetime | None
-    ) -> bool:
-        with self._parts.cell_db.transaction() as session:
-            if not servers.update(
-                session,
-                work.server.uuid,
-                work.operation.fence,
-                vm_state=state.ERROR,
-                task_state=None,
-                host=None,
-                node=None,
-                fault=fault,
-                operation=None,
-            ):
-                return False
-            operations.finish(
-                session,
-                work.operation.id,
-                operations.FAILED,
-                fault.message,
-                release_at=release_at,
-                details=fault.details,
-            )
-        return True
+        self._failure.end(work, reason, details, host=work.server.host)
 
 
 def _first_task(networks: Networks) -> str:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from oslo_log import log as logging
+from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
@@ -10,10 +11,11 @@ from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
 from kilonova.common.volumes import release
 from kilonova.conductor import state
-from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
+from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept, faults, ports
-from kilonova.db import operations, servers
+from kilonova.conductor.tasks.moving import Debts
+from kilonova.db import operations, server_groups, servers
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.operations import Operation
@@ -29,8 +31,8 @@ class Delete:
     What fails is tried again for a long time: a server must not need a second request to go.
     """
 
-    def __init__(self, parts: Parts, engine: Engine) -> None:
-        self._parts, self._engine = parts, engine
+    def __init__(self, parts: Parts, engine: Engine, debts: Debts) -> None:
+        self._parts, self._engine, self._debts = parts, engine, debts
         engine.tasks['delete'] = self
         engine.patient.add('delete')
 
@@ -42,7 +44,7 @@ class Delete:
             return
         server, operation = accepted
         if operation.step == operations.HOST:
-            self._engine.send(f'Deletion of {uuid}', self._cast, context, server, operation)
+            self._engine.send(operation, self._cast, context, server, operation)
         else:
             self._engine.run([operation.id], self._without_host_or_wait, server, operation)
 
@@ -57,13 +59,18 @@ class Delete:
                     if running.action == 'delete':
                         operations.hasten(session, running.id)
                         return None
-                    late = self._parts.conf.operations.lease + SELECT_TIMEOUT
-                    operations.supersede(session, running.id, self._parts.later(late))
+                    self._engine.supersede(session, server)
+            self.close_moves(session, server)
             payload = faults.encode(context)
             operation = accept.accept(
                 self._parts, self._engine, session, context, server, RULE, payload
             )
         return server, operation
+
+    def close_moves(self, session: Session, server: Server) -> None:
+        """A resize is confirmed by the end of its server."""
+        if server.vm_state == state.RESIZED:
+            self._debts.close(session, server)
 
     def resume(self, operation: Operation) -> None:
         server = self._load(operation)
@@ -72,7 +79,7 @@ class Delete:
             return
         if server.host and self._take_to_host(server.host, operation):
             context = faults.decode(operation.payload)
-            self._engine.send(f'Deletion of {server.uuid}', self._cast, context, server, operation)
+            self._engine.send(operation, self._cast, context, server, operation)
         else:
             self._without_host(server, operation)
 
@@ -137,6 +144,7 @@ class Delete:
         """Allocation, quota and record end, in an order that may be begun anew at any point."""
         try:
             self._parts.placement.delete_allocations(uuid)
+            self._debts.pay(uuid)
             released = True
         except exception.ServiceUnavailable as error:
             LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)
@@ -153,6 +161,7 @@ class Delete:
                 .values(queued_for_delete=True)
             )
             session.execute(sa.delete(RequestSpecRow).where(RequestSpecRow.instance_uuid == uuid))
+            server_groups.leave(session, [uuid])
 
     @retry
     def _end_record(self, uuid: str, fence: Fence, released: bool) -> bool:

@@ -114,6 +114,20 @@ class TagRow(CellBase):
     __table_args__ = table(sa.Index('ix_tags_tag', tag))
 
 
+class PortRow(CellBase):
+    """A port that a server has, or has had: what it has now is its ``network_info``.
+
+    Rows are only added, so that a report of a host costs one statement, and go with the server's.
+    """
+
+    __tablename__ = 'instance_ports'
+
+    port_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    instance_uuid: Mapped[str] = mapped_column(
+        sa.String(36), sa.ForeignKey('instances.uuid'), primary_key=True
+    )
+
+
 class BlockDeviceRow(CellBase):
     """One disk of a server: the whole of it in ``device``, what is searched beside it."""
 
@@ -128,6 +142,25 @@ class BlockDeviceRow(CellBase):
     __table_args__ = table(
         sa.Index('ix_block_device_mapping_instance_uuid', instance_uuid),
         sa.Index('ix_block_device_mapping_volume_id', volume_id),
+    )
+
+
+class ShareMappingRow(CellBase):
+    """One share of a server: the whole of it in ``mapping``, what is searched beside it."""
+
+    __tablename__ = 'share_mapping'
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    uuid: Mapped[str] = mapped_column(sa.String(36), unique=True)
+    instance_uuid: Mapped[str] = mapped_column(sa.String(36), sa.ForeignKey('instances.uuid'))
+    share_id: Mapped[str] = mapped_column(sa.String(36))
+    tag: Mapped[str] = mapped_column(sa.String(255))
+    mapping: Mapped[Any] = mapped_column(Json)
+
+    __table_args__ = table(
+        sa.UniqueConstraint(instance_uuid, share_id),
+        sa.UniqueConstraint(instance_uuid, tag),
+        sa.Index('ix_share_mapping_share_id', share_id),
     )
 
 

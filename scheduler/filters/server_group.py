@@ -1,31 +1,34 @@
 """Hard policies of server groups."""
 
-from collections.abc import Iterable
-
 from kilonova.common.objects.request_spec import RequestSpec
+from kilonova.common.objects.server_group import AFFINITY, ANTI_AFFINITY
 from kilonova.scheduler.filters.base import Filter
 from kilonova.scheduler.hosts import Floats, Hosts, Indices, Mask
 
 
 def has_policy(spec: RequestSpec, policy: str) -> bool:
     """Tell whether the servers belong to a group of that policy."""
-    return spec.group is not None and spec.group.get('policy') == policy
+    return spec.group is not None and spec.group.policy == policy
+
+
+def recorded_on(hosts: Hosts, spec: RequestSpec) -> Floats:
+    """Return how many members of the group each host has by the conductor's records."""
+    assert spec.group is not None
+    found = [
+        i
+        for uuid in spec.group.members
+        if (host := spec.group.hosts.get(uuid))
+        for i in hosts.by_host.get(host, ())
+    ]
+    return hosts.count_at(found)
 
 
 def members_on(hosts: Hosts, spec: RequestSpec) -> Floats:
-    """Return how many members of the group each host has, our own picks included.
-
-    ``group['hosts']`` names hosts that members are known to be on, should the table be older.
-    """
-    group = spec.group or {}
-    counts = hosts.count_of(group.get('members') or ())
-    for i in _indices(hosts, group.get('hosts') or ()):
-        counts[i] = max(counts[i], 1)
+    """Return the same with the members that are being placed, which only the table knows."""
+    assert spec.group is not None
+    rest = [uuid for uuid in spec.group.members if uuid not in spec.group.hosts]
+    counts: Floats = recorded_on(hosts, spec) + hosts.count_of(rest)
     return counts
-
-
-def _indices(hosts: Hosts, names: Iterable[str]) -> Iterable[int]:
-    return (i for name in names for i in hosts.by_host.get(name, ()))
 
 
 class ServerGroupAntiAffinityFilter(Filter):
@@ -34,10 +37,9 @@ class ServerGroupAntiAffinityFilter(Filter):
     once = False
 
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
-        if spec.group is None or not has_policy(spec, 'anti-affinity'):
+        if spec.group is None or spec.group.policy != ANTI_AFFINITY:
             return None
-        limit = int((spec.group.get('rules') or {}).get('max_server_per_host', 1))
-        return members_on(hosts, spec)[alive] < limit
+        return members_on(hosts, spec)[alive] < spec.group.max_per_host
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         return 'with as many servers of the group as it may have'
@@ -49,9 +51,12 @@ class ServerGroupAffinityFilter(Filter):
     once = False
 
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
-        if not has_policy(spec, 'affinity'):
+        if not has_policy(spec, AFFINITY):
             return None
-        counts = members_on(hosts, spec)
+        # What is only being placed may be sent away again: it leads where nobody is recorded.
+        counts = recorded_on(hosts, spec)
+        if not counts.any():
+            counts = members_on(hosts, spec)
         return counts[alive] > 0 if counts.any() else None
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:

@@ -17,6 +17,7 @@ from kilonova.common import config, rpc
 from kilonova.common.clients import keystone
 from kilonova.tests.fakes.cinder import FakeCinder
 from kilonova.tests.fakes.glance import FakeGlance
+from kilonova.tests.fakes.manila import FakeManila
 from kilonova.tests.fakes.neutron import FakeNeutron
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
 
@@ -48,6 +49,7 @@ class Cloud:
     def __init__(self, folder: pathlib.Path, hosts: int = 1, extra: str = '') -> None:
         self.folder = folder
         self.glance, self.neutron, self.cinder = FakeGlance(), FakeNeutron(), FakeCinder()
+        self.manila = FakeManila()
         self.placement = PlacementFixture(folder)
         self.placement.start()
         path = folder / 'nova.conf'
@@ -98,6 +100,10 @@ metadata_proxy_shared_secret = secret
 auth_type = none
 endpoint_template = {self.cinder.url}/v3
 timeout = 5
+[manila]
+auth_type = none
+endpoint_override = {self.manila.url}/v2
+timeout = 5
 {extra}
 """
 
@@ -106,6 +112,7 @@ timeout = 5
         self.transport.cleanup()
         self.placement.stop()
         self.glance.close()
+        self.manila.close()
         self.neutron.close()
         self.cinder.close()
         self.conf.clear()

@@ -6,9 +6,10 @@ A new operation has to be entered here; ``test_bad_input`` fails until it is.
 import dataclasses
 from typing import Any
 
-from kilonova.api import operation, removed, resources, versions
+from kilonova.api import operation, resources, versions
 from kilonova.api.operation import Operation
 from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.proxied import Proxied
 
 Key = tuple[str, str, str | None]
 KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl a@b'
@@ -36,6 +37,8 @@ class Things:
     host: str
     volume: str
     snapshot: str
+    server_group: str
+    proxied: Proxied
 
     @classmethod
     def make(cls, cloud: Cloud) -> 'Things':
@@ -48,6 +51,8 @@ class Things:
         network = cloud.neutron.add_network()
         keypair = {'keypair': {'name': 'known', 'public_key': KEY}}
         assert cloud.call('POST', '/os-keypairs', keypair, token=CALLER).status == 201
+        group = {'server_group': {'name': 'known', 'policy': 'affinity'}}
+        grouped = cloud.call('POST', '/os-server-groups', group, token=CALLER)
         server = cloud.boot(
             flavor, image, [{'uuid': network}], metadata={'known': '1'}, tags=['known']
         )
@@ -69,6 +74,8 @@ class Things:
             host=services[0]['host'],
             volume=(volume := cloud.cinder.add_volume()),
             snapshot=cloud.cinder.add_snapshot(volume),
+            server_group=grouped.json['server_group']['id'],
+            proxied=Proxied.make(cloud, next(iter(cloud.neutron.ports))),
         )
 
 
@@ -82,6 +89,10 @@ def arguments(things: Things) -> dict[str, str]:
         'hypervisor_id': things.hypervisor,
         'request_id': things.action,
         'image_id': things.image,
+        'group_id': things.server_group,
+        'network_id': things.network,
+        'port_id': things.port,
+        **things.proxied.arguments(),
         'project_id': 'demo',
         'name': 'known',
         'key': 'known',
@@ -93,6 +104,7 @@ def arguments(things: Things) -> dict[str, str]:
         'what': 'disable',
         'volume_id': things.volume,
         'snapshot_id': things.snapshot,
+        'share_id': NOBODY,
         'host_name': things.host,
         'before_timestamp': '2026-01-02 03:04:05',
     }
@@ -129,6 +141,11 @@ def server_body(things: Things) -> dict[str, Any]:
 _SERVER_ACTION = '/servers/{server_id}/action'
 _ATTACHMENTS = '/servers/{server_id}/os-volume_attachments'
 _AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
+# Actions whose body says nothing more.
+_BARE = (
+    'os-start os-stop forceDelete restore pause unpause suspend resume rescue unrescue '
+    'trigger_crash_dump'
+).split()
 
 
 def bodies(things: Things) -> dict[Key, Any]:
@@ -149,18 +166,18 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', '/servers/{server_id}/metadata', None): meta,
         ('PUT', '/servers/{server_id}/metadata', None): meta,
         ('PUT', '/servers/{server_id}/metadata/{key}', None): {'meta': {'known': '1'}},
-        ('POST', '/images/{image_id}/metadata', None): meta,
-        ('PUT', '/images/{image_id}/metadata', None): meta,
-        ('PUT', '/images/{image_id}/metadata/{key}', None): {'meta': {'known': '1'}},
+        **things.proxied.bodies(),
         ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
-        ('POST', _SERVER_ACTION, 'os-start'): {'os-start': None},
-        ('POST', _SERVER_ACTION, 'os-stop'): {'os-stop': None},
+        ('POST', '/servers/{server_id}/shares', None): {
+            'share': {'share_id': NOBODY, 'tag': 'known'}
+        },
+        **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
+        ('POST', _SERVER_ACTION, 'changePassword'): {'changePassword': {'adminPass': 'x'}},
         ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
         ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
         ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},
         ('POST', _SERVER_ACTION, 'reboot'): {'reboot': {'type': 'HARD'}},
-        ('POST', _SERVER_ACTION, 'forceDelete'): {'forceDelete': None},
         ('POST', '/flavors', None): {'flavor': flavor},
         ('PUT', '/flavors/{flavor_id}', None): {'flavor': {'description': 'x'}},
         ('POST', '/flavors/{flavor_id}/action', 'addTenantAccess'): {'addTenantAccess': access},
@@ -179,6 +196,13 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _AGGREGATE_ACTION, 'set_metadata'): {'set_metadata': {'metadata': {'a': 'b'}}},
         ('POST', '/os-aggregates/{aggregate_id}/images', None): {'cache': [{'id': things.image}]},
         ('PUT', '/os-hosts/{host_name}', None): {'status': 'enable', 'maintenance_mode': 'disable'},
+        ('POST', '/os-server-groups', None): {
+            'server_group': {
+                'name': 'valid',
+                'policy': 'anti-affinity',
+                'rules': {'max_server_per_host': 3},
+            }
+        },
         ('POST', '/os-server-external-events', None): {'events': [event]},
         ('PUT', '/os-quota-sets/{project_id}', None): {'quota_set': quota},
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},
@@ -251,11 +275,11 @@ def _ranges(key: Key) -> list[Operation]:
 
 
 def routes() -> list[Route]:
-    """Return every operation once, with its newest range of versions; not what is gone."""
+    """Return every operation once, with its newest range of versions; not what only refuses."""
     resources.load()
     newest: dict[Key, Operation] = {}
     for one in operation.REGISTRY:
-        if one.success == removed.STATUS:
+        if one.success >= 400 or one.path.startswith('/os-baremetal-nodes'):
             continue
         # One path with two names for its variable part is two operations.
         key = (one.method, one.path, one.action)

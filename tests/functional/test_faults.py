@@ -1,57 +1,18 @@
 """Fellow services that fail, and requests that they refuse: a state, a reason, nothing left."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from kilonova.tests.functional import faulty
 from kilonova.tests.functional.cloud import Answer, Cloud, wait
+from kilonova.tests.functional.faulty import HANG, ask
 
-CLOUD: dict[str, Any] = {
-    'hosts': 2,
-    'extra': """
-[glance]
-timeout = 2
-[neutron]
-timeout = 2
-[placement]
-timeout = 2
-""",
-}
-HANG = 3.0
+CLOUD = faulty.CLOUD
+network, nothing_left = faulty.network, faulty.nothing_left
+
 GIB = 1024**3
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(cloud: Cloud) -> Iterator[None]:
-    """Mend everything, delete all servers, and look for what is left of them."""
-    yield
-    cloud.glance.mend()
-    cloud.neutron.mend()
-    cloud.placement.intercept = None
-    cloud.neutron.port_quota = 1000
-    servers = cloud.get('/servers?all_tenants=1', token='admin:admin')['servers']
-    for server in servers:
-        assert cloud.admin('DELETE', f'/servers/{server["id"]}').status == 204
-    for server in servers:
-        cloud.wait_gone(server['id'])
-    wait(lambda: cloud.placement.usages() == {}, 'nothing is allocated')
-    ports = list(cloud.neutron.ports.values())
-    cloud.neutron.ports.clear()
-    assert [port for port in ports if port['device_id'] not in ('', 'another')] == []
-    used = cloud.get('/os-quota-sets/demo/detail')['quota_set']
-    assert [used[name]['in_use'] for name in ('instances', 'cores', 'ram')] == [0, 0, 0]
-
-
-@pytest.fixture
-def network(cloud: Cloud) -> str:
-    return cloud.neutron.add_network()
-
-
-def ask(cloud: Cloud, flavor: str, image: str, networks: Any = 'none', **more: Any) -> Answer:
-    server = {'name': 'x', 'flavorRef': flavor, 'imageRef': image, 'networks': networks, **more}
-    return cloud.call('POST', '/servers', {'server': server})
 
 
 def refused(cloud: Cloud, answer: Answer, status: int, *words: str) -> None:
@@ -181,74 +142,6 @@ def test_placement_refuses(cloud: Cloud, flavor: str, image: str, what: str) -> 
     failed(cloud, ask(cloud, flavor, image))
 
 
-# -- while it is deleted
-
-
-@pytest.mark.parametrize('what', ['DELETE /v2.0/ports', 'GET /v2.0/ports'])
-@pytest.mark.parametrize('status, delay', [(500, 0), (504, HANG)])
-def test_neutron_fails_at_delete(
-    cloud: Cloud, flavor: str, image: str, network: str, what: str, status: int, delay: float
-) -> None:
-    uuid = ask(cloud, flavor, image, [{'uuid': network}]).json['server']['id']
-    cloud.wait_status(uuid, 'ACTIVE')
-    cloud.neutron.break_with(status, what, delay)
-    assert cloud.call('DELETE', f'/servers/{uuid}').status == 204
-    event = wait(lambda: failed_deletion(cloud, uuid), 'the host has tried', 60)
-    assert 'Deleting on host' in event['details']
-    server = cloud.get(f'/servers/{uuid}')['server']
-    assert (server['status'], server['OS-EXT-STS:task_state']) == ('ACTIVE', 'deleting')
-    # It is still counted, and has what it had: nothing was lost on the way.
-    assert uuid in cloud.placement.usages()
-    assert cloud.get('/limits')['limits']['absolute']['totalInstancesUsed'] == 1
-    cloud.neutron.mend()
-    cloud.wait_gone(uuid, 60)  # nobody asks again
-
-
-def failed_deletion(cloud: Cloud, uuid: str) -> Any:
-    """Return the first failed event of the deletion, as administrators see it."""
-    path = f'/servers/{uuid}/os-instance-actions'
-    (action,) = (one for one in cloud.get(path)['instanceActions'] if one['action'] == 'delete')
-    found = cloud.get(f'{path}/{action["request_id"]}', token='admin:admin')['instanceAction']
-    return next((event for event in found['events'] if event['result'] == 'Error'), None)
-
-
-def test_a_second_request_ends_the_pause_of_a_deletion(
-    cloud: Cloud, flavor: str, image: str, network: str
-) -> None:
-    uuid = ask(cloud, flavor, image, [{'uuid': network}]).json['server']['id']
-    cloud.wait_status(uuid, 'ACTIVE')
-    cloud.neutron.break_with(503, 'DELETE /v2.0/ports')
-    assert cloud.call('DELETE', f'/servers/{uuid}').status == 204
-
-    def attempts() -> int:
-        return len([one for one in cloud.neutron.requests if one == ('DELETE', port)])
-
-    (port_id,) = cloud.neutron.ports
-    port = f'/v2.0/ports/{port_id}'
-    wait(lambda: attempts() >= 3, 'the pause is 8 seconds by now', 60)
-    cloud.neutron.mend()
-    assert cloud.call('DELETE', f'/servers/{uuid}').status == 204
-    cloud.wait_gone(uuid, 4)
-
-
-def test_placement_fails_at_delete(cloud: Cloud, flavor: str, image: str) -> None:
-    """The server goes; its claim follows as soon as placement listens."""
-    uuid = ask(cloud, flavor, image).json['server']['id']
-    cloud.wait_status(uuid, 'ACTIVE')
-    down = [True]
-
-    def intercept(method: str, path: str) -> tuple[int, str, str] | None:
-        broken = down[0] and method == 'DELETE'
-        return (503, 'broken', 'on purpose') if broken else None
-
-    cloud.placement.intercept = intercept
-    assert cloud.call('DELETE', f'/servers/{uuid}').status == 204
-    time.sleep(1)
-    down[0] = False
-    cloud.wait_gone(uuid, seconds=60)
-    wait(lambda: cloud.placement.usages() == {}, 'the claim is given back', 90)
-
-
 # -- images
 
 
@@ -288,7 +181,7 @@ def test_image_is_not_there(cloud: Cloud, flavor: str, image: str) -> None:
 
 
 def _port(cloud: Cloud, network: str, **changes: Any) -> str:
-    port = cloud.neutron._make_port(network)
+    port = cloud.neutron.make_port(network)
     port.update(changes)
     return str(port['id'])
 

@@ -131,8 +131,10 @@ def test_several_at_once(cloud: Cloud, flavor: str, image: str) -> None:
     cloud.wait_status(uuid, 'SHUTOFF')
     for volume in volumes[2:]:
         assert attach(cloud, uuid, volume).status == 200
-    for volume in volumes:
-        wait(lambda volume=volume: cloud.cinder.status(volume) == 'in-use', 'it is attached')
+    wait(
+        lambda: {cloud.cinder.status(volume) for volume in volumes} == {'in-use'},
+        'all are attached',
+    )
     assert sorted(guest(cloud, uuid).values()) == ['/dev/vdb', '/dev/vdc', '/dev/vdd', '/dev/vde']
     page = cloud.get(f'/servers/{uuid}/os-volume_attachments?limit=2&offset=1')
     assert [one['volumeId'] for one in page['volumeAttachments']] == volumes[1:3]

@@ -11,13 +11,14 @@ from types import FrameType
 from devcloud import commands, leftovers, progress
 from devcloud.cloud import Cloud
 from devcloud.progress import StepError, say, write
-from devcloud.settings import DATABASES, Choices, Settings
+from devcloud.settings import DATABASES, DRIVERS, OPTIONAL_SERVICES, Choices, Settings
 from devcloud.steps import StepFailed
 
 _DESCRIPTION = """\
 A complete cloud on this machine: RabbitMQ, MariaDB, Keystone, Glance, Placement, Neutron with
 Open vSwitch, libvirt, and Kilonova from this checkout.  Everything is in one directory,
 /var/lib/kilonova-demo or what KILONOVA_DEMO_DIR says, and listens on the loopback address.
+With --driver fake there is neither libvirt nor a network: hosts and guests are in memory.
 """
 
 
@@ -32,6 +33,14 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         '--db', choices=DATABASES,
         help="Kilonova's own databases (as in the last run; at first sqlite)",
+    )  # fmt: skip
+    up.add_argument(
+        '--driver', choices=DRIVERS,
+        help='what runs the guests (as in the last run; at first libvirt)',
+    )  # fmt: skip
+    up.add_argument(
+        '--with', dest='services', action='append', choices=[*OPTIONAL_SERVICES, 'none'],
+        help='a service more (as in the last run; at first none)',
     )  # fmt: skip
     up.add_argument(
         '--port-base', type=int, metavar='N',
@@ -129,6 +138,10 @@ def _choices(stored: Choices, arguments: argparse.Namespace) -> Choices:
     new = dataclasses.replace(stored)
     if arguments.db:
         new.db = arguments.db
+    if arguments.driver:
+        new.driver = arguments.driver
+    if arguments.services:
+        new.services = sorted({*arguments.services} - {'none'})
     if arguments.port_base is not None:
         if arguments.port_base and not 1024 <= arguments.port_base <= 64000:
             raise StepError('the port base must be 0 or from 1024 to 64000')

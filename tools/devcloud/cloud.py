@@ -21,6 +21,7 @@ from devcloud import (
     resources,
     venvs,
 )
+from devcloud.cinder import Cinder
 from devcloud.kilonova import Kilonova
 from devcloud.network import Neutron
 from devcloud.openvswitch import OpenVswitch
@@ -33,7 +34,7 @@ from devcloud.walkthrough import WalkThrough
 # Who listens on the ports of settings.Ports.
 _LISTENERS = {
     'keystone': 'keystone', 'compute': 'nova-api', 'metadata': 'nova-api',
-    'placement': 'placement', 'glance': 'glance', 'neutron': 'neutron-api',
+    'placement': 'placement', 'glance': 'glance', 'neutron': 'neutron-api', 'cinder': 'cinder',
     'mariadb': 'mariadb', 'postgresql': 'postgresql', 'ovsdb': 'ovsdb-server',
     'openflow': 'neutron-openvswitch-agent', 'epmd': 'epmd', 'amqp': 'rabbitmq',
     'erlang': 'rabbitmq',
@@ -46,6 +47,7 @@ class Cloud:
         self.processes = Processes(settings)
         self.switch = OpenVswitch(settings, self.processes)
         self.neutron = Neutron(settings, self.processes, self.switch)
+        self.cinder = Cinder(settings, self.processes)
         self.kilonova = Kilonova(settings, self.processes)
 
     @contextlib.contextmanager
@@ -77,12 +79,11 @@ class Cloud:
         self.settings.save_choices()
 
     def check(self) -> None:
-        apt.check_system()
+        if not self.settings.fake and not Path('/dev/net/tun').exists():
+            raise StepError('needs /dev/net/tun: without it guests have no network')
         problems = []
         for name, port in vars(self.settings.ports).items():
-            if name == 'postgresql' and self.settings.choices.db != 'postgresql':
-                continue
-            if self.processes.pid(_LISTENERS[name]):
+            if name in self._not_used or self.processes.pid(_LISTENERS[name]):
                 continue
             holder = port_holder(port)
             if holder:
@@ -92,6 +93,16 @@ class Cloud:
                 '\n    '.join(problems)
                 + '\n    Stop what holds them, or move all ports: `make demo PORT_BASE=30000`'
             )
+
+    @property
+    def _not_used(self) -> set[str]:
+        """Ports that nobody will listen on, by what was chosen."""
+        found = {'openflow', 'ovsdb'} if self.settings.fake else set()
+        if self.settings.choices.db != 'postgresql':
+            found.add('postgresql')
+        if not self.settings.cinder:
+            found.add('cinder')
+        return found
 
     def up(self, walk_through: bool = True) -> None:
         settings, processes = self.settings, self.processes
@@ -109,7 +120,7 @@ class Cloud:
         add('postgresql', lambda: database.postgresql(settings, processes), 'packages')
         add('rabbitmq', lambda: broker.start(settings, processes), 'packages')
         add('open vswitch', self._start_switch, 'packages')
-        add('libvirt', lambda: hypervisor.start(settings, processes), 'packages')
+        add('libvirt', self._start_libvirt, 'packages')
         add('credentials', lambda: resources.credentials(settings), 'services')
         add('keystone-schema', lambda: identity.schema(settings), 'services', 'mariadb')
         add('neutron-schema', self.neutron.schema, 'services', 'mariadb')
@@ -120,6 +131,10 @@ class Cloud:
         add('neutron', self.neutron.start_api, 'neutron workers')
         add('glance', lambda: image.start(settings, processes), 'glance-schema')
         add('placement', lambda: placement.start(settings, processes), 'placement-schema')
+        if settings.cinder:
+            add('cinder-schema', self.cinder.schema, 'services', 'mariadb')
+            add('cinder', self.cinder.start, 'cinder-schema', 'rabbitmq')
+            add('cinder up', self.cinder.wait_until_up, 'cinder', 'keystone')
         add('nova-schema', self.kilonova.schema, 'kilonova', 'mariadb', 'postgresql')
         add('nova', self.kilonova.start_control_plane, 'nova-schema', 'rabbitmq', 'keystone')
         add('agents', self.neutron.start_agents, 'neutron', 'open vswitch')
@@ -133,14 +148,20 @@ class Cloud:
         add('agents up', self.neutron.wait_for_agents, 'agents', 'keystone')
         add('networks', lambda: resources.networks(settings), 'agents up')
         add('nova up', self.kilonova.wait_for_compute, 'nova-compute')
-        if walk_through:
+        if walk_through and not settings.fake:
             add('walk-through', WalkThrough(settings).run, *resources_done, 'nova up')
         plan.run()
 
     def _start_switch(self) -> None:
+        if self.settings.fake:
+            return
         if not self.processes.pid('ovs-vswitchd'):
             leftovers.remember(self.settings)
         self.switch.start()
+
+    def _start_libvirt(self) -> None:
+        if not self.settings.fake:
+            hypervisor.start(self.settings, self.processes)
 
     # ---- down
 
@@ -150,17 +171,22 @@ class Cloud:
         self._try('servers', self.kilonova.delete_servers)
         say('down', 'stopping Kilonova')
         self._stop(self.kilonova.programs())
-        self._try('domains', lambda: hypervisor.remove_domains(settings))
+        if not settings.fake:
+            self._try('domains', lambda: hypervisor.remove_domains(settings))
         say('down', 'stopping Neutron')
+        self._stop(self.cinder.programs())
         # Its threads wait for messages, and look at the clock once a minute.
         self._stop(self.neutron.programs(), seconds=6)
         # Dnsmasq, haproxy and the privileged helpers outlive their agents on purpose.
         self._try('helpers', processes.stop_marked)
-        known = leftovers.before(settings, 'namespaces')
-        self._try('namespaces', lambda: self.neutron.remove_namespaces(known))
-        say('down', 'stopping Open vSwitch, libvirt, Keystone, Glance, Placement')
-        self._try('open vswitch', self.switch.stop)
-        self._try('libvirt', lambda: hypervisor.stop(settings, processes))
+        if not settings.fake:
+            known = leftovers.before(settings, 'namespaces')
+            self._try('namespaces', lambda: self.neutron.remove_namespaces(known))
+        if not settings.fake:
+            say('down', 'stopping Open vSwitch and libvirt')
+            self._try('open vswitch', self.switch.stop)
+            self._try('libvirt', lambda: hypervisor.stop(settings, processes))
+        say('down', 'stopping Keystone, Glance, Placement')
         self._stop(['keystone', 'glance', 'placement'])
         say('down', 'stopping RabbitMQ and the databases')
         self._stop(['rabbitmq', 'mariadb', 'postgresql'])

@@ -8,7 +8,7 @@ from devcloud.processes import Processes
 from devcloud.progress import StepError, say
 from devcloud.settings import IP, Settings
 
-SERVICE_DATABASES = ('keystone', 'glance', 'placement', 'neutron')
+SERVICE_DATABASES = ('keystone', 'glance', 'placement', 'neutron', 'cinder')
 # nova-manage derives the name of cell0's from the cell's by adding _cell0.
 COMPUTE_DATABASES = ('nova_api', 'nova', 'nova_cell0')
 

@@ -10,7 +10,7 @@ from devcloud.rest import Rest, retry
 from devcloud.settings import REGION, Settings
 
 # user: what it is for; each has the roles admin and service in the project service
-SERVICE_USERS = ('nova', 'placement', 'glance', 'neutron')
+SERVICE_USERS = ('nova', 'placement', 'glance', 'neutron', 'cinder')
 
 
 def _config(settings: Settings) -> Path:
@@ -77,6 +77,8 @@ def _seed(settings: Settings) -> None:
         ('glance', 'image'): settings.url('glance'),
         ('neutron', 'network'): settings.url('neutron'),
     }
+    if settings.cinder:
+        endpoints['cinder', 'block-storage'] = settings.url('cinder', '/v3')
     key = repr(endpoints)
     if settings.is_done('identity', key):
         return

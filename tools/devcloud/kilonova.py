@@ -1,20 +1,19 @@
-"""Kilonova: nova.conf, the databases, the daemons."""
+"""Kilonova: its databases and daemons."""
 
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from devcloud import ini, uwsgi, venvs
+from devcloud import ini, novaconf, uwsgi, venvs
 from devcloud.commands import CommandError, run
 from devcloud.database import compute_url, sync
 from devcloud.processes import Processes
 from devcloud.progress import StepError, say
 from devcloud.rest import Rest, RestError
-from devcloud.settings import CHECKOUT, IP, REGION, Settings
+from devcloud.settings import CHECKOUT, Settings
 
 DAEMONS = ('nova-conductor', 'nova-scheduler', 'nova-api', 'nova-compute')
-_PRIVSEP = ('privsep', 'vif_plug_ovs_privileged', 'nova_sys_admin', 'privsep_osbrick')
 
 
 class Kilonova:
@@ -35,63 +34,7 @@ class Kilonova:
         other = self._settings.choices.compute_venv
         source = self._settings.compute_venv if other else CHECKOUT
         shutil.copy(source / 'etc/nova/api-paste.ini', self._etc / 'api-paste.ini')
-        ini.save(self._conf, self._nova_conf())
-
-    def _nova_conf(self) -> dict[str, ini.Section]:
-        settings = self._settings
-        ports = settings.ports
-        state = settings.state / 'nova'
-        nova = ini.credentials(settings, 'nova')
-        helper = f'{settings.compute_venv}/bin/privsep-helper --config-file {self._conf}'
-        sections: dict[str, ini.Section] = {
-            'DEFAULT': {
-                'host': settings.choices.host,
-                'my_ip': IP,
-                'state_path': state,
-                'transport_url': settings.transport_url,
-                'compute_driver': 'libvirt.LibvirtDriver',
-                'enabled_apis': 'osapi_compute,metadata',
-                'osapi_compute_listen': IP,
-                'osapi_compute_listen_port': ports.compute,
-                'osapi_compute_workers': 1,
-                'metadata_listen': IP,
-                'metadata_listen_port': ports.metadata,
-                'metadata_workers': 1,
-                # The guest is small, and so may be the disk of this machine.
-                'reserved_host_disk_mb': 0,
-                'reserved_host_memory_mb': 256,
-            },
-            'api': {'auth_strategy': 'keystone'},
-            'api_database': {'connection': compute_url(settings, 'nova_api')},
-            'database': {'connection': compute_url(settings, 'nova')},
-            'conductor': {'workers': 1},
-            'scheduler': {'workers': 1},
-            'keystone_authtoken': ini.authtoken(settings, 'nova'),
-            'service_user': {**nova, 'send_service_user_token': 'true'},
-            'placement': {**nova, 'region_name': REGION},
-            'glance': {'region_name': REGION},
-            'neutron': {
-                **nova,
-                'region_name': REGION,
-                'service_metadata_proxy': 'true',
-                'metadata_proxy_shared_secret': settings.password('metadata'),
-            },
-            'libvirt': self._libvirt_section(),
-            'os_vif_ovs': {'ovsdb_connection': f'tcp:{IP}:{ports.ovsdb}'},
-            'oslo_concurrency': {'lock_path': state / 'lock'},
-            'vnc': {
-                'enabled': 'true',
-                'server_listen': IP,
-                'server_proxyclient_address': IP,
-            },
-        }
-        for name in _PRIVSEP:
-            sections[name] = {'helper_command': helper}
-        return sections
-
-    def _libvirt_section(self) -> ini.Section:
-        # Kilonova finds out itself whether /dev/kvm works; Nova has to be told.
-        return {'virt_type': 'qemu'} if self._settings.choices.compute_venv else {}
+        ini.save(self._conf, novaconf.sections(self._settings, self._conf))
 
     # ---- database
 
@@ -132,12 +75,15 @@ class Kilonova:
         self._settings.set_done('nova-cell', key)
 
     def _is_mapped(self, rest: Rest) -> bool:
-        """Map the compute host to its cell, once its hypervisor is recorded there."""
-        if rest.get('compute', '/v2.1/os-hypervisors')['hypervisors']:
+        """Map the compute hosts to their cell, once their hypervisors are recorded there."""
+        if self._hypervisors(rest) >= len(self._settings.compute_hosts):
             return True
         log = self._settings.log / 'nova-schema.log'
         run(self._manage('cell_v2', 'discover_hosts', '--verbose'), log=log)
-        return bool(rest.get('compute', '/v2.1/os-hypervisors')['hypervisors'])
+        return self._hypervisors(rest) >= len(self._settings.compute_hosts)
+
+    def _hypervisors(self, rest: Rest) -> int:
+        return len(rest.get('compute', '/v2.1/os-hypervisors')['hypervisors'])
 
     # ---- daemons
 
@@ -191,9 +137,9 @@ class Kilonova:
             )
 
     def wait_for_compute(self) -> None:
-        """Wait until the compute service has reported since it was started."""
-        self._wait('no nova-compute service is up in the compute API', self._service_is_up)
-        self._wait('no hypervisor is in the compute API', self._is_mapped)
+        """Wait until the compute services have reported since they were started."""
+        self._wait('not all nova-compute services are up in the API', self._services_are_up)
+        self._wait('not all hypervisors are in the compute API', self._is_mapped)
 
     def _wait(self, what: str, test: Callable[[Rest], bool], seconds: float = 240) -> None:
         rest = Rest(self._settings, 'admin', 'demo')
@@ -215,16 +161,16 @@ class Kilonova:
                 raise StepError(f'{what} after {seconds:.0f} s:\n{tail}', log)
             time.sleep(0.5)
 
-    def _service_is_up(self, rest: Rest) -> bool:
+    def _services_are_up(self, rest: Rest) -> bool:
         path = '/v2.1/os-services?binary=nova-compute'
         since = (self._settings.run / 'nova-compute.json').stat().st_mtime - 2
         started = time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(since))
-        return any(
-            service['state'] == 'up'
-            and service['host'] == self._settings.choices.host
-            and (service['updated_at'] or '') >= started
+        up = {
+            service['host']
             for service in rest.get('compute', path)['services']
-        )
+            if service['state'] == 'up' and (service['updated_at'] or '') >= started
+        }
+        return set(self._settings.compute_hosts) <= up
 
     # ---- down
 

@@ -52,6 +52,13 @@ def find(settings: Settings, processes: Processes) -> list[str]:
             recorded.add(pid)
     for pid in _naming_the_directory(settings) - recorded:
         found.append(f'process {pid}: {command_line(pid)[:100]}')
+    if not settings.fake:
+        found += _of_real_guests(settings)
+    return found
+
+
+def _of_real_guests(settings: Settings) -> list[str]:
+    found = []
     try:
         found += [f'libvirt domain {uuid}' for uuid in hypervisor.domains(settings)]
     except CommandError:

@@ -4,7 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
-from devcloud import ini, uwsgi, venvs
+from devcloud import ini, uwsgi, venvs, wireless
 from devcloud.commands import run
 from devcloud.database import sync
 from devcloud.openvswitch import OpenVswitch
@@ -57,6 +57,7 @@ class Neutron:
             'neutron-schema',
             venvs.services_key(self._settings),
             [[venv / 'bin/neutron-db-manage', *self._common, 'upgrade', 'heads']],
+            self._env,
         )
 
     def _neutron_conf(self) -> dict[str, ini.Section]:
@@ -68,13 +69,15 @@ class Neutron:
                 'host': settings.choices.host,
                 'state_path': self._state,
                 'core_plugin': 'ml2',
-                'service_plugins': 'router,qos,trunk',
+                # The trunk plug-in refuses to start without a driver that has trunks.
+                'service_plugins': 'router,qos' if settings.fake else 'router,qos,trunk',
                 'auth_strategy': 'keystone',
                 'api_paste_config': self._path('api-paste.ini'),
                 'transport_url': settings.transport_url,
                 'rpc_workers': 1,
                 'api_workers': 1,
                 'dhcp_agents_per_network': 1,
+                'dhcp_agent_notification': not self._settings.fake,
                 'global_physnet_mtu': 1500,
                 'notify_nova_on_port_status_changes': 'true',
                 'notify_nova_on_port_data_changes': 'true',
@@ -100,7 +103,7 @@ class Neutron:
             'ml2': {
                 'type_drivers': 'flat,vlan,local',
                 'project_network_types': 'vlan',
-                'mechanism_drivers': 'openvswitch',
+                'mechanism_drivers': wireless.NAME if self._settings.fake else 'openvswitch',
                 'extension_drivers': 'port_security,qos,dns',
             },
             'ml2_type_flat': {'flat_networks': 'public'},
@@ -161,9 +164,15 @@ class Neutron:
             },
         )
 
+    @property
+    def _env(self) -> dict[str, str]:
+        return wireless.environment(self._state) if self._settings.fake else {}
+
     # ---- server
 
     def start_workers(self) -> None:
+        if self._settings.fake:
+            return  # they talk with the agents
         bin_ = self._settings.services_venv / 'bin'
         for name in ('rpc-server', 'periodic-workers'):
             self._processes.start(
@@ -179,6 +188,7 @@ class Neutron:
             'neutron-api',
             self._settings.ports.neutron,
             'neutron.wsgi.api',
+            env=self._env,
             pyargv=' '.join(str(word) for word in self._common),
             depends_on=self._depends,
         )
@@ -195,6 +205,8 @@ class Neutron:
     # ---- agents
 
     def start_agents(self) -> None:
+        if self._settings.fake:
+            return
         self._agent_configurations()
         bin_ = self._settings.services_venv / 'bin'
         for name in AGENTS:
@@ -207,6 +219,8 @@ class Neutron:
 
     def wait_for_agents(self) -> None:
         """Wait until all have reported since their processes were started."""
+        if self._settings.fake:
+            return
         since = self._agents_started_at()
         rest = Rest(self._settings, 'admin', 'admin')
         end = time.monotonic() + 240

@@ -11,6 +11,10 @@ from pathlib import Path
 IP = '127.0.0.1'
 REGION = 'RegionOne'
 DATABASES = ('sqlite', 'mariadb', 'postgresql')
+DRIVERS = ('libvirt', 'fake')
+OPTIONAL_SERVICES = ('cinder',)
+# With the fake driver one nova-compute plays this many hosts.
+FAKE_HOSTS = 2
 CHECKOUT = Path(__file__).resolve().parents[2]
 SYSTEM_PYTHON = '/usr/bin/python3'
 
@@ -33,6 +37,7 @@ class Ports:
     keystone: int = 5000
     compute: int = 8774
     metadata: int = 8775
+    cinder: int = 8776
     placement: int = 8778
     glance: int = 9292
     neutron: int = 9696
@@ -58,6 +63,8 @@ class Choices:
     """What the user chose; kept in the state directory for later runs."""
 
     db: str = 'sqlite'
+    driver: str = 'libvirt'
+    services: list[str] = dataclasses.field(default_factory=list)
     port_base: int = 0
     host: str = dataclasses.field(default_factory=socket.gethostname)
     services_venv: str = ''
@@ -114,6 +121,20 @@ class Settings:
     @property
     def ports(self) -> Ports:
         return Ports.from_base(self.choices.port_base)
+
+    @property
+    def fake(self) -> bool:
+        """Whether hosts and guests are in memory, and ports have no wires."""
+        return self.choices.driver == 'fake'
+
+    @property
+    def cinder(self) -> bool:
+        return 'cinder' in self.choices.services
+
+    @property
+    def compute_hosts(self) -> list[str]:
+        host = self.choices.host
+        return [f'{host}-{n}' for n in range(1, FAKE_HOSTS + 1)] if self.fake else [host]
 
     @property
     def services_venv(self) -> Path:

@@ -30,14 +30,25 @@ _NOT_SOURCE = (
 
 
 def services(settings: Settings) -> None:
-    """Keystone, Glance, Placement, Neutron, and the openstack client."""
+    """Keystone, Glance, Placement, Neutron, the openstack client, and what else was chosen."""
     if settings.choices.services_venv:
         say('services', f'using {settings.services_venv}')
         return
     key = services_key(settings)
     if settings.is_done('services-venv', key):
         say('services', f'installed in {settings.services_venv}')
-        return
+    else:
+        _usual_services(settings, key)
+    for name in settings.choices.services:
+        if not settings.is_done(f'{name}-venv', key):
+            say('services', f'pip install {name}')
+            log = settings.log / 'pip-services.log'
+            pip = settings.services_venv / 'bin/pip'
+            _install(pip, ['-c', SERVICES_CONSTRAINTS, name], log)
+            settings.set_done(f'{name}-venv', key)
+
+
+def _usual_services(settings: Settings, key: str) -> None:
     say('services', f'pip install {" ".join(SERVICES)}')
     log = settings.log / 'pip-services.log'
     pip = _create(settings.services_venv, log)
@@ -72,13 +83,8 @@ def kilonova(settings: Settings) -> None:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(CHECKOUT, source, ignore=shutil.ignore_patterns(*_NOT_SOURCE))
     say('kilonova', f'pip install {CHECKOUT}')
-    libvirt = run(['pkg-config', '--modversion', 'libvirt']).stdout.strip()
-    constraints = settings.state / 'kilonova-constraints.txt'
-    # libvirt-python builds only against a libvirt that is as new as itself.
-    constraints.write_text(_constraints_without('libvirt-python') + f'libvirt-python=={libvirt}\n')
-    _install(
-        pip, ['-c', constraints, f'{source}[mysql,postgresql,libvirt]'], log
-    )  # fmt: skip
+    extras = 'mysql,postgresql' if settings.fake else 'mysql,postgresql,libvirt'
+    _install(pip, ['-c', _constraints(settings), f'{source}[{extras}]'], log)
     if not fresh:
         # The version is the same, so pip may have thought that nothing has changed.
         _install(pip, ['--no-deps', '--force-reinstall', source], log)
@@ -90,7 +96,7 @@ def kilonova_key(settings: Settings) -> str:
     """Changes when the checkout does."""
     if settings.choices.compute_venv:
         return settings.choices.compute_venv
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(settings.choices.driver.encode())
     for path in sorted(_sources()):
         digest.update(f'{path.relative_to(CHECKOUT)}\0'.encode())
         digest.update(path.read_bytes())
@@ -107,13 +113,16 @@ def _sources() -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
-def _constraints_without(package: str) -> str:
-    try:
-        lines = (CHECKOUT / 'constraints.txt').read_text().splitlines()
-    except FileNotFoundError:
-        return ''
-    kept = [line for line in lines if not line.lower().startswith(package + '==')]
-    return ''.join(line + '\n' for line in kept)
+def _constraints(settings: Settings) -> Path:
+    if settings.fake:
+        return CHECKOUT / 'constraints.txt'
+    # libvirt-python builds only against a libvirt that is as new as itself.
+    lines = (CHECKOUT / 'constraints.txt').read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith('libvirt-python==')]
+    libvirt = run(['pkg-config', '--modversion', 'libvirt']).stdout.strip()
+    written = settings.state / 'kilonova-constraints.txt'
+    written.write_text(''.join(kept) + f'libvirt-python=={libvirt}\n')
+    return written
 
 
 def _create(venv: Path, log: Path) -> Path:

@@ -10,6 +10,7 @@ from kilonova.common.objects.host import Aggregate, ComputeNode, Hypervisor, Ser
 from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.quota import QuotaSet
 from kilonova.common.objects.server import Keypair
+from kilonova.tests.unit.api.fake_server_groups import ServerGroupPart
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678)
 SERVER = '11111111-1111-1111-1111-111111111111'
@@ -357,7 +358,7 @@ class QuotaPart:
         return self.get_quota_class(context, class_name)
 
 
-class FakeConductor(FlavorPart, KeypairPart, HostPart, AggregatePart, QuotaPart):
+class FakeConductor(FlavorPart, KeypairPart, HostPart, AggregatePart, QuotaPart, ServerGroupPart):
     """All parts; ``events`` are the external events that came in."""
 
     def __init__(self) -> None:

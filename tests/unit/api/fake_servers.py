@@ -6,8 +6,10 @@ import uuid
 from typing import Any
 
 from kilonova.common import exception
+from kilonova.common.metadata import password as passwords
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.network import VIF, FixedIP, Subnet
+from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import (
     Action,
     ActionEvent,
@@ -156,6 +158,10 @@ class FakeServers:
             setattr(self.servers[uuid], name, value)
         return self.servers[uuid]
 
+    def external_events(self, context: Any, events: list[ExternalEvent]) -> list[int]:
+        self.calls.append(('external_events', [(one.name, one.server_uuid) for one in events]))
+        return [200] * len(events)
+
     def delete_server(self, context: Any, uuid: str, force: bool = False) -> None:
         self.calls.append(('delete_server', force))
         self.servers[uuid].deleted = True
@@ -184,6 +190,13 @@ class FakeServers:
         self.calls.append(('get_console_output', length))
         lines = self.console.splitlines(keepends=True)
         return ''.join(lines if length is None else lines[-length:] if length else [])
+
+    def set_server_password(self, context: Any, uuid: str, password: str) -> None:
+        self.calls.append(('set_server_password', password))
+        server = self._find(uuid, None)
+        if password and passwords.read(server.system_metadata):
+            raise exception.Conflict('There is one.')
+        server.system_metadata = passwords.write(server.system_metadata, password)
 
     def set_server_metadata(
         self, context: Any, uuid: str, metadata: dict[str, str], replace: bool

@@ -33,7 +33,7 @@ class Agent:
             conf.set_override(name, value, group)
         self.application = app.make_metadata_app(conf, self.fake)
 
-    def ask(self, path='/latest/meta-data/instance-id', method='GET', **changes):
+    def ask(self, path='/latest/meta-data/instance-id', method='GET', body=b'', **changes):
         headers = {
             'X-Instance-ID': ID,
             'X-Tenant-ID': 'demo',
@@ -43,6 +43,7 @@ class Agent:
         headers.update({name.replace('_', '-'): value for name, value in changes.items()})
         request = webob.Request.blank(path, method=method)
         request.headers.update({k: v for k, v in headers.items() if v is not None})
+        request.body = body
         response = request.get_response(self.application)
         assert response.headers['Content-Type'], 'the agent fails without'
         return response
@@ -105,6 +106,50 @@ def test_only_reading(agent):
     head = agent.ask(method='HEAD')
     assert (head.status_int, head.body, head.headers['Content-Length']) == (200, b'', '10')
     assert agent.ask(method='POST').status_int == 405
+
+
+PASSWORD = '/openstack/latest/password'
+
+
+@pytest.mark.parametrize('version', ['2013-04-04', '2025-04-04', 'latest'])
+def test_a_password_is_kept_once(agent, version):
+    path = f'/openstack/{version}/password'
+    assert agent.ask(path).text == ''
+    stored = agent.ask(path, 'POST', body=b'x' * 1020)
+    assert (stored.status_int, stored.body) == (200, b'')
+    assert agent.ask(path).text == 'x' * 1020
+    assert [len(agent.fake.servers[ID].system_metadata[f'password_{n}']) for n in range(4)] == [
+        255
+    ] * 4
+    assert agent.ask(path, 'POST', body=b'another').status_int == 409
+    assert agent.ask(path).text == 'x' * 1020
+
+
+@pytest.mark.parametrize(
+    ('path', 'body', 'status'),
+    [
+        (PASSWORD, b'x' * 1021, 400),
+        (PASSWORD, b'\xff', 400),
+        ('/openstack/2012-08-10/password', b'x', 404),
+        ('/openstack/2000-01-01/password', b'x', 404),
+        ('/password', b'x', 404),
+        ('/openstack/latest/meta_data.json', b'x', 405),
+    ],
+)
+def test_passwords_that_are_refused(agent, path, body, status):
+    assert agent.ask(path, 'POST', body=body).status_int == status
+    assert agent.ask(PASSWORD).text == ''
+
+
+def test_an_empty_password_is_none(agent):
+    assert agent.ask(PASSWORD, 'POST').status_int == 200
+    assert 'set_server_password' not in agent.fake.names()
+
+
+def test_a_password_needs_a_signature(agent):
+    refused = agent.ask(PASSWORD, 'POST', body=b'x', X_Instance_ID_Signature='wrong')
+    assert refused.status_int == 403
+    assert agent.ask(PASSWORD).text == ''
 
 
 def test_a_fetch_is_one_call_and_what_follows_none(agent):

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from kilonova.api import versions
+from kilonova.common.objects.server_group import ServerGroup
 from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.api.api import Api
 from kilonova.tests.unit.api.fake_conductor import SERVER
 from kilonova.tests.unit.api.test_keypairs import PUBLIC
 
 NODE = str(uuid.UUID(int=101))
+GROUP = '33333333-3333-3333-3333-333333333333'
 HOST = {'host': 'host1', 'binary': 'nova-compute'}
 FLAVOR = {'name': 'n', 'ram': 1, 'vcpus': 1, 'disk': 1}
 
@@ -78,6 +80,10 @@ CASES: list[tuple[str, str, str, str | None, str, Any]] = [
     ('server_external_events.ServerExternalEventsController', 'POST', '/os-server-external-events',
      None, '/os-server-external-events',
      {'events': [{'name': 'network-changed', 'server_uuid': SERVER}]}),
+    ('server_groups.ServerGroupController', 'GET', '/os-server-groups', None, '/os-server-groups',
+     None),
+    ('server_groups.ServerGroupController', 'GET', '/os-server-groups/{id}', None,
+     f'/os-server-groups/{GROUP}', None),
     ('extension_info.ExtensionInfoController', 'GET', '/extensions', None, '/extensions', None),
     ('extension_info.ExtensionInfoController', 'GET', '/extensions/{id}', None,
      '/extensions/os-keypairs', None),
@@ -92,6 +98,10 @@ def _prepare(api: Api) -> None:
     api.call('POST', '/os-aggregates', {'aggregate': {'name': 'first', 'availability_zone': 'z'}})
     keypair = {'name': 'mine', 'public_key': PUBLIC}
     assert api.call('POST', '/os-keypairs', {'keypair': keypair}).status == 200
+    owner = {'project_id': 'admin', 'user_id': 'admin'}
+    group = ServerGroup(name='g', policy='affinity', members=[SERVER], **owner)
+    api.conductor.groups[GROUP] = group
+    group.uuid = GROUP
 
 
 def _filled(path: str, body: Any, version: str) -> tuple[str, Any]:

@@ -54,6 +54,8 @@ EVERYTHING = [
     ('GET', f'{TAGS}/a', None),
     ('PUT', f'{TAGS}/a', None),
     ('DELETE', f'{TAGS}/a', None),
+    ('GET', f'{URL}/os-server-password', None),
+    ('DELETE', f'{URL}/os-server-password', None),
     ('GET', EVENTS, None),
     ('GET', f'{EVENTS}/req-0', None),
 ]
@@ -345,3 +347,18 @@ def test_action_list_mistakes(door, fake, text):
 
 def test_an_unknown_action_is_not_found(door):
     assert door.refused('GET', f'{EVENTS}/req-9') == 404
+
+
+# -- the guest's password
+
+
+def test_the_password_of_the_guest_is_shown_and_cleared(door, fake):
+    url = f'{URL}/os-server-password'
+    assert door.get(url).json == {'password': ''}
+    fake.servers[ID].system_metadata = {'password_0': 'a' * 255, 'password_1': 'b', 'other': 'c'}
+    assert door.get(url).json == {'password': 'a' * 255 + 'b'}
+    answer = door.request('DELETE', url)
+    assert (answer.status_int, answer.body) == (204, b'')
+    assert fake.servers[ID].system_metadata == {'other': 'c'}
+    assert door.get(url).json == {'password': ''}
+    assert door.get(url + '?a=b').status_int == 400

@@ -3,6 +3,8 @@
 import datetime
 import logging
 import threading
+import time
+import types
 import uuid
 from typing import Annotated, Any
 
@@ -10,6 +12,8 @@ import msgspec
 import oslo_messaging as messaging
 import pytest
 from oslo_config import cfg
+from oslo_messaging._drivers import amqpdriver
+from oslo_messaging._drivers import common as driver_common
 from oslo_messaging._metrics import client as metrics
 from oslo_messaging._tracing import client as tracing
 
@@ -225,3 +229,40 @@ def test_a_cap_that_is_new_enough(transport, endpoint, context, cap):
 def test_each_method_needs_one_endpoint(transport):
     with pytest.raises(RuntimeError, match='has 2 endpoints'):
         rpc.serve(transport, Interface, [Endpoint(), Endpoint()], 'here')
+
+
+class Silent:
+    """A connection to a broker on which nothing comes in; notes how long was waited."""
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+
+    def declare_direct_consumer(self, queue: str, callback: Any) -> None:
+        pass
+
+    def stop_consuming(self) -> None:
+        pass
+
+    def consume(self, timeout: float) -> None:
+        self.waited.append(timeout)
+        time.sleep(0.001)
+        raise driver_common.Timeout()
+
+
+def test_a_loop_that_waits_for_messages_soon_sees_that_it_is_to_end() -> None:
+    """Else each of them holds up a daemon that stops, for seconds."""
+    transport = rpc.get_transport(cfg.CONF, 'rabbit://nobody@127.0.0.1:1/')
+    transport.cleanup()
+    replies, requests = Silent(), Silent()
+    waiter = amqpdriver.ReplyWaiter('queue', replies, [])
+    listener = amqpdriver.RpcAMQPListener(types.SimpleNamespace(prefetch_size=1), requests)
+    thread = threading.Thread(target=listener.poll)
+    thread.start()
+    while min(len(replies.waited), len(requests.waited)) < 50:
+        time.sleep(0.01)
+    waiter.stop()
+    listener.stop()
+    thread.join()
+    for connection in (replies, requests):
+        assert connection.waited[0] < 0.01
+        assert max(connection.waited) == connection.waited[-1] == 0.5

@@ -130,6 +130,32 @@ class TestLeases:
         assert rows(world)[0].attempt == 1
         assert world.server(operation.instance_uuid).attempt == 1
 
+    @pytest.mark.parametrize('act', ['build', 'stop', 'delete'])
+    def test_a_host_without_a_queue_is_tried_again_soon(self, world, act):
+        if act == 'build':
+            world.deaf.add('h1')
+            [uuid] = world.create()
+        else:
+            uuid = world.boot()
+            world.deaf.add('h1')
+            getattr(world.conductor, f'{act}_server')(world.new_context(), uuid)
+        pauses = []
+        for _ in range(3):
+            world.run()
+            operation = next(row for row in rows(world) if row.state == 'running')
+            assert operation.owner == 'compute:h1'
+            pauses.append((operation.lease_until - world.now).total_seconds())
+            world.advance(pauses[-1] + 0.001)
+            assert world.conductor.engine.sweep() == 1
+        interval = world.conf.operations.sweep_interval
+        assert pauses == [interval, interval * 2, interval * 4]
+        world.deaf.clear()
+        world.settle()
+        assert world.server(uuid).vm_state == {'build': 'active', 'stop': 'stopped'}.get(
+            act, 'deleted'
+        )
+        world.check()
+
 
 class TestStop:
     def test_what_is_not_finished_is_handed_over(self, world):

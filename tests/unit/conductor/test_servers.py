@@ -265,14 +265,62 @@ class TestShow:
         with pytest.raises(exception.InstanceNotFound):
             world.conductor.update_server(world.context, 'x', {'name': 'new'})
 
+    def test_the_password_of_the_guest(self, world):
+        uuid = world.boot()
+        before = world.server(uuid).system_metadata
+        call = world.conductor.call
+        call('set_server_password', uuid, 'x' * 300)
+        with pytest.raises(exception.Conflict):
+            call('set_server_password', uuid, 'y')
+        assert world.server(uuid).system_metadata == before | {
+            'password_0': 'x' * 255,
+            'password_1': 'x' * 45,
+        }
+        call('set_server_password', uuid, '')
+        call('set_server_password', uuid, 'y')
+        assert world.server(uuid).system_metadata == before | {'password_0': 'y'}
+        with pytest.raises(exception.InstanceNotFound):
+            call('set_server_password', 'x', 'y')
+
     def test_by_port(self, world):
         uuid = world.boot()
         vif = VIF(id='7c6ac2f9-ffb3-4a4c-b0ca-c2bb51b3d2d5', address='', network_id='n')
         world.conductor.update_network_info(world.context, uuid, [vif])
         assert world.conductor.get_server_by_port(world.context, vif.id).uuid == uuid
+        world.conductor.update_network_info(world.context, uuid, [vif])
         for wrong in ('%', 'n', '', '7c6ac2f9'):
             with pytest.raises(exception.PortNotFound):
                 world.conductor.get_server_by_port(world.context, wrong)
+
+    def test_by_a_port_that_was_another_servers(self, world):
+        first, second = world.boot(), world.boot()
+        vif = VIF(id='7c6ac2f9-ffb3-4a4c-b0ca-c2bb51b3d2d5', address='', network_id='n')
+        call = world.conductor.call
+        call('update_network_info', first, [vif])
+        call('update_network_info', first, [])
+        with pytest.raises(exception.PortNotFound):
+            call('get_server_by_port', vif.id)
+        call('update_network_info', second, [vif])
+        assert call('get_server_by_port', vif.id).uuid == second
+        call('delete_server', second)
+        world.settle()
+        with pytest.raises(exception.PortNotFound):
+            call('get_server_by_port', vif.id)
+
+    def test_by_port_costs_two_statements_however_many_servers_there_are(self, world):
+        vif = VIF(id='7c6ac2f9-ffb3-4a4c-b0ca-c2bb51b3d2d5', address='', network_id='n')
+        uuid = world.boot()
+        world.conductor.update_network_info(world.context, uuid, [vif])
+        with count_statements() as statements:
+            world.conductor.get_server_by_port(world.context, vif.id)
+        assert len([text for text in statements if not text.startswith('BEGIN')]) == 2
+        with world.cell_db.reader() as session:
+            if session.get_bind().dialect.name == 'sqlite':
+                [query] = [text for text in statements if 'instance_ports' in text]
+                plan = session.connection().exec_driver_sql(
+                    f'EXPLAIN QUERY PLAN {query}', (vif.id, 0)
+                )
+                assert not [row for row in plan if row[3].startswith('SCAN')]
 
     def test_of_a_host(self, world):
         uuid = world.boot(tags=['a'])

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kilonova.common.objects.image import Image
+from kilonova.common.objects.server_group import Membership
 from kilonova.scheduler.filters import (
     affinity,
     aggregates,
@@ -174,8 +175,11 @@ def test_image_properties_default_architecture_and_reasons():
     assert reason(one, make_host(), spec) == 'with a hypervisor version that is not >8'
 
 
-def group(policy: str, *members: str, **more: object) -> dict[str, object]:
-    return {'policy': policy, 'members': list(members), **more}
+def group(policy, *members, hosts=None, limit=1):
+    """Return a membership; ``hosts``: where the conductor knows members to be."""
+    hosts = hosts or {}
+    everybody = [*members, *(one for one in hosts if one not in members)]
+    return Membership(policy=policy, members=everybody, hosts=hosts, max_per_host=limit)
 
 
 @pytest.mark.parametrize(
@@ -186,20 +190,25 @@ def group(policy: str, *members: str, **more: object) -> dict[str, object]:
         ('AntiAffinity', group('anti-affinity', 's3'), ['a', 'c']),
         (
             'AntiAffinity',
-            group('anti-affinity', 's1', 's3', rules={'max_server_per_host': 2}),
+            group('anti-affinity', 's1', 's3', limit=2),
             ['a', 'b', 'c'],
         ),
         (
             'AntiAffinity',
-            group('anti-affinity', 's1', 's2', rules={'max_server_per_host': 2}),
+            group('anti-affinity', 's1', 's2', limit=2),
             ['b', 'c'],
         ),
-        ('AntiAffinity', group('anti-affinity', hosts=['c']), ['a', 'b']),
+        ('AntiAffinity', group('anti-affinity', hosts={'s9': 'c'}), ['a', 'b']),
         ('AntiAffinity', group('affinity', 's1'), ['a', 'b', 'c']),
         ('Affinity', group('affinity'), ['a', 'b', 'c']),
         ('Affinity', group('affinity', 's1'), ['a']),
         ('Affinity', group('affinity', 'elsewhere'), ['a', 'b', 'c']),
-        ('Affinity', group('affinity', hosts=['b']), ['b']),
+        ('Affinity', group('affinity', hosts={'s9': 'b'}), ['b']),
+        # s1 is only being placed on a, and may be sent away from there
+        ('Affinity', group('affinity', 's1', hosts={'s9': 'b'}), ['b']),
+        # s1 has moved since the table was made
+        ('AntiAffinity', group('anti-affinity', 's1', hosts={'s1': 'c'}), ['a', 'b']),
+        ('AntiAffinity', group('anti-affinity', 's1', 's3', hosts={'s9': 'c'}), []),
         ('Affinity', group('anti-affinity', 's1'), ['a', 'b', 'c']),
     ],
 )

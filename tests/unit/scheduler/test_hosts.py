@@ -87,6 +87,15 @@ def test_take_on_an_older_copy_counts_in_the_newest_too():
     assert new.states[0].image_properties == {'os_distro': {'debian': 1}}
 
 
+def test_a_server_that_is_placed_anew_leaves_the_host_it_had_been_picked_for():
+    cache = HostCache(lambda: HostTable(version=1, hosts=[make_host('h1'), make_host('h2')]))
+    hosts = cache.get(0)
+    cache.take(hosts, 0, 's1', SPEC)
+    cache.take(hosts, 1, 's1', SPEC)
+    assert hosts.num_instances.tolist() == [0, 1]
+    assert hosts.count_of(['s1']).tolist() == [0, 1]
+
+
 def test_give_undoes_take():
     cache = HostCache(Conductor().get)
     hosts = cache.get(0)

@@ -8,6 +8,7 @@ from concurrent import futures
 import pytest
 
 from kilonova.common import exception
+from kilonova.common.objects.server_group import Membership
 from kilonova.tests.fakes.placement_hosts import uuid_of
 from kilonova.tests.unit.scheduler.builders import (
     PROJECT,
@@ -92,7 +93,7 @@ def test_alternates(cloud):
 def test_alternates_of_an_anti_affinity_group_stay_apart(cloud):
     for n in range(3):
         cloud.add(f'h{n}')
-    spec = make_spec(group={'policy': 'anti-affinity', 'members': []})
+    spec = make_spec(group=Membership(policy='anti-affinity'))
     one, two = cloud.selector().select(spec, new(2), 1, alternates=3)
     assert {one[0].host, two[0].host, one[1].host} == {'h0', 'h1', 'h2'}
     assert len(one) == len(two) == 2
@@ -107,14 +108,14 @@ def test_groups_in_one_request(cloud, policy, different):
     cloud.add('h2', vcpus=8, node_local_gb=100)
     option = {'filter_scheduler__soft_anti_affinity_weight_multiplier': 100.0}
     option |= {'filter_scheduler__soft_affinity_weight_multiplier': 100.0}
-    spec = make_spec(group={'policy': policy, 'members': []})
+    spec = make_spec(group=Membership(policy=policy))
     chosen = hosts_of(cloud.selector(**option).select(spec, new(2), 1))
     assert len(set(chosen)) == different
 
 
 def test_anti_affinity_without_room(cloud):
     cloud.add('h1')
-    spec = make_spec(group={'policy': 'anti-affinity', 'members': []})
+    spec = make_spec(group=Membership(policy='anti-affinity'))
     text = fail(cloud.selector(), spec, new(2))
     assert '1 of 2 servers found a host' in text
     assert 'ServerGroupAntiAffinityFilter: 1 of 1 host left out' in text

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kilonova.common.objects.server_group import Membership
 from kilonova.scheduler.hosts import Hosts
 from kilonova.scheduler.weights import (
     capacity,
@@ -99,7 +100,7 @@ def test_server_group(weigher, policy, expected):
         make_host('b', instances={'s3': 'p', 'other': 'p'}),
         make_host('c'),
     ]
-    spec = make_spec(group={'policy': policy, 'members': ['s1', 's2', 's3']})
+    spec = make_spec(group=Membership(policy=policy, members=['s1', 's2', 's3']))
     found = getattr(server_group, f'ServerGroupSoft{weigher}Weigher')(CONF)
     assert scores(found, states, spec) == expected
 

@@ -1,0 +1,55 @@
+"""Making guests of servers that have ports and a record already."""
+
+from typing import Any
+
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.work import WorkResult
+from kilonova.compute import config_drive, plugging
+from kilonova.compute.images import GlanceImages
+from kilonova.compute.virt.driver import GuestSpec
+from kilonova.compute.work import Job
+
+
+def rebuild(job: Job) -> WorkResult:
+    host, server, wanted = job.host, job.server, job.work
+    job.progress('rebuild_block_device_mapping')
+    host.driver.destroy(server, server.network_info)
+    job.progress('rebuild_spawning')
+    changes = spawn(
+        job,
+        server.network_info,
+        wanted.admin_password,
+        wanted.personality,
+    )
+    if not wanted.power_on:
+        host.driver.power_off(server, 0)
+    return WorkResult(changes=changes, network_info=server.network_info)
+
+
+def spawn(
+    job: Job,
+    vifs: list[VIF],
+    admin_password: str | None,
+    personality: list[tuple[str, str]],
+) -> dict[str, Any]:
+    """Make the guest with ports that are bound here; return what changes in the record."""
+    host, server = job.host, job.server
+    tree = None
+    if config_drive.is_wanted(host.conf, server):
+        tree = config_drive.build(host.conf, server, vifs, personality, admin_password)
+    spec = GuestSpec(
+        server=server,
+        vifs=vifs,
+        config_drive=tree,
+        admin_password=admin_password,
+        personality=personality,
+    )
+    images = GlanceImages(host.conf, job.context, server.image)
+    with host.events.expect(server.uuid) as expectation:
+        changes = host.driver.spawn(
+            spec,
+            images,
+            lambda start: plugging.start_and_wait(host, job.task, vifs, expectation, start),
+        )
+    kept = server.system_metadata | changes.pop('system_metadata', {})
+    return changes | {'config_drive': tree is not None, 'system_metadata': kept}

@@ -1,0 +1,111 @@
+"""The action rebuild."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects import work
+from kilonova.common.objects.server import Rebuild as Wanted
+from kilonova.common.objects.server import Server
+from kilonova.common.objects.work import HostWork, WorkResult
+from kilonova.conductor import state
+from kilonova.conductor.operations import Engine
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.servers import names, rules
+from kilonova.conductor.tasks import faults
+from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
+from kilonova.db import keypairs, quotas, servers, types
+from kilonova.db.engine import retry
+
+
+class RebuildPayload(Payload, kw_only=True):
+    """``vm_state``: what the server was, and is to be again."""
+
+    wanted: Wanted
+    vm_state: str = state.ACTIVE
+
+
+class Rebuild:
+    """Endpoint, and the procedure."""
+
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self._parts = parts
+        self._procedure = Procedure(
+            parts,
+            engine,
+            'rebuild',
+            (
+                Phase[RebuildPayload](
+                    name='rebuild',
+                    event='compute_rebuild_instance',
+                    work=_work,
+                    ended=_ended,
+                    breaks=True,
+                ),
+            ),
+            payload=RebuildPayload,
+        )
+
+    def rebuild_server(self, context: Ctx, uuid: str, request: Wanted) -> Server:
+        changes = self._changes(context, request)
+        payload = RebuildPayload(context=faults.keep(context), rule='rebuild', wanted=request)
+
+        def accepting(session: Session, server: Server) -> None:
+            if not server.boots_from_volume:
+                rules.check_fits(server.flavor, request.image, request.zero_disk_allowed)
+            stopped = server.vm_state == state.STOPPED
+            payload.vm_state = state.STOPPED if stopped else state.ACTIVE
+            _change(session, server, request, changes)
+
+        self._procedure.accept(context, uuid, payload, accepting)
+        with self._parts.cell_db.reader() as session:
+            return servers.get(session, uuid)
+
+    @retry
+    def _changes(self, context: Ctx, request: Wanted) -> Changes:
+        """Return the columns that change.  Raises KeypairNotFound, LimitExceeded."""
+        changes: dict[str, Any] = dict(request.changes)
+        with self._parts.api_db.reader() as session:
+            if 'metadata' in changes:
+                conf, project = self._parts.conf, context.project_id or ''
+                _, limits = quotas.limits(session, conf, project, context.user_id)
+                rules.check_metadata(limits, changes['metadata'])
+            if 'key_name' in changes:
+                name = changes['key_name']
+                key = keypairs.get(session, context.user_id or '', name) if name else None
+                changes['key_public'] = key.public_key if key else None
+                changes['key_type'] = key.type if key else None
+        return changes
+
+
+def _change(session: Session, server: Server, request: Wanted, changes: Changes) -> None:
+    """Write the new record; ``server`` becomes it."""
+    image = request.image
+    values = {
+        **changes,
+        'image': image,
+        'kernel_id': image.properties.get('kernel_id'),
+        'ramdisk_id': image.properties.get('ramdisk_id'),
+        'fault': None,
+        'progress': 0,
+    }
+    if 'hostname' in values:
+        values['hostname'] = names.hostname(values['hostname'], server.uuid)
+    servers.update(session, server.uuid, **values)
+    for name, value in values.items():
+        setattr(server, name, value)
+
+
+def _work(job: Job[RebuildPayload]) -> HostWork:
+    wanted = job.payload.wanted
+    return work.Rebuild(
+        admin_password=wanted.admin_password,
+        personality=wanted.personality,
+        preserve_ephemeral=wanted.preserve_ephemeral,
+        power_on=job.payload.vm_state == state.ACTIVE,
+    )
+
+
+def _ended(session: Session, job: Job[RebuildPayload], result: WorkResult) -> Changes:
+    return {'vm_state': job.payload.vm_state, 'launched_at': types.utcnow()}
