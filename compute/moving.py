@@ -27,11 +27,7 @@ def prepare(job: Job) -> None:
 
 def leave(job: Job) -> WorkResult:
     server, wanted = job.server, job.work.flavor
-    local = not any(
-        device.boot_index == 0 and device.destination_type == 'volume'
-        for device in server.block_devices
-    )
-    if local and wanted.root_gb < server.flavor.root_gb:
+    if not server.boots_from_volume and wanted.root_gb < server.flavor.root_gb:
         raise exception.ResizeError(reason='Unable to resize disk down.')
     data = job.host.driver.leave(
         server, server.network_info, wanted, job.host.shutdown_timeout(server)

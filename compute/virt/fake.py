@@ -32,6 +32,7 @@ from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
+from kilonova.compute.virt.fake_consoles import FakeConsoles
 from kilonova.compute.virt.fake_guest import Guest, boot_text, clock, guest_of
 from kilonova.compute.virt.fake_moves import FakeMoves
 from kilonova.compute.virt.fake_volumes import FakeVolumes
@@ -52,7 +53,7 @@ TRAITS = [
 ]
 
 
-class FakeDriver(FakeMoves, FakeVolumes, driver.Driver):
+class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
     """As many guests as there is memory for."""
 
     supports_shares = True
@@ -211,6 +212,25 @@ class FakeDriver(FakeMoves, FakeVolumes, driver.Driver):
             copy.write(f'Root disk of {guest.uuid}, booted {guest.boots} times\n'.encode())
             copy.flush()
             sink.upload(copy.name, 'raw')
+
+    def attach_interface(self, server: Server, vif: VIF) -> None:
+        guest = self._change_ports(server)
+        if vif.id not in guest.ports:
+            guest.ports.append(vif.id)
+            self._save()
+
+    def detach_interface(self, server: Server, vif: VIF) -> None:
+        guest = self._change_ports(server)
+        if vif.id in guest.ports:
+            guest.ports.remove(vif.id)
+            self._save()
+
+    def _change_ports(self, server: Server) -> Guest:
+        self.calls['ports'] += 1
+        guest = self._get(server.uuid)
+        if self._matches('fail_attach', server):
+            raise exception.VirtDriverError(reason='The fake driver was told to fail.')
+        return guest
 
     def set_admin_password(self, server: Server, password: str) -> None:
         guest = self._change_power(server)

@@ -33,7 +33,7 @@ class FakeVolumes(driver.Volumes, abc.ABC):
         return {'host': self._host, 'ip': self._my_ip, 'initiator': f'iqn.fake:{self._host}'}
 
     def attach_volume(self, server: Server, device: BlockDevice) -> None:
-        guest = self._change_volumes(server, 'fail_attach')
+        guest = self._change_volumes(server, 'fail_attach_volume')
         name, volume = device.device_name or '', reachable(self._host, device)
         with self._lock:
             if guest.volumes.get(volume) != name and name in guest.volumes.values():
@@ -42,28 +42,28 @@ class FakeVolumes(driver.Volumes, abc.ABC):
             self._save()
 
     def detach_volume(self, server: Server, device: BlockDevice) -> None:
-        guest = self._change_volumes(server, 'fail_detach')
+        guest = self._change_volumes(server, 'fail_detach_volume')
         with self._lock:
             guest.volumes.pop(device.volume_id or '', None)
             self._save()
 
     def swap_volume(self, server: Server, old: BlockDevice, new: BlockDevice) -> None:
-        guest = self._change_volumes(server, 'fail_attach')
+        guest = self._change_volumes(server, 'fail_attach_volume')
         volume = reachable(self._host, new)
         with self._lock:
             guest.volumes[volume] = guest.volumes.pop(old.volume_id or '', old.device_name or '')
             self._save()
 
     def extend_volume(self, server: Server, device: BlockDevice, size: int) -> None:
-        guest = self._change_volumes(server, 'fail_attach')
+        guest = self._change_volumes(server, 'fail_attach_volume')
         guest.console.append(f'[{clock()}] {device.device_name}: new size {size}')
 
     def create_volume_snapshot(self, server: Server, volume_id: str, info: dict[str, Any]) -> None:
-        guest = self._change_volumes(server, 'fail_attach')
+        guest = self._change_volumes(server, 'fail_attach_volume')
         guest.console.append(f'[{clock()}] {volume_id}: {info["new_file"]}')
 
     def delete_volume_snapshot(self, server: Server, volume_id: str, info: dict[str, Any]) -> None:
-        guest = self._change_volumes(server, 'fail_attach')
+        guest = self._change_volumes(server, 'fail_attach_volume')
         guest.console.append(f'[{clock()}] {volume_id}: merged {info.get("file_to_merge")}')
 
     def _change_volumes(self, server: Server, fails: str) -> Guest:

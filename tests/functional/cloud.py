@@ -14,9 +14,10 @@ from sqlalchemy import event
 
 from kilonova.allinone.service import AllInOne
 from kilonova.common import config, rpc
-from kilonova.common.clients import keystone
+from kilonova.common.clients import keystone, limits
 from kilonova.tests.fakes.cinder import FakeCinder
 from kilonova.tests.fakes.glance import FakeGlance
+from kilonova.tests.fakes.keystone import ENDPOINT, FakeKeystone
 from kilonova.tests.fakes.manila import FakeManila
 from kilonova.tests.fakes.neutron import FakeNeutron
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
@@ -49,7 +50,7 @@ class Cloud:
     def __init__(self, folder: pathlib.Path, hosts: int = 1, extra: str = '') -> None:
         self.folder = folder
         self.glance, self.neutron, self.cinder = FakeGlance(), FakeNeutron(), FakeCinder()
-        self.manila = FakeManila()
+        self.manila, self.keystone = FakeManila(), FakeKeystone()
         self.placement = PlacementFixture(folder)
         self.placement.start()
         path = folder / 'nova.conf'
@@ -100,6 +101,11 @@ metadata_proxy_shared_secret = secret
 auth_type = none
 endpoint_template = {self.cinder.url}/v3
 timeout = 5
+[oslo_limit]
+auth_type = none
+endpoint_override = {self.keystone.url}
+endpoint_id = {ENDPOINT}
+timeout = 5
 [manila]
 auth_type = none
 endpoint_override = {self.manila.url}/v2
@@ -113,10 +119,12 @@ timeout = 5
         self.placement.stop()
         self.glance.close()
         self.manila.close()
+        self.keystone.close()
         self.neutron.close()
         self.cinder.close()
         self.conf.clear()
         keystone.forget()
+        limits.forget()
 
     # -- speaking to it
 

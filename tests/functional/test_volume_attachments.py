@@ -11,7 +11,7 @@ from kilonova.tests.unit.api import reference
 
 CLOUD = {
     'hosts': 1,
-    'extra': '[fake_driver]\nfail_attach = */closed\nfail_detach = */sticky\n',
+    'extra': '[fake_driver]\nfail_attach_volume = */closed\nfail_detach_volume = */sticky\n',
 }
 pytestmark = pytest.mark.usefixtures('clean')
 CONTROLLER = 'volume_attachments.VolumeAttachmentController'
