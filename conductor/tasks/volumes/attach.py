@@ -44,7 +44,7 @@ class AttachVolume(common.VolumeTask):
                     ended=self._attached,
                     undo=(let_go,),
                 ),
-                Phase(name='complete', run=self._complete),
+                Phase(name='complete', run=self._complete, undo=(let_go,)),
             ),
             payload=VolumePayload,
             failed=self.failed,
@@ -96,8 +96,7 @@ class AttachVolume(common.VolumeTask):
 
     def _complete(self, job: AttachJob) -> WorkResult | None:
         if job.payload.device.connection_info is not None:
-            client = self.parts.volumes(None)
-            client.complete_attachment(job.payload.device.attachment_id or '')
+            common.complete(self.parts, job.payload.device.attachment_id or '')
         return None
 
     def _let_go(self, job: AttachJob) -> WorkResult | None:

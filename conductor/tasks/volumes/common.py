@@ -66,6 +66,13 @@ def let_go(parts: Parts, server_uuid: str, volume_id: str) -> None:
             volumes.detach(client, attachment['id'])
 
 
+def complete(parts: Parts, attachment_id: str) -> None:
+    """Tell Cinder that the guest has a volume; an earlier attempt may have done so."""
+    client = parts.volumes(None)
+    if client.show_attachment(attachment_id)['status'] != 'attached':
+        client.complete_attachment(attachment_id)
+
+
 def interrupted() -> exception.Conflict:
     return exception.Conflict('The request was interrupted before it was accepted.')
 

@@ -102,9 +102,7 @@ class SwapVolume(common.VolumeTask):
         """Complete the new attachment, end the old one; Cinder may keep the old id."""
         client, payload = self.parts.volumes(None), job.payload
         new_id = payload.new.volume_id or ''
-        attachment = client.show_attachment(payload.new.attachment_id or '')
-        if attachment['status'] != 'attached':
-            client.complete_attachment(payload.new.attachment_id or '')
+        common.complete(self.parts, payload.new.attachment_id or '')
         volumes.detach(client, payload.device.attachment_id or '')
         if payload.migration:
             new_id = client.finish_swap(payload.device.volume_id or '', new_id, error=False)

@@ -31,7 +31,7 @@ def fake(service, world):
     ks.register_auth_conf_options(world.conf, 'cinder')
     world.conf.set_override('auth_type', 'none', 'cinder')
     world.conf.set_override('endpoint_template', f'{service.url}/v3', 'cinder')
-    world.cinder = cinder.client(world.conf)
+    world.cinder, world.fake = cinder.client(world.conf), service
     yield service
     keystone.forget()
 
@@ -51,9 +51,22 @@ def create(world, volume, gone=False):
 def settled(fake):
     """Return what volumes are held by, and see that their states say so."""
     held = {a['volume_id']: a['instance'] for a in fake.attachments.values()}
+    statuses = {a['volume_id']: a['status'] for a in fake.attachments.values()}
+    wanted = {'reserved': 'reserved', 'attached': 'in-use', None: 'available'}
     for volume in fake.volumes.values():
-        assert volume['status'] == ('reserved' if volume['id'] in held else 'available')
+        assert volume['status'] == wanted[statuses.get(volume['id'])]
     return held
+
+
+def recorded(world, uuid):
+    """Return the volumes that a server has, as it is recorded; each has its attachment."""
+    devices = [device for device in world.server(uuid).block_devices if device.is_volume]
+    assert all(device.attachment_id in world.fake.attachments for device in devices)
+    return {device.volume_id for device in devices}
+
+
+def device_for(volume):
+    return BlockDevice(source_type='volume', destination_type='volume', volume_id=volume)
 
 
 def test_build(make_world, fake):  # noqa: F811
@@ -103,6 +116,107 @@ def test_a_delete_without_a_host(make_world, fake):  # noqa: F811
             world.settle()
 
     crash_at_each_step(prepare, delete, look)(make_world)
+
+
+# -- servers that are there
+
+
+def attach(world, uuid, volume):
+    world.conductor.attach_volume(world.new_context(), uuid, device_for(volume))
+
+
+def prepare_attached(world):
+    uuid, volume = world.boot(), world.fake.add_volume()
+    attach(world, uuid, volume)
+    world.settle()
+    return uuid, volume
+
+
+def test_attach(make_world, fake):  # noqa: F811
+    """The server has the volume, or nobody does."""
+
+    def look(world, known):
+        uuid, volume = known
+        held = settled(fake)
+        assert recorded(world, uuid) == ({volume} if volume in held else set())
+        assert world.server(uuid).vm_state == 'active'
+
+    crash_at_each_step(
+        lambda world: (world.boot(), fake.add_volume()),
+        lambda world, known: attach(world, *known),
+        look,
+    )(make_world)
+
+
+def test_an_attachment_that_fails_at_the_host(make_world, fake):  # noqa: F811
+    def prepare(world):
+        uuid, volume = world.boot(), fake.add_volume()
+        world.hosts[world.server(uuid).host].cannot = {'AttachVolume'}
+        return uuid, volume
+
+    def look(world, known):
+        assert known[1] not in settled(fake) and recorded(world, known[0]) == set()
+
+    crash_at_each_step(prepare, lambda world, known: attach(world, *known), look)(make_world)
+
+
+def test_detach(make_world, fake):  # noqa: F811
+    def look(world, known):
+        uuid, volume = known
+        held = settled(fake)
+        assert recorded(world, uuid) == ({volume} if volume in held else set())
+
+    crash_at_each_step(
+        prepare_attached,
+        lambda world, known: world.conductor.detach_volume(world.new_context(), *known),
+        look,
+    )(make_world)
+
+
+def test_swap(make_world, fake):  # noqa: F811
+    def prepare(world):
+        return *prepare_attached(world), fake.add_volume()
+
+    def swap(world, known):
+        uuid, old, new = known
+        world.conductor.swap_volume(world.new_context(), uuid, old, device_for(new), False)
+
+    def look(world, known):
+        uuid, *both = known
+        (held,) = set(both) & set(settled(fake))
+        assert recorded(world, uuid) == {held}
+
+    crash_at_each_step(prepare, swap, look)(make_world)
+
+
+def test_a_server_is_deleted_while_a_volume_comes(world, fake):
+    uuid, volume = world.boot(), fake.add_volume()
+    attach(world, uuid, volume)
+    world.conductor.delete_server(world.context, uuid)
+    world.settle()
+    assert settled(fake) == {} and world.server(uuid).deleted
+
+
+def test_only_one_thing_is_done_with_a_volume(world, fake):
+    uuid, volume = prepare_attached(world)
+    world.conductor.detach_volume(world.new_context(), uuid, volume)
+    with pytest.raises(exception.InvalidVolume, match='is being worked on'):
+        world.conductor.detach_volume(world.new_context(), uuid, volume)
+    assert fake.status(volume) == 'detaching'
+    world.settle()
+    assert settled(fake) == {}
+
+
+def test_a_host_that_is_down_detaches_nothing(world, fake):
+    uuid, volume = prepare_attached(world)
+    world.down.add(world.server(uuid).host)
+    world.advance(world.conf.service_down_time + 1)
+    with pytest.raises(exception.Conflict, match='is unavailable at this time'):
+        world.conductor.detach_volume(world.new_context(), uuid, volume)
+    assert fake.status(volume) == 'in-use'
+
+
+# -- what is refused
 
 
 def test_a_volume_that_is_taken_refuses_all(world, fake):

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import msgspec
 import sqlalchemy as sa
 from oslo_config import cfg
 
@@ -26,7 +27,7 @@ from kilonova.common.objects.network import VIF, FixedIP, Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server, ServerCreate
-from kilonova.common.objects.work import WorkResult
+from kilonova.common.objects.work import DetachVolume, WorkResult
 from kilonova.conductor import service
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
@@ -222,9 +223,21 @@ class FakeHost:
         result = WorkResult(power_state=STATES.get(kind))
         self._move(kind, server.uuid)
         self._move_live(kind, server.uuid, work)
+        self._connect(work, result)
         if self.fail is not None or kind in self.cannot:
             result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
         self.world.report('work_finished', server.uuid, fence, result)
+
+    def _connect(self, work: Any, result: WorkResult) -> None:
+        """Connect a volume as a host does that gives it to a guest."""
+        device = getattr(work, 'new', getattr(work, 'device', None))
+        if device is None or self.world.cinder is None or isinstance(work, DetachVolume):
+            return
+        connector = {'host': self.name, 'mountpoint': device.device_name}
+        device.connection_info = self.world.cinder.update_attachment(
+            device.attachment_id, connector
+        )
+        result.values['device'] = msgspec.to_builtins(device)
 
 
 class World:
