@@ -71,7 +71,7 @@ class Compute:
             driver=driver,
             conductor=conductor,
             ports=Ports(conf, name),
-            volumes=Volumes(conf, driver),
+            volumes=Volumes(conf, name, driver),
             inventory=HostInventory(conf, name, driver, conductor, placement),
         )
         self.power_sync = PowerSync(self.host)

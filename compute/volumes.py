@@ -4,7 +4,8 @@ Volumes are made as the user who asked for the server, whose they are; all else 
 the service, since it may outlive the user's token.
 """
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -12,6 +13,7 @@ from oslo_log import log as logging
 from kilonova.common import exception, volumes
 from kilonova.common.clients import cinder
 from kilonova.common.context import RequestContext
+from kilonova.common.objects import block_device
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import Driver
@@ -21,6 +23,7 @@ LOG = logging.getLogger(__name__)
 Report = Callable[[list[BlockDevice]], object]
 """Tells the conductor of changed devices.  Raises Superseded when it does not want them."""
 Sleep = Callable[[float], None]
+RESERVED, ATTACHED = 'reserved', 'attached'
 READY, FAILED = ('available', 'in-use', 'reserved', 'downloading'), 'error'
 
 
@@ -30,10 +33,11 @@ class Volumes:
     def __init__(
         self,
         conf: cfg.ConfigOpts,
+        host: str,
         driver: Driver,
         client: Callable[..., cinder.Cinder] = cinder.client,
     ) -> None:
-        self._conf, self._driver, self._client = conf, driver, client
+        self._conf, self._host, self._driver, self._client = conf, host, driver, client
 
     def prepare(
         self,
@@ -71,12 +75,22 @@ class Volumes:
         device.connection_info = self._client(self._conf).update_attachment(
             device.attachment_id or '', {**connector, 'mountpoint': device.device_name}
         )
+        device.host = self._host
 
     def complete(self, devices: Iterable[BlockDevice]) -> None:
         """Say that the guest has its volumes."""
         for device in devices:
             if device.is_volume and device.attachment_id:
                 self._client(self._conf).complete_attachment(device.attachment_id)
+
+    def complete_rest(self, devices: Iterable[BlockDevice]) -> None:
+        """The same, where an earlier attempt may have said so of some."""
+        client = self._client(self._conf)
+        self.complete(
+            device
+            for device in devices
+            if client.show_attachment(device.attachment_id or '')['status'] != ATTACHED
+        )
 
     def roll_back(self, server: Server, report: Report) -> None:
         """Let go of what was connected here; what the user had given stays reserved."""
@@ -88,7 +102,7 @@ class Volumes:
             volumes.detach(client, attachment['id'])
         made: list[str] = []
         for device in mine:
-            device.attachment_id, device.connection_info = None, None
+            device.attachment_id, device.connection_info, device.host = None, None, None
             if device.is_given:
                 device.attachment_id = self._take(client, server, device)
                 made.append(device.attachment_id)
@@ -104,6 +118,78 @@ class Volumes:
         """Let go of everything that a server had; it is deleted."""
         if any(device.is_volume for device in server.block_devices):
             volumes.release(self._client(self._conf), server.uuid, server.block_devices)
+
+    # -- moving
+
+    @contextlib.contextmanager
+    def taken_over(self, server: Server) -> Iterator[list[BlockDevice]]:
+        """Connect a server's volumes to this host alone, for a guest that the body makes.
+
+        When the body fails they are connected to nothing, but stay reserved.
+        """
+        mine = block_device.volumes(server.block_devices)
+        try:
+            self._take_over(server, mine)
+            yield mine
+        except BaseException:
+            self.hand_back(server)
+            raise
+        self.complete_rest(mine)
+
+    def hand_back(self, server: Server) -> list[BlockDevice]:
+        """Disconnect a server's volumes from every host; they stay reserved for it."""
+        mine = block_device.volumes(server.block_devices)
+        if mine:
+            known = self._client(self._conf).attachments_of(server.uuid)
+            for device in mine:
+                self._start_anew(server, device, known)
+        return mine
+
+    def connect_too(self, server: Server) -> list[BlockDevice]:
+        """Connect the volumes of a running guest to this host, too, for it to come here."""
+        mine = block_device.volumes(server.block_devices)
+        if mine:
+            self.drop_others(server)
+        for device in mine:
+            device.attachment_id = self._take(self._client(self._conf), server, device)
+            self.connect(server, device)
+        return mine
+
+    def drop_others(self, server: Server) -> None:
+        """Delete all attachments but the recorded ones."""
+        mine = block_device.volumes(server.block_devices)
+        if not mine:
+            return
+        kept = {device.attachment_id for device in mine}
+        client = self._client(self._conf)
+        for attachment in client.attachments_of(server.uuid):
+            if attachment['id'] not in kept:
+                volumes.detach(client, attachment['id'])
+
+    def _take_over(self, server: Server, mine: list[BlockDevice]) -> None:
+        if not mine:
+            return
+        known = self._client(self._conf).attachments_of(server.uuid)
+        attached = {a['id'] for a in known if a['status'] == ATTACHED}
+        for device in mine:
+            if device.host == self._host and device.attachment_id in attached:
+                continue  # the guest never lost it
+            self._start_anew(server, device, known)
+            self.connect(server, device)
+
+    def _start_anew(self, server: Server, device: BlockDevice, known: list[cinder.Json]) -> None:
+        """Give a device an attachment that is connected to nothing; all others of it end."""
+        client = self._client(self._conf)
+        old = [one for one in known if one['volume_id'] == device.volume_id]
+        fresh = next((one['id'] for one in old if one['status'] == RESERVED), None)
+        ended = [one['id'] for one in old if one['id'] != fresh]
+        if fresh is None and all(one['status'] == ATTACHED for one in old):
+            # First, so that the volume is never free.
+            fresh = self._take(client, server, device)
+        for attachment_id in ended:
+            volumes.detach(client, attachment_id)
+        device.attachment_id = fresh or self._take(client, server, device)
+        device.connection_info, device.host = None, None
 
     # -- making
 
@@ -184,7 +270,7 @@ class Volumes:
     @staticmethod
     def _is_fresh(client: cinder.Cinder, attachment_id: str) -> bool:
         try:
-            return bool(client.show_attachment(attachment_id)['status'] == 'reserved')
+            return bool(client.show_attachment(attachment_id)['status'] == RESERVED)
         except exception.VolumeAttachmentNotFound:
             return False
 

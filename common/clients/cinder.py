@@ -278,7 +278,7 @@ def _expect(
 ) -> requests.Response:
     """Return an answer that is as it should be.
 
-    Raises ``missing`` for a 404, and InvalidInput, Forbidden, FellowServiceError.
+    Raises ``missing`` (or NotFound) for a 404, and InvalidInput, Forbidden, FellowServiceError.
     """
     status = answer.status_code
     if status in expected:
@@ -286,6 +286,8 @@ def _expect(
     if status == 404 and missing is not None:
         raise missing
     reason = _message(answer)
+    if status == 404:
+        raise exception.NotFound(reason)
     if status in (400, 409):
         raise exception.InvalidInput(reason=reason)
     if status in (403, 413):

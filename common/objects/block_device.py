@@ -10,7 +10,7 @@ class BlockDevice(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One disk of a server; words as in ``block_device_mapping_v2``.
 
     Size in GiB, that of swap in MiB.  ``connection_info`` is Cinder's, for the host alone: it may
-    hold secrets.
+    hold secrets.  ``host`` is the one that it was made for.
     """
 
     id: int = 0
@@ -33,6 +33,7 @@ class BlockDevice(msgspec.Struct, kw_only=True, omit_defaults=True):
     attachment_id: str | None = None
     connection_info: dict[str, Any] | None = None
     multiattach: bool = False
+    host: str | None = None
 
     @property
     def is_volume(self) -> bool:

@@ -301,7 +301,8 @@ HostWork = (
 class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How a piece of work ended.
 
-    ``changes`` are columns of the server; ``values`` are for the phases that follow.  With
+    ``changes`` are columns of the server, ``devices`` those of its block devices that have
+    changed; ``values`` are for the phases that follow.  With
     ``error`` (for the user) and ``details`` (for administrators) the work has failed.
     """
 
@@ -309,6 +310,7 @@ class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     network_info: list[VIF] | None = None
     changes: dict[str, Any] = {}
     values: dict[str, Any] = {}
+    devices: list[BlockDevice] = []
     error: str | None = None
     details: str | None = None
     code: int = 500

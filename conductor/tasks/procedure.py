@@ -22,7 +22,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept, faults
-from kilonova.db import operations, servers
+from kilonova.db import block_devices, operations, servers
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
@@ -298,6 +298,7 @@ class Procedure(Generic[P]):
                 server, operation.fence
             ):
                 return None
+            block_devices.save(session, server.uuid, result.devices)
             # A copy: what is tried again must not find the payload changed already.
             payload = self._decode(_encode(job.payload))
             job = Job(job.context, operation, server, payload)

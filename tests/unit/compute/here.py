@@ -82,7 +82,7 @@ class Here:
             driver=self.driver,
             conductor=self.conductor,
             ports=Ports(self.conf, 'here'),
-            volumes=Volumes(self.conf, self.driver),
+            volumes=Volumes(self.conf, 'here', self.driver),
             inventory=HostInventory(self.conf, 'here', self.driver, self.conductor, None),  # type: ignore[arg-type]
         )
         self.power_sync = PowerSync(self.host)
