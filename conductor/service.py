@@ -41,6 +41,7 @@ from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.evacuation import Evacuation
 from kilonova.conductor.tasks.interfaces import Interfaces
 from kilonova.conductor.tasks.moving import Debts, Mover
 from kilonova.conductor.tasks.rebuild import Rebuild
@@ -88,6 +89,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerShares(parts, engine),
         ResizeServers(parts, engine, mover),
         LiveMigrations(parts, engine, mover),
+        Evacuation(parts, engine, mover),
         Reports(parts, engine, build, delete),
     ]
 
