@@ -113,8 +113,8 @@ def _resolve(
         )
     if None in actions:
         one = operation.choose(actions[None], version, legacy)
-        return one, body_module.read(http) if one.body is not None else None
-    body = body_module.read(http)
+        return one, body_module.read(http, one.body.is_optional) if one.body is not None else None
+    body = body_module.read(http) or {}
     name = next(iter(body), None)
     if name not in actions:
         raise faults.Fault(400, f'There is no such action: {name}')

@@ -11,8 +11,11 @@ from kilonova.common import exception
 _MEDIA_TYPES = ('application/json', 'application/vnd.openstack.compute+json')
 
 
-def read(http: webob.Request) -> dict[str, Any]:
-    """Return the body's object.  Raises Invalid, or a 415 fault."""
+def read(http: webob.Request, optional: bool = False) -> dict[str, Any] | None:
+    """Return the body's object; None when an ``optional`` one is left out.
+
+    Raises Invalid, or a 415 fault.
+    """
     kind = http.content_type
     if kind and kind != 'text/plain' and kind not in _MEDIA_TYPES:
         raise faults.Fault(415, 'Unsupported Content-Type')
@@ -20,6 +23,8 @@ def read(http: webob.Request) -> dict[str, Any]:
         raw = http.body
     except OSError:
         raise exception.Invalid('The request body ended early') from None
+    if optional and not raw:
+        return None
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

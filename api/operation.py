@@ -68,10 +68,14 @@ class Operation:
     def serves(self, version: Version) -> bool:
         return self.since <= version <= self.until
 
+    @property
+    def summary(self) -> str:
+        """What the operation does, in a sentence."""
+        return (self.handler.__doc__ or self.rule or '').strip().partition('\n')[0]
+
     def all_rules(self) -> Iterable[SoftRule]:
         if self.rule is not None:
-            summary = (self.handler.__doc__ or self.rule).strip().splitlines()[0]
-            yield SoftRule(self.rule, self.check, summary, self.replaces)
+            yield SoftRule(self.rule, self.check, self.summary, self.replaces)
         yield from self.soft_rules
 
 
@@ -150,12 +154,24 @@ class Ranges:
         if not isinstance(declared, schema.ByVersion):
             declared = schema.ByVersion({'2.0': declared})
         self._ranges = sorted((versions.parse(v), _compiled(one)) for v, one in declared.items())
+        self.is_optional = any('null' in one.get('type', ()) for one in declared.values())
 
     def at(self, version: Version, legacy: bool) -> schema.Validator:
         """Return the one for a version; a request of ``/v2`` may have its own."""
         if legacy:
             return self._ranges[0][1]
         return next(one for since, one in reversed(self._ranges) if since <= version)
+
+    def between(
+        self, since: Version, until: Version
+    ) -> list[tuple[Version, Version, schema.Schema]]:
+        """Return (first version, last version, schema) of the ranges within a range."""
+        found: list[tuple[Version, Version, schema.Schema]] = []
+        for begin, one in reversed(self._ranges):
+            end = versions.before(found[-1][0]) if found else until
+            if begin <= until and since <= end:
+                found.append((max(begin, since), end, one.schema))
+        return found[::-1]
 
 
 @dataclasses.dataclass(slots=True)

@@ -94,6 +94,12 @@ def query_since_275(properties: Schema) -> ByVersion:
     return ByVersion({'2.1': query(properties), '2.75': query(properties, more=False)})
 
 
+def number(text: str | None) -> int:
+    """Return the number of a checked parameter, 0 for none; a huge one is as good as any."""
+    # int() refuses thousands of digits.
+    return 10**18 if len(text or '') > 18 else int(text or 0)
+
+
 def limit_and_marker(request: Request) -> tuple[int, str | None]:
     """Return how many to list at most, and after which one."""
     most: int = request.conf.api.max_limit

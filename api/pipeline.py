@@ -295,6 +295,12 @@ def version_v21_app(_global_conf: dict[str, str], **_local_conf: str) -> Applica
     return versions_doc.One(building().conf, 'v2.1')
 
 
+def openapi_app(_global_conf: dict[str, str], **_local_conf: str) -> Application:
+    from kilonova.api.openapi import app
+
+    return app.OpenApi()
+
+
 def compute_app(_global_conf: dict[str, str], **_local_conf: str) -> Application:
     from kilonova.api import app
 

@@ -39,6 +39,20 @@ _OLD = {
     'rule:admin_or_owner': ('rule:admin_or_owner', _OLD_OWNER_CHECK),
 }
 _SINCE = '21.0.0'
+# Rules that were split later than the most.
+_SPLIT_LATER = {
+    'os_compute_api:os-volumes': '22.0.0',
+    'os_compute_api:os-security-groups': '22.0.0',
+    'os_compute_api:os-hosts': '22.0.0',
+    'os_compute_api:os-floating-ips': '22.0.0',
+    'os_compute_api:os-tenant-networks': '22.0.0',
+    'os_compute_api:os-networks:view': '22.0.0',
+    'os_compute_api:os-baremetal-nodes': '22.0.0',
+    'os_compute_api:os-flavor-extra-specs:index': '25.0.0',
+    'os_compute_api:os-migrations:index': '32.0.0',
+    'os_compute_api:servers:migrations:index': '32.0.0',
+    'os_compute_api:os-migrate-server:migrate_live': '32.0.0',
+}
 _REASON = 'Reader, member and manager roles took the place of "admin or same project".'
 
 # name, check, what it stood for before roles, description
@@ -94,7 +108,10 @@ def _deprecated(old: tuple[str, str] | None) -> policy.DeprecatedRule | None:
     if old is None:
         return None
     return policy.DeprecatedRule(
-        name=old[0], check_str=old[1], deprecated_reason=_REASON, deprecated_since=_SINCE
+        name=old[0],
+        check_str=old[1],
+        deprecated_reason=_REASON,
+        deprecated_since=_SPLIT_LATER.get(old[0], _SINCE),
     )
 
 
@@ -107,9 +124,12 @@ def base_rules() -> list[policy.RuleDefault]:
         for name, check, old, text in _BASE
     ]
     rules += [
-        policy.RuleDefault('admin_or_owner', _OLD_OWNER_CHECK, description='Old default.'),
-        policy.RuleDefault('admin_api', 'is_admin:True', description='Old default.'),
-    ]
+        policy.RuleDefault(
+            name, check, description='Old default.', deprecated_for_removal=True,
+            deprecated_reason=_REASON, deprecated_since=_SINCE,
+        )
+        for name, check in (('admin_or_owner', _OLD_OWNER_CHECK), ('admin_api', 'is_admin:True'))
+    ]  # fmt: skip
     return rules
 
 

@@ -33,6 +33,12 @@ MAX = Version(2, 104)
 LEGACY = Version(2, 0)
 """What schemas of ``/v2`` are declared for; its requests otherwise behave as 2.1."""
 
+
+def before(version: Version) -> Version:
+    """Return the version just before one."""
+    return Version(version.major, version.minor - 1)
+
+
 HEADER = 'OpenStack-API-Version'
 OLD_HEADER = 'X-OpenStack-Nova-API-Version'
 SERVICE = 'compute'

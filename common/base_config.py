@@ -122,6 +122,11 @@ NEUTRON = [
     ),
     cfg.StrOpt('ovs_bridge', default='br-int', help='Open vSwitch bridge that ports are put on.'),
     cfg.IntOpt('http_retries', default=3, min=0, help='How often a request is tried again.'),
+    cfg.StrOpt(
+        'default_floating_pool',
+        default='nova',
+        help='External network, by name or id, of floating IPs that are asked for without a pool.',
+    ),
     *fellow_service('network'),
 ]
 
@@ -131,6 +136,14 @@ GLANCE = [
     *fellow_service('image'),
 ]
 
+MANILA = [
+    cfg.IntOpt(
+        'share_apply_policy_timeout',
+        default=10,
+        help='Seconds that Manila gets to let a host use a share.',
+    ),
+    *fellow_service('shared-file-system'),
+]
 
 # Read by the metadata API and by computes that write config drives.
 METADATA = [
@@ -168,5 +181,6 @@ def list_opts() -> Opts:
         ('placement', fellow_service('placement')),
         ('neutron', NEUTRON),
         ('glance', GLANCE),
+        ('manila', MANILA),
         ('service_user', SERVICE_USER),
     ]

@@ -125,12 +125,28 @@ class PortNotFound(NotFound):
     msg = 'Port id %(port_id)s could not be found.'
 
 
+class FloatingIpNotFound(NotFound):
+    msg = 'Floating IP not found for ID %(id)s'
+
+
+class FloatingIpNotFoundForAddress(NotFound):
+    msg = 'Floating IP not found for address %(address)s.'
+
+
+class FloatingIpPoolNotFound(NotFound):
+    msg = 'Floating IP pool not found.'
+
+
 class SecurityGroupNotFound(NotFound):
     msg = 'Security group %(security_group_id)s not found.'
 
 
 class ActionNotFound(NotFound):
     msg = 'Action for request_id %(request_id)s on instance %(instance_uuid)s not found'
+
+
+class ShareNotFound(NotFound):
+    msg = 'Share %(share_id)s could not be found.'
 
 
 class MetadataItemNotFound(NotFound):
@@ -143,6 +159,21 @@ class TagNotFound(NotFound):
 
 class QuotaClassNotFound(NotFound):
     msg = 'Quota class %(class_name)s could not be found.'
+
+
+class MigrationNotFound(NotFound):
+    msg = 'Migration %(migration_id)s could not be found.'
+
+
+class MigrationNotFoundForInstance(MigrationNotFound):
+    msg = 'Migration %(migration_id)s not found for instance %(instance_id)s'
+
+
+class InvalidMigrationState(Invalid):
+    msg = (
+        'Migration %(migration_id)s state of instance %(instance_uuid)s is %(state)s. '
+        'Cannot %(method)s while the migration is in this state.'
+    )
 
 
 class CellMappingNotFound(NotFound):
@@ -168,6 +199,13 @@ class InstanceNotReady(Conflict):
 
 class InstanceNotRescuable(Invalid):
     msg = 'Instance %(instance_id)s cannot be rescued: %(reason)s'
+
+
+class UnshelveInstanceInvalidState(Conflict):
+    msg = (
+        'Specifying an availability zone or a host when unshelving server %(instance_uuid)s with '
+        'status "%(state)s" is not supported. The server status must be SHELVED_OFFLOADED.'
+    )
 
 
 class UnsupportedRescueImage(Invalid):
@@ -200,6 +238,26 @@ class AggregateHostExists(Conflict):
 
 class InvalidAggregateAction(Conflict):
     msg = "Unacceptable aggregate action '%(action)s' on %(aggregate_id)s. Reason: %(reason)s."
+
+
+class ShareStatusIncorrect(Conflict):
+    msg = "Share %(share_id)s is in '%(status)s' instead of 'available' status."
+
+
+class ShareMappingAlreadyExists(Conflict):
+    msg = "Share '%(share_id)s' or tag '%(tag)s' is already attached to this server."
+
+
+class ShareProtocolNotSupported(Conflict):
+    msg = 'Share protocol %(share_proto)s is not supported.'
+
+
+class ShareMissingExportLocation(Conflict):
+    msg = 'Share %(share_id)s export location is missing.'
+
+
+class ForbiddenSharesNotSupported(Conflict):
+    msg = 'Feature not supported with instances that have shares.'
 
 
 class PortInUse(Conflict):
@@ -240,6 +298,26 @@ class ExternalNetworkAttachForbidden(Forbidden):
 
 class PortLimitExceeded(Forbidden):
     msg = 'Maximum number of ports exceeded'
+
+
+class CannotResizeToSameFlavor(Invalid):
+    msg = 'When resizing, instances must change flavor!'
+
+
+class CannotResizeDisk(Invalid):
+    msg = 'Server disk was unable to be resized because: %(reason)s'
+
+
+class CannotMigrateToSameHost(Invalid):
+    msg = 'Cannot migrate to the host where the server exists.'
+
+
+class UnableToMigrateToSelf(Invalid):
+    msg = 'Unable to migrate instance (%(instance_id)s) to current host (%(host)s).'
+
+
+class ComputeServiceInUse(Invalid):
+    msg = 'Compute service of %(host)s is still in use.'
 
 
 class NeutronRefused(Invalid):
@@ -324,6 +402,14 @@ class VirtDriverError(KilonovaError):
     msg = '%(reason)s'
 
 
+class ShareAccessError(KilonovaError):
+    msg = 'The access to share %(share_id)s could not be changed: %(reason)s'
+
+
+class ShareLockError(KilonovaError):
+    msg = 'The lock of share %(share_id)s could not be changed: %(reason)s'
+
+
 class GuestNotFound(NotFound):
     """The hypervisor does not know the server."""
 
@@ -335,6 +421,28 @@ class NotSupported(KilonovaError):
 
     code = 501
     msg = 'The virt driver does not support %(feature)s.'
+
+
+class ResizeError(KilonovaError):
+    msg = 'Resize error: %(reason)s'
+
+
+class MigrationPreCheckError(Invalid):
+    """The destination or the source cannot do it."""
+
+    msg = 'Migration pre-check error: %(reason)s'
+
+
+class MigrationAborted(KilonovaError):
+    """Somebody wanted the live migration to end."""
+
+    msg = 'The live migration of instance %(instance_id)s was cancelled.'
+
+
+class PortBindingFailed(KilonovaError):
+    """No mechanism driver of Neutron could bind a port on a host."""
+
+    msg = 'Binding failed for port %(port_id)s, please check neutron logs for more information.'
 
 
 class ConsoleNotAvailable(NotFound):

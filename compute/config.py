@@ -30,6 +30,11 @@ HOST = [
         min=0,
         help='Memory in MiB that servers do not get.',
     ),
+    cfg.StrOpt(
+        'my_shared_fs_storage_ip',
+        default='$my_ip',
+        help='Address from which this host uses shares of the file system service.',
+    ),
     cfg.IntOpt('reserved_host_cpus', default=0, min=0, help='Processors that servers do not get.'),
 ]
 
@@ -167,6 +172,16 @@ FAKE = [
     cfg.ListOpt('abort_spawn', default=[], help='Builds that fail for good; patterns likewise.'),
     cfg.ListOpt('fail_destroy', default=[], help='Guests that cannot be removed.'),
     cfg.ListOpt('fail_power', default=[], help='Guests whose power cannot be changed.'),
+    cfg.FloatOpt(
+        'move_delay', default=0.0, min=0.0, help='Seconds that each step of a move takes.'
+    ),
+    cfg.ListOpt(
+        'fail_move',
+        default=[],
+        help='Steps of moves that fail: shell patterns of STEP/HOST/SERVER, where STEP is '
+        'prepare, leave, finish, revert or confirm, or of live moves check, receive, migrate, '
+        'arrive or clean.',
+    ),
     cfg.FloatOpt(
         'fail_spawn_rate',
         default=0.0,

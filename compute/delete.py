@@ -6,7 +6,7 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
-from kilonova.compute import report
+from kilonova.compute import report, shares
 from kilonova.compute.host import Host
 from kilonova.compute.operations import Abandoned, Task
 
@@ -28,12 +28,23 @@ class DeleteEndpoint:
             lambda task: self._work(context, server, fence, task),
         )
 
+    def remove_guest(self, context: RequestContext, server: Server, fence: Fence) -> None:
+        self._host.operations.start(
+            context, 'delete', server.uuid, fence, lambda task: self._remove(server)
+        )
+
+    def _remove(self, server: Server) -> None:
+        LOG.info('Removing what is here of server %s', server.uuid)
+        self._host.told.pop(server.uuid, None)
+        self._host.driver.destroy(server, server.network_info)
+        self._host.driver.confirm_move(server)
+
     def _work(self, context: RequestContext, server: Server, fence: Fence, task: Task) -> None:
         LOG.info('Deleting server %s (%s)', server.uuid, fence)
         try:
-            self._host.told.pop(server.uuid, None)
-            self._host.driver.destroy(server, server.network_info)
+            self._remove(server)
             self._host.ports.deallocate(server)
+            shares.release_all(self._host, server)
         except (exception.Superseded, Abandoned):
             raise
         except Exception as error:

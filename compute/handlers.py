@@ -1,7 +1,16 @@
 """Which function of this room does which kind of work."""
 
 from kilonova.common.objects import work
-from kilonova.compute import power, rebuild, rescue, snapshot, suspending
+from kilonova.compute import (
+    moving,
+    power,
+    rebuild,
+    rescue,
+    shares,
+    shelve,
+    snapshot,
+    suspending,
+)
 from kilonova.compute.work import Handler
 
 HANDLERS: dict[type, Handler] = {
@@ -19,5 +28,16 @@ HANDLERS: dict[type, Handler] = {
     work.SoftDelete: power.soft_delete,
     work.Restore: power.restore,
     work.Snapshot: snapshot.snapshot,
+    work.Shelve: shelve.shelve,
+    work.Offload: shelve.offload,
+    work.Unshelve: shelve.unshelve,
     work.Rebuild: rebuild.rebuild,
+    work.AllowShare: shares.attach,
+    work.DenyShare: shares.detach,
+    work.PrepareMove: moving.prepare,
+    work.LeaveHost: moving.leave,
+    work.FinishMove: moving.finish,
+    work.AbandonMove: moving.abandon,
+    work.RevertMove: moving.revert,
+    work.ConfirmMove: moving.confirm,
 }

@@ -28,6 +28,10 @@ class ComputeInterface(rpc.Interface):
         """Remove guest, disks and ports; ends with delete_finished or delete_failed (to be told again)."""
 
     @rpc.cast()
+    def remove_guest(self, context: Ctx, server: Server, fence: Fence) -> None:
+        """Remove what a move has left of a deleted server; nobody waits for an answer."""
+
+    @rpc.cast()
     def perform(self, context: Ctx, server: Server, fence: Fence, work: HostWork) -> None:
         """Do one piece of work on a server; ends with work_finished."""
 

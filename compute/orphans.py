@@ -10,6 +10,8 @@ from kilonova.compute.host import Host
 
 LOG = logging.getLogger(__name__)
 
+EVACUATION = 'evacuation'
+
 
 class Orphans:
     """Finds and removes them."""
@@ -23,8 +25,11 @@ class Orphans:
         Guests are listed before records: a server is recorded as ours before its guest is made.
         """
         guests = self._host.driver.list_guests()
-        servers = self._host.conductor.get_host_servers(ctx.get_admin_context(), self._host.name)
+        context, name = ctx.get_admin_context(), self._host.name
+        moves = self._host.conductor.get_host_moves(context, name) if guests else []
+        servers = self._host.conductor.get_host_servers(context, name)
         ours = {server.uuid for server in servers}
+        ours |= {move.instance_uuid for move in moves if move.migration_type != EVACUATION}
         for uuid in guests:
             if uuid not in ours:
                 self._look_at(uuid)
@@ -55,7 +60,11 @@ class Orphans:
             LOG.warning(
                 'Server %s is on %s, not here: removing the guest', server.uuid, server.host
             )
-            self._host.driver.destroy(server, server.network_info)
+            self._remove(server)
+
+    def _remove(self, server: Server) -> None:
+        self._host.driver.destroy(server, server.network_info)
+        self._host.driver.confirm_move(server)
 
     def _handle_deleted(self, server: Server) -> None:
         conf = self._host.conf
@@ -70,6 +79,6 @@ class Orphans:
         if action != 'noop':
             LOG.warning('Guest %s of a deleted server is here (%s)', server.uuid, action)
         if action == 'reap':
-            self._host.driver.destroy(server, server.network_info)
+            self._remove(server)
         elif action == 'shutdown':
             self._host.driver.power_off(server, 0)

@@ -69,14 +69,15 @@ class WorkEndpoint:
         uuid = job.server.uuid
         LOG.info('%s of server %s', kind.capitalize(), uuid)
         result = self._result(job, kind)
-        if result.power_state is None:
+        if result.power_state is None and job.server.host == self._host.name:
             result.power_state = int(self._power_state(uuid))
         if report.deliver_fenced(
             f'The {kind} of server {uuid}',
             lambda: self._host.conductor.work_finished(job.context, uuid, job.fence, result),
             job.task,
         ):
-            self._host.told[uuid] = result.power_state
+            if result.power_state is not None:
+                self._host.told[uuid] = result.power_state
         elif job.undo is not None:
             job.undo()
 

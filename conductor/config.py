@@ -61,9 +61,30 @@ QUOTA = [
 
 SERVERS = [
     cfg.IntOpt(
+        'shelved_offload_time',
+        default=0,
+        min=-1,
+        help='How many seconds after it was shelved a server leaves its host. 0: at once. '
+        '-1: never by itself.',
+    ),
+    cfg.IntOpt(
         'reclaim_instance_interval',
         default=0,
         help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
+    ),
+]
+
+MOVES = [
+    cfg.BoolOpt(
+        'allow_resize_to_same_host',
+        default=False,
+        help='A resize may end on the host where the server is.',
+    ),
+    cfg.IntOpt(
+        'resize_confirm_window',
+        default=0,
+        min=0,
+        help='Seconds after which a resize is confirmed by itself. 0: never.',
     ),
 ]
 
@@ -167,7 +188,7 @@ OPERATIONS = [
 def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
-        (None, HOSTS + SERVERS + USAGE),
+        (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
         ('consoleauth', CONSOLEAUTH),

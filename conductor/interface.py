@@ -25,6 +25,8 @@ from kilonova.common.objects.host import (
     Hypervisor,
     Service,
 )
+from kilonova.common.objects.image import Image
+from kilonova.common.objects.migration import Migration, MigrationQuery
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
@@ -38,6 +40,7 @@ from kilonova.common.objects.server import (
     ServerQuery,
 )
 from kilonova.common.objects.server_group import ServerGroup
+from kilonova.common.objects.share import Share
 from kilonova.common.objects.usage import UsageAudit, UsagePage
 from kilonova.common.objects.work import WorkResult
 
@@ -119,6 +122,31 @@ class ConductorInterface(rpc.Interface):
         """Accept the end of a suspension."""
 
     @rpc.call()
+    def resize_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        flavorid: str,
+        auto_disk_config: bool | None = None,
+        zero_disk_allowed: bool = True,
+    ) -> None:
+        """Accept a resize.  Also raises FlavorNotFound, QuotaExceeded, Forbidden (zero disk),
+        CannotResizeToSameFlavor, CannotResizeDisk.
+        """
+
+    @rpc.call()
+    def migrate_server(self, context: Ctx, uuid: str, host: str | None = None) -> None:
+        """Accept a cold migration.  Also raises ComputeHostNotFound, CannotMigrateToSameHost."""
+
+    @rpc.call()
+    def confirm_resize(self, context: Ctx, uuid: str) -> None:
+        """Accept the end of a resize.  Also raises Invalid when there is none."""
+
+    @rpc.call()
+    def revert_resize(self, context: Ctx, uuid: str) -> None:
+        """Accept the way back from a resize.  Also raises Invalid when there is none."""
+
+    @rpc.call()
     def rescue_server(
         self,
         context: Ctx,
@@ -149,6 +177,28 @@ class ConductorInterface(rpc.Interface):
         """Accept that a server is made anew; returns it as it is from now on.
 
         Raises KeypairNotFound, LimitExceeded, Invalid (flavor too small for the image).
+        """
+
+    @rpc.call()
+    def shelve_server(self, context: Ctx, uuid: str, image_id: str | None = None) -> None:
+        """Accept that a server is put away; ``image_id``: what its disk is sent to."""
+
+    @rpc.call()
+    def shelve_offload_server(self, context: Ctx, uuid: str) -> None:
+        """Accept that a shelved server leaves its host."""
+
+    @rpc.call()
+    def unshelve_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        image: Image | None = None,
+        changes: dict[str, str | None] | None = None,
+    ) -> None:
+        """Accept that a server is brought back; ``image``: what was made of it.
+
+        ``changes``: ``availability_zone`` (None: none in particular) and ``host``, for one that
+        has left its host.  Raises UnshelveInstanceInvalidState, Invalid, ComputeHostNotFound.
         """
 
     @rpc.call()
@@ -262,12 +312,39 @@ class ConductorInterface(rpc.Interface):
         """Return a server even when it is deleted (os-instance-actions from 2.21)."""
 
     @rpc.call()
+    def list_migrations(self, context: Ctx, query: MigrationQuery) -> list[Migration]:
+        """Return moves of servers.  Raises MarkerNotFound."""
+
+    @rpc.call()
+    def list_live_migrations(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> list[Migration]:
+        """Return a server's live migrations that go on.  Raises InstanceNotFound."""
+
+    @rpc.call()
+    def get_live_migration(
+        self, context: Ctx, uuid: str, number: int, project_id: str | None = None
+    ) -> Migration:
+        """Return one that goes on.  Raises InstanceNotFound, NotFound."""
+
+    @rpc.call()
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
         """Pass events on to the hosts; a status code for each (200, 404, 422), as the API shows."""
 
     @rpc.call()
     def get_server_by_port(self, context: Ctx, port_id: str) -> Server:
         """Return the server that owns a port."""
+
+    @rpc.call()
+    def attach_share(self, context: Ctx, uuid: str, share: Share) -> Share:
+        """Accept a share for a stopped server.
+
+        Raises InstanceInvalidState, ShareMappingAlreadyExists.
+        """
+
+    @rpc.call()
+    def detach_share(self, context: Ctx, uuid: str, share_id: str) -> None:
+        """Accept the end of a share's use.  Raises InstanceInvalidState, ShareNotFound."""
 
     # -- flavors
 
@@ -562,6 +639,10 @@ class ConductorInterface(rpc.Interface):
         """Return the servers that are on a host and not deleted."""
 
     @rpc.call()
+    def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:
+        """Return the moves for which a host has, or may have, a guest that is not recorded there."""
+
+    @rpc.call()
     def server_progress(
         self,
         context: Ctx,
@@ -625,6 +706,10 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
         """Store what Neutron says now of a server's ports."""
+
+    @rpc.call()
+    def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:
+        """Return the servers on a host that have a share and are not about to lose it."""
 
     @rpc.call()
     def audit_usage(self, context: Ctx, host: str) -> None:

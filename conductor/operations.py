@@ -26,6 +26,7 @@ from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
 from kilonova.common import concurrency, exception
+from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
 from kilonova.db import hosts, operations, servers, types
 from kilonova.db.engine import retry
@@ -63,6 +64,8 @@ class Engine:
         """Actions that nothing but success should end: tried for ``patience`` seconds."""
         self.chores: list[Callable[[], object]] = []
         """What else is done now and then: about once a lease."""
+        self.superseding: list[Callable[[Session, Server], None]] = []
+        """Who is told, in the same transaction, that a server's operation is ended by another."""
         self._spawn = spawn
         self._slots = threading.BoundedSemaphore(parts.conf.operations.concurrency)
         self._working: set[str] = set()
@@ -156,6 +159,14 @@ class Engine:
                 payload='',
                 finished_at=types.utcnow(),
             )
+
+    def supersede(self, session: Session, server: Server) -> None:
+        """End a server's operation in favour of another; a late claim of it is given back."""
+        assert server.operation is not None
+        late = self.parts.conf.operations.lease + SELECT_TIMEOUT
+        operations.supersede(session, server.operation, self.parts.later(late))
+        for tell in self.superseding:
+            tell(session, server)
 
     def send(self, operation: Operation, cast: Callable[..., None], *args: Any) -> None:
         """Send a message to a host in the background: a bus that is down holds up nobody."""

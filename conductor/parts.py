@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 from sqlalchemy import orm
 
+from kilonova.common.clients.placement import Allocations
 from kilonova.compute.interface import ComputeInterface
 from kilonova.db import hosts, types
 from kilonova.db.engine import Database
@@ -25,6 +26,12 @@ class Claims(Protocol):
 
     def delete_allocations(self, consumer: str) -> bool:
         """Give back all that the consumer holds; no error when it holds nothing."""
+
+    def get_allocations(self, consumer: str) -> Allocations:
+        """Return what a consumer holds."""
+
+    def move_allocations(self, source: str, target: str) -> None:
+        """Hand what one consumer holds to another, in place of what that holds.  Raises Conflict."""
 
 
 class Ports(Protocol):

@@ -28,15 +28,21 @@ from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
 from kilonova.conductor.servers.lock import ServerLocks
 from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
+from kilonova.conductor.servers.migrations import ServerMigrations
 from kilonova.conductor.servers.reports import Reports
+from kilonova.conductor.servers.resize import ResizeServers
 from kilonova.conductor.servers.show import ShowServers
 from kilonova.conductor.services import Heartbeats, Services
 from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.moving import Debts, Mover
 from kilonova.conductor.tasks.rebuild import Rebuild
+from kilonova.conductor.tasks.shares import ServerShares
+from kilonova.conductor.tasks.shelve import Shelving
 from kilonova.conductor.tasks.simple import SimpleActions
+from kilonova.conductor.tasks.sizes import Sizes
 from kilonova.conductor.usage import Usage
 from kilonova.db import cells, hosts
 from kilonova.db import config as db_config
@@ -53,20 +59,26 @@ def list_opts() -> config.Opts:
 
 def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     """Return the endpoints for servers, with their operations known to the engine."""
-    build, delete = Build(parts, engine), Delete(parts, engine)
-    engine.chores.append(Bookings(parts).sweep)
+    debts, mover = Debts(parts), Mover(parts)
+    build, delete = Build(parts, engine), Delete(parts, engine, debts)
+    engine.superseding.append(debts.close)
+    engine.chores += [Bookings(parts).sweep, Sizes(parts).sweep, debts.sweep]
     return [
         CreateServers(parts, engine, build),
         ShowServers(parts),
         DeferredDelete(parts, engine, delete),
         ServerMetadata(parts),
         ServerTags(parts),
-        ServerLocks(parts),
+        ServerLocks(parts, engine),
         ServerActions(parts),
+        ServerMigrations(parts),
         ServerHosts(parts),
         ServerConsoles(parts, engine),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
+        Shelving(parts, engine, mover),
+        ServerShares(parts, engine),
+        ResizeServers(parts, engine, mover),
         Reports(parts, engine, build, delete),
     ]
 

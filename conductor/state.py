@@ -9,6 +9,7 @@ from kilonova.common.objects.server import Server
 ACTIVE, BUILDING, STOPPED, ERROR = 'active', 'building', 'stopped', 'error'
 PAUSED, SUSPENDED = 'paused', 'suspended'
 RESCUED, RESIZED, SOFT_DELETED = 'rescued', 'resized', 'soft-delete'
+SHELVED, OFFLOADED = 'shelved', 'shelved_offloaded'
 DELETING = 'deleting'
 
 States = frozenset[str | None]
@@ -39,6 +40,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     vm_state: str | None = None
     action: str | None = None
     event: str = ''
+    without_shares: bool = False
 
 
 RULES = {
@@ -123,6 +125,7 @@ RULES = {
         name='suspend',
         vm_states=frozenset([ACTIVE]),
         task_state='suspending',
+        without_shares=True,
         vm_state=SUSPENDED,
         action='suspend',
     ),
@@ -132,6 +135,74 @@ RULES = {
         task_state='resuming',
         vm_state=ACTIVE,
         action='resume',
+    ),
+    'attach_share': Rule(
+        name='attach_share',
+        vm_states=frozenset([STOPPED]),
+        lockable=False,
+        needs_host=True,
+        action='attach_share',
+        event='compute_allow_share',
+    ),
+    'detach_share': Rule(
+        name='detach_share',
+        vm_states=frozenset([STOPPED]),
+        lockable=False,
+        needs_host=True,
+        action='detach_share',
+        event='compute_deny_share',
+    ),
+    'resize': Rule(
+        name='resize',
+        vm_states=frozenset([ACTIVE, STOPPED]),
+        needs_host=True,
+        task_state='resize_prep',
+        vm_state=RESIZED,
+        action='resize',
+    ),
+    'migrate': Rule(
+        name='migrate',
+        vm_states=frozenset([ACTIVE, STOPPED]),
+        needs_host=True,
+        task_state='resize_prep',
+        vm_state=RESIZED,
+        action='migrate',
+    ),
+    'confirmResize': Rule(
+        name='confirmResize', vm_states=frozenset([RESIZED]), action='confirmResize'
+    ),
+    'revertResize': Rule(
+        name='revertResize',
+        vm_states=frozenset([RESIZED]),
+        task_state='resize_reverting',
+        action='revertResize',
+    ),
+    'os-migrateLive': Rule(
+        name='os-migrateLive',
+        vm_states=frozenset([ACTIVE, PAUSED]),
+        task_state='migrating',
+        action='live-migration',
+    ),
+    'abort live migration': Rule(
+        name='abort live migration',
+        task_states=frozenset(['migrating']),
+        action='live_migration_cancel',
+        event='compute_live_migration_abort',
+    ),
+    'force_complete': Rule(
+        name='force_complete',
+        vm_states=frozenset([ACTIVE]),
+        task_states=frozenset(['migrating']),
+        action='live_migration_force_complete',
+        event='compute_live_migration_force_complete',
+    ),
+    'evacuate': Rule(
+        name='evacuate',
+        vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
+        task_states=None,
+        lockable=False,
+        task_state='rebuilding',
+        action='evacuate',
     ),
     'rescue': Rule(
         name='rescue',
@@ -209,6 +280,25 @@ RULES = {
         task_state='rebuilding',
         action='rebuild',
     ),
+    'shelve': Rule(
+        name='shelve',
+        vm_states=BASIC,
+        task_state='shelving',
+        action='shelve',
+    ),
+    'shelve_offload': Rule(
+        name='shelve_offload',
+        vm_states=frozenset([SHELVED]),
+        task_state='shelving_offloading',
+        action='shelveOffload',
+    ),
+    'unshelve': Rule(
+        name='unshelve',
+        vm_states=frozenset([SHELVED, OFFLOADED]),
+        task_state='unshelving',
+        vm_state=ACTIVE,
+        action='unshelve',
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(
@@ -223,15 +313,21 @@ CREATE_EVENT = 'compute__do_build_and_run_instance'
 
 
 def check(context: RequestContext, server: Server, rule: Rule) -> None:
-    """Raises InstanceIsLocked, InstanceNotReady, InstanceInvalidState."""
+    """Raises InstanceIsLocked, InstanceNotReady, InstanceInvalidState, ForbiddenSharesNotSupported."""
     if rule.lockable and server.locked and not context.is_admin:
         raise exception.InstanceIsLocked(instance_uuid=server.uuid)
     if rule.needs_host and not server.host:
         raise exception.InstanceNotReady(instance_id=server.uuid)
+    if rule.without_shares and server.shares:
+        raise exception.ForbiddenSharesNotSupported()
     for attr, allowed in (('vm_state', rule.vm_states), ('task_state', rule.task_states)):
         value = getattr(server, attr)
         refused = attr == 'task_state' and value in rule.refused_task_states
         if refused or (allowed is not None and value not in allowed):
+            if value is None:
+                raise exception.InstanceInvalidState(
+                    f"Instance {server.uuid} is in an invalid state for '{rule.name}'"
+                )
             raise exception.InstanceInvalidState(
                 method=rule.name, instance_uuid=server.uuid, attr=attr, state=value
             )

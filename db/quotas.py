@@ -165,6 +165,28 @@ def check_and_reserve(
     raise exceeded(over(wanted, user_limits, user_usage), wanted, user_usage, user_limits)
 
 
+def check_growth(
+    session: Session,
+    conf: cfg.ConfigOpts,
+    project_id: str,
+    user_id: str,
+    *,
+    vcpus: int,
+    memory_mb: int,
+) -> None:
+    """See that a server may grow by so much; see ``check_and_reserve``.  Raises QuotaExceeded."""
+    wanted = {'cores': max(vcpus, 0), 'ram': max(memory_mb, 0)}
+    project_limits, user_limits = limits(session, conf, project_id, user_id)
+    if all(project_limits[r] < 0 and user_limits[r] < 0 for r in wanted):
+        return
+    locks.take(session, project_id)
+    levels = zip((project_limits, user_limits), usage(session, project_id, user_id), strict=True)
+    for limit, used in levels:
+        overs = over(wanted, limit, used)
+        if overs:
+            raise exceeded(overs, wanted, used, limit)
+
+
 def _room(each: Mapping[str, int], limits: Mapping[str, int], used: Mapping[str, int]) -> int:
     rooms = [
         max(limits[resource] - used[resource], 0) // amount

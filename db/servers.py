@@ -15,7 +15,7 @@ from kilonova.common.objects.network import VIF
 from kilonova.common.objects.numa import NumaTopology
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Fault, Server
-from kilonova.db import types
+from kilonova.db import shares, types
 from kilonova.db.engine import affected
 from kilonova.db.models.servers import (
     BlockDeviceRow,
@@ -151,7 +151,7 @@ def get(
 
 
 def add_parts(session: Session, servers: Sequence[Server]) -> None:
-    """Fill in tags and block devices of all servers with one statement."""
+    """Fill in tags, block devices and shares of all servers with one statement."""
     by_uuid = {server.uuid: server for server in servers}
     if not by_uuid:
         return
@@ -163,13 +163,24 @@ def add_parts(session: Session, servers: Sequence[Server]) -> None:
         DEVICES.c.id.label('kind'),
         sa.type_coerce(DEVICES.c.device, types.LongText).label('value'),
     ).where(DEVICES.c.instance_uuid.in_(by_uuid))
+    attached = sa.select(
+        shares.SHARES.c.instance_uuid,
+        (-shares.SHARES.c.id).label('kind'),
+        sa.type_coerce(shares.SHARES.c.mapping, types.LongText).label('value'),
+    ).where(shares.SHARES.c.instance_uuid.in_(by_uuid))
     found: dict[str, tuple[list[str], list[tuple[int, BlockDevice]]]] = {}
-    for uuid, number, value in session.execute(sa.union_all(tags, devices)):
+    found_shares: list[tuple[int, str, str]] = []
+    for uuid, number, value in session.execute(sa.union_all(tags, devices, attached)):
+        if number < 0:
+            found_shares.append((-number, uuid, value))
+            continue
         mine = found.setdefault(uuid, ([], []))
         if number:
             mine[1].append((number, _decode_device(value)))
         else:
             mine[0].append(value)
+    for _, uuid, value in sorted(found_shares):
+        by_uuid[uuid].shares = [*by_uuid[uuid].shares, shares.decode(value)]
     for uuid, (names, numbered) in found.items():
         by_uuid[uuid].tags = sorted(names)
         by_uuid[uuid].block_devices = [_numbered(*pair) for pair in sorted(numbered, key=_number)]
@@ -262,6 +273,12 @@ def find_by_port(session: Session, port_id: str) -> Server:
             add_parts(session, [server])
             return server
     raise exception.PortNotFound(port_id=port_id)
+
+
+def system_metadata(session: Session, uuid: str) -> dict[str, str]:
+    """Return what we keep with a server for ourselves; nothing when it is gone."""
+    query = sa.select(INSTANCES.c.system_metadata).where(INSTANCES.c.uuid == uuid)
+    return session.scalar(query) or {}
 
 
 def locate(session: Session, uuids: Iterable[str]) -> dict[str, str | None]:

@@ -49,7 +49,7 @@ class Neutron:
 
     def show_network(self, network_id: str) -> Json:
         """Raises NetworkNotFound."""
-        return self._show('networks', network_id, exception.NetworkNotFound(network_id=network_id))
+        return self.show('networks', network_id, exception.NetworkNotFound(network_id=network_id))
 
     def list_subnets(self, **filters: Any) -> list[Json]:
         return self._list('subnets', **filters)
@@ -78,7 +78,7 @@ class Neutron:
 
     def show_port(self, port_id: str) -> Json:
         """Raises PortNotFound."""
-        return self._show('ports', port_id, exception.PortNotFound(port_id=port_id))
+        return self.show('ports', port_id, exception.PortNotFound(port_id=port_id))
 
     def create_port(self, port: Json) -> Json:
         """Raises PortLimitExceeded, NoMoreFixedIps, FixedIpAlreadyInUse, NetworkNotFound."""
@@ -169,15 +169,14 @@ class Neutron:
             known.update({group['id']: group for group in shared})
         return [known.get(name) or _named(own, name) for name in wanted]
 
-    # -- how it is asked
+    # -- resources that the API passes on
 
-    def _request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
-        return keystone.request(self._adapter, method, path, **kwargs)
+    def find(self, resource: str, **filters: Any) -> list[Json]:
+        """Return a collection; a filter with a list of values matches any of them."""
+        return self._list(resource, **filters)
 
-    def _content(self, answer: requests.Response, key: str) -> Any:
-        return keystone.content(self._adapter, answer, key)
-
-    def _show(self, resource: str, resource_id: str, missing: exception.NotFound) -> Json:
+    def show(self, resource: str, resource_id: str, missing: exception.NotFound) -> Json:
+        """Return one thing.  Raises ``missing``, also for what can be no id."""
         if not uuidutils.is_uuid_like(resource_id):  # it becomes part of a URL
             raise missing
         answer = self._request('GET', f'/v2.0/{resource}/{resource_id}')
@@ -185,8 +184,40 @@ class Neutron:
             raise missing
         if answer.status_code != 200:
             raise _refused(answer)
-        shown: Json = self._content(answer, resource[:-1])
+        shown: Json = self._content(answer, _singular(resource))
         return shown
+
+    def create(self, resource: str, values: Json) -> Json:
+        """Raises NeutronRefused, Forbidden (also for too many), NotFound (what it refers to)."""
+        one = _singular(resource)
+        answer = self._request('POST', f'/v2.0/{resource}', json={one: values})
+        if answer.status_code != 201:
+            raise _passed_on(answer)
+        created: Json = self._content(answer, one)
+        return created
+
+    def update(self, resource: str, resource_id: str, changes: Json) -> Json:
+        """Raises as ``create``."""
+        one = _singular(resource)
+        answer = self._request('PUT', f'/v2.0/{resource}/{resource_id}', json={one: changes})
+        if answer.status_code != 200:
+            raise _passed_on(answer)
+        updated: Json = self._content(answer, one)
+        return updated
+
+    def delete(self, resource: str, resource_id: str) -> None:
+        """Raises as ``create``."""
+        answer = self._request('DELETE', f'/v2.0/{resource}/{resource_id}')
+        if answer.status_code != 204:
+            raise _passed_on(answer)
+
+    # -- how it is asked
+
+    def _request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        return keystone.request(self._adapter, method, path, **kwargs)
+
+    def _content(self, answer: requests.Response, key: str) -> Any:
+        return keystone.content(self._adapter, answer, key)
 
     def _list(self, resource: str, missing_ok: bool = False, **filters: Any) -> list[Json]:
         found: list[Json] = []
@@ -209,6 +240,10 @@ class Neutron:
                 return found
             # Neutron pages when its pagination_max_limit says so.
             query = {**query, 'marker': page[-1]['id']}
+
+
+def _singular(resource: str) -> str:
+    return resource[:-1].replace('-', '_')
 
 
 def _batches(filters: Json) -> Iterator[Json]:
@@ -247,10 +282,21 @@ def _fault(answer: requests.Response) -> tuple[str, str]:
 def _refused(answer: requests.Response) -> exception.KilonovaError:
     if answer.status_code == 401:
         return exception.FellowServiceError(service='network', reason='HTTP 401')
-    reason = _fault(answer)[1] or f'HTTP {answer.status_code}'
+    kind, message = _fault(answer)
+    reason = message or f'HTTP {answer.status_code}'
     if answer.status_code == 403:
         return exception.Forbidden(reason)
-    return exception.NeutronRefused(reason=reason)
+    return exception.NeutronRefused(reason=reason, kind=kind)
+
+
+def _passed_on(answer: requests.Response) -> exception.KilonovaError:
+    """Return what a user is told of a request that was theirs."""
+    kind, message = _fault(answer)
+    if answer.status_code == 404:
+        return exception.NotFound(message or 'Neutron does not have it.')
+    if kind == 'OverQuota':
+        return exception.Forbidden(message)
+    return _refused(answer)
 
 
 def _port_error(answer: requests.Response, port: Json) -> exception.KilonovaError:

@@ -13,6 +13,7 @@ from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, Networks
 from kilonova.common.objects.numa import NumaTopology
+from kilonova.common.objects.share import Share
 
 
 class Fault(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -103,6 +104,7 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
     attempt: int = 0
     host_status: str | None = None
     numa_topology: NumaTopology | None = None
+    shares: list[Share] = []
 
 
 class Rebuild(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -8,7 +8,10 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.share import Share
 
 
 class Start(msgspec.Struct, tag='start'):
@@ -39,6 +42,43 @@ class Suspend(msgspec.Struct, tag='suspend'):
 
 class Resume(msgspec.Struct, tag='resume'):
     """Bring a suspended guest back."""
+
+
+class PrepareMove(msgspec.Struct, tag='prepare-move'):
+    """At the destination: see that a server could be had with a flavor."""
+
+    flavor: Flavor
+
+
+class LeaveHost(msgspec.Struct, tag='leave-host'):
+    """At the source: shut down and hand over the disks, so that the guest could come back."""
+
+    flavor: Flavor
+
+
+class FinishMove(msgspec.Struct, tag='finish-move'):
+    """At the destination: make the guest of what the source has handed over."""
+
+    flavor: Flavor
+    power_on: bool
+    data: dict[str, Any] = {}
+
+
+class AbandonMove(msgspec.Struct, tag='abandon-move'):
+    """At the destination: remove what was made."""
+
+    flavor: Flavor
+
+
+class RevertMove(msgspec.Struct, tag='revert-move'):
+    """At the source: have the guest again that was left."""
+
+    flavor: Flavor
+    power_on: bool
+
+
+class ConfirmMove(msgspec.Struct, tag='confirm-move'):
+    """At the source: remove what was kept for the way back."""
 
 
 class Rescue(msgspec.Struct, kw_only=True, tag='rescue'):
@@ -90,6 +130,34 @@ class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
     power_on: bool = True
 
 
+class AllowShare(msgspec.Struct, tag='attach share'):
+    """Have the host let in to a share."""
+
+    share: Share
+
+
+class DenyShare(msgspec.Struct, tag='detach share'):
+    """Have it shut out, unless another server here needs it."""
+
+    share: Share
+
+
+class Shelve(msgspec.Struct, kw_only=True, tag='shelve'):
+    """Power off and send the root disk to Glance; without an image it is a volume."""
+
+    image_id: str | None = None
+
+
+class Offload(msgspec.Struct, tag='offload'):
+    """Remove a guest that is to be made elsewhere one day; its ports stay."""
+
+
+class Unshelve(msgspec.Struct, kw_only=True, tag='unshelve'):
+    """Make the guest here, of the image that was made of it; without one, of its volume."""
+
+    image: Image | None = None
+
+
 HostWork = (
     Start
     | Stop
@@ -98,6 +166,12 @@ HostWork = (
     | Unpause
     | Suspend
     | Resume
+    | PrepareMove
+    | LeaveHost
+    | FinishMove
+    | AbandonMove
+    | RevertMove
+    | ConfirmMove
     | Rescue
     | Unrescue
     | SetPassword
@@ -105,7 +179,12 @@ HostWork = (
     | SoftDelete
     | Restore
     | Snapshot
+    | Shelve
+    | Offload
+    | Unshelve
     | Rebuild
+    | AllowShare
+    | DenyShare
 )
 
 

@@ -16,10 +16,14 @@ import msgspec
 from kilonova.common import exception
 from kilonova.common.objects.console import ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
+from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
+
+Json = dict[str, Any]
 
 
 class PowerState(enum.IntEnum):
@@ -160,6 +164,41 @@ class Suspending:
         raise exception.NotSupported(feature='resume')
 
 
+class Moving:
+    """Cold moves.  The source keeps the guest, shut down, until the move is confirmed.
+
+    Each step may be begun again.  All raise VirtDriverError, GuestNotFound, NotSupported.
+    """
+
+    def prepare_move(self, server: Server, flavor: Flavor) -> None:
+        """At the destination: raise when the guest could not be had here with this flavor."""
+        raise exception.NotSupported(feature='cold migration')
+
+    def leave(self, server: Server, vifs: list[VIF], flavor: Flavor, timeout: int) -> Json:
+        """At the source: shut down, unplug, keep disks for both ways; returns what finish needs."""
+        raise exception.NotSupported(feature='cold migration')
+
+    def finish_move(
+        self,
+        server: Server,
+        vifs: list[VIF],
+        data: Json,
+        start: Callable[[Callable[[], None]], None] | None,
+    ) -> None:
+        """At the destination: make the guest with ``server.flavor`` of what the source has left.
+
+        ``start`` is called as spawn's ``wait_plugged``; without it the guest stays off.
+        """
+        raise exception.NotSupported(feature='cold migration')
+
+    def revert_move(self, server: Server, vifs: list[VIF], power_on: bool) -> None:
+        """At the source: have the guest that was left again; no error when it was not left."""
+        raise exception.NotSupported(feature='cold migration')
+
+    def confirm_move(self, server: Server) -> None:
+        """At the source: remove what was kept; no error when nothing was."""
+
+
 class Rescue:
     """Help for guests in trouble.  All raise GuestNotFound, VirtDriverError, NotSupported."""
 
@@ -222,6 +261,20 @@ class Console:
         raise exception.NotSupported(feature='diagnostics')
 
 
+class Shares:
+    """File systems that guests share with others."""
+
+    supports_shares = False
+
+    def mount_share(self, server: Server, share: Share) -> None:
+        """Make a share ready for the next start of a guest; no error when it is."""
+        raise exception.NotSupported(feature='shares')
+
+    def unmount_share(self, server: Server, share: Share) -> None:
+        """Undo that; no error when there is nothing to undo."""
+        raise exception.NotSupported(feature='shares')
+
+
 class Images:
     """The images that a host keeps."""
 
@@ -278,7 +331,7 @@ class Events(enum.Enum):
     REMOVED = 'removed'
 
 
-class Driver(Lifecycle, Power, Suspending, Rescue, Console, Images, Host, abc.ABC):
+class Driver(Lifecycle, Power, Suspending, Moving, Rescue, Console, Images, Shares, Host, abc.ABC):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 
     needs_plug_events = True

@@ -29,9 +29,11 @@ from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
 from kilonova.compute.virt.fake_consoles import FakeConsoles
+from kilonova.compute.virt.fake_moves import FakeMoves
 
 LOG = logging.getLogger(__name__)
 
@@ -65,11 +67,13 @@ class Guest(msgspec.Struct, kw_only=True):
     boots: int = 0
     started_at: datetime.datetime | None = None
     console: list[str] = []
+    left: bool = False
 
 
-class FakeDriver(FakeConsoles):
+class FakeDriver(FakeMoves, FakeConsoles):
     """As many guests as there is memory for."""
 
+    supports_shares = True
     VCPUS, MEMORY_MB, LOCAL_GB = 1000, 800000, 600000
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -77,12 +81,14 @@ class FakeDriver(FakeConsoles):
         self._my_ip = conf.my_ip
         self._host = conf.host
         self._guests: dict[str, Guest] = {}
+        self._left: dict[str, Guest] = {}
         self._listeners: list[Callable[[str, Events], None]] = []
         self._lock = threading.RLock()
         self._closed = threading.Event()
         self._started = time.time()
         self.needs_plug_events = self._conf.wait_for_plug_events
         self.cached: set[str] = set()
+        self.mounts: set[tuple[str, str]] = set()
         self.in_maintenance = False
         self.calls: collections.Counter[str] = collections.Counter()
         """How often each method that changes something was called; for tests."""
@@ -100,11 +106,12 @@ class FakeDriver(FakeConsoles):
                 raise exception.VirtDriverError(
                     reason=f'The state file {path} cannot be read: {error}'
                 ) from error
-            self._guests = {guest.uuid: guest for guest in guests}
+            self._guests = {guest.uuid: guest for guest in guests if not guest.left}
+            self._left = {guest.uuid: guest for guest in guests if guest.left}
 
     def list_guests(self) -> list[str]:
         with self._lock:
-            return list(self._guests)
+            return [*self._guests, *(self._left.keys() - self._guests.keys())]
 
     def spawn(
         self,
@@ -119,7 +126,7 @@ class FakeDriver(FakeConsoles):
         if self._conf.download_images and server.image.id:
             self._download(images, server.image.id)
         self._fail_as_configured(server)
-        guest = _guest_of(spec)
+        guest = self._guest_of(spec)
         try:
             wait_plugged(lambda: self._add(guest))
             if guest.uuid not in self._guests:  # it has been destroyed while it waited
@@ -261,6 +268,14 @@ class FakeDriver(FakeConsoles):
             self.cached.add(image.id)
         return True
 
+    def mount_share(self, server: Server, share: Share) -> None:
+        with self._lock:
+            self.mounts.add((server.uuid, share.tag))
+
+    def unmount_share(self, server: Server, share: Share) -> None:
+        with self._lock:
+            self.mounts.discard((server.uuid, share.tag))
+
     def power_action(self, action: str) -> str:
         self.calls['power_action'] += 1
         return action
@@ -358,6 +373,9 @@ class FakeDriver(FakeConsoles):
 
     # -- the guests
 
+    def _guest_of(self, spec: driver.GuestSpec) -> Guest:
+        return _guest_of(spec)
+
     def _get(self, uuid: str) -> Guest:
         with self._lock:
             try:
@@ -402,7 +420,7 @@ class FakeDriver(FakeConsoles):
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + '.new', 'wb') as stream:
-            stream.write(msgspec.json.encode(list(self._guests.values())))
+            stream.write(msgspec.json.encode([*self._guests.values(), *self._left.values()]))
         os.replace(path + '.new', path)
 
 

@@ -1,8 +1,10 @@
 """nova-manage: what an operator does to the databases, past the running daemons."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable
+from importlib import metadata
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -60,8 +62,23 @@ def read(conf: cfg.ConfigOpts, prog: str, argv: list[str], add_parsers: AddParse
 def _add_parsers(categories: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     schemas.add_parsers(categories)
     cell_v2.add_parsers(categories)
+    _add_other_rooms(categories)
     parser = categories.add_parser('version', help='Print the version.')
     parser.set_defaults(run=print_version)
+
+
+def _add_other_rooms(categories: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
+    """Declare the categories that other rooms bring, without importing the rooms."""
+    for entry in sorted(metadata.entry_points(group='kilonova.manage'), key=lambda e: e.name):
+        parser = categories.add_parser(entry.name, add_help=False)
+        parser.add_argument('words', nargs=argparse.REMAINDER)
+        parser.set_defaults(run=functools.partial(_run_other_room, entry))
+
+
+def _run_other_room(
+    entry: metadata.EntryPoint, conf: cfg.ConfigOpts, words: argparse.Namespace
+) -> int:
+    return int(entry.load()(f'nova-manage {entry.name}', words.words))
 
 
 def print_version(conf: cfg.ConfigOpts, words: argparse.Namespace) -> int:

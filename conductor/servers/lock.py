@@ -6,10 +6,10 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.server import Server
 from kilonova.conductor import state
-from kilonova.conductor.operations import SELECT_TIMEOUT
+from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept
-from kilonova.db import operations, servers
+from kilonova.db import servers
 from kilonova.db.engine import retry
 
 OWNER, ADMIN = 'owner', 'admin'
@@ -23,8 +23,8 @@ def lock_of(context: Ctx, server: Server) -> str:
 class ServerLocks:
     """Endpoint."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self._parts, self._engine = parts, engine
 
     @retry
     def lock_server(self, context: Ctx, uuid: str, reason: str | None = None) -> None:
@@ -52,6 +52,5 @@ class ServerLocks:
         with self._parts.cell_db.transaction() as session:
             server = servers.get(session, uuid, lock=True, parts=False)
             if server.operation is not None:
-                late = self._parts.conf.operations.lease + SELECT_TIMEOUT
-                operations.supersede(session, server.operation, self._parts.later(late))
+                self._engine.supersede(session, server)
             servers.update(session, uuid, vm_state=vm_state, task_state=None, operation=None)

@@ -15,6 +15,7 @@ from kilonova.db.engine import retry
 from kilonova.db.models.cell import ServiceRow
 
 UPDATABLE = {
+    'security_groups',
     'name',
     'description',
     'hostname',

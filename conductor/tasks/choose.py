@@ -1,18 +1,43 @@
 """Choosing hosts for servers: an alternate of the last choice, or a new one."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from oslo_log import log as logging
 
 from kilonova.common import exception
-from kilonova.common.objects.request_spec import Selection
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.request_spec import RequestSpec, Selection
+from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks.groups import Groups
-from kilonova.conductor.tasks.work import Work
 from kilonova.db import hosts
 from kilonova.db.engine import retry
 
 LOG = logging.getLogger(__name__)
+
+
+class Wanted(Protocol):
+    """What is carried of a choice: the request, and what came of earlier choices."""
+
+    alternates: list[Selection]
+    failed: dict[str, str]
+
+    @property
+    def spec(self) -> RequestSpec: ...
+
+
+class Seeking(Protocol):
+    """Who needs a host."""
+
+    @property
+    def context(self) -> Ctx: ...
+
+    @property
+    def server(self) -> Server: ...
+
+    @property
+    def payload(self) -> Wanted: ...
 
 
 class Chooser:
@@ -21,7 +46,7 @@ class Chooser:
     def __init__(self, parts: Parts) -> None:
         self._parts, self._groups = parts, Groups(parts)
 
-    def choose(self, works: Sequence[Work]) -> list[list[Selection]]:
+    def choose(self, works: Sequence[Seeking]) -> list[list[Selection]]:
         """Return for each server the host that was claimed and the alternates."""
         first = works[0]
         group = first.payload.spec.group
@@ -42,7 +67,7 @@ class Chooser:
             self._parts.conf.scheduler.max_attempts - 1,
         )
 
-    def _claim_alternate(self, work: Work) -> list[Selection] | None:
+    def _claim_alternate(self, work: Seeking) -> list[Selection] | None:
         rest = list(work.payload.alternates)
         server = work.server
         while rest:

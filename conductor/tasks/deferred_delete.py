@@ -76,7 +76,7 @@ class DeferredDelete:
             self._delete.accept(context, uuid)
         else:
             payload = Payload(context=faults.keep(context), rule='soft_delete')
-            self._soft_delete.accept(context, uuid, payload)
+            self._soft_delete.accept(context, uuid, payload, self._delete.close_moves)
 
     def restore_server(self, context: Ctx, uuid: str) -> None:
         server = self._get(uuid)

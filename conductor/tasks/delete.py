@@ -2,15 +2,17 @@
 
 import sqlalchemy as sa
 from oslo_log import log as logging
+from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
 from kilonova.conductor import state
-from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
+from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults, ports
+from kilonova.conductor.tasks import accept, faults, ports, shelved
+from kilonova.conductor.tasks.moving import Debts
 from kilonova.db import operations, server_groups, servers
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
@@ -27,8 +29,8 @@ class Delete:
     What fails is tried again for a long time: a server must not need a second request to go.
     """
 
-    def __init__(self, parts: Parts, engine: Engine) -> None:
-        self._parts, self._engine = parts, engine
+    def __init__(self, parts: Parts, engine: Engine, debts: Debts) -> None:
+        self._parts, self._engine, self._debts = parts, engine, debts
         engine.tasks['delete'] = self
         engine.patient.add('delete')
 
@@ -55,13 +57,18 @@ class Delete:
                     if running.action == 'delete':
                         operations.hasten(session, running.id)
                         return None
-                    late = self._parts.conf.operations.lease + SELECT_TIMEOUT
-                    operations.supersede(session, running.id, self._parts.later(late))
+                    self._engine.supersede(session, server)
+            self.close_moves(session, server)
             payload = faults.encode(context)
             operation = accept.accept(
                 self._parts, self._engine, session, context, server, RULE, payload
             )
         return server, operation
+
+    def close_moves(self, session: Session, server: Server) -> None:
+        """A resize is confirmed by the end of its server."""
+        if server.vm_state == state.RESIZED:
+            self._debts.close(session, server)
 
     def resume(self, operation: Operation) -> None:
         server = self._load(operation)
@@ -133,12 +140,21 @@ class Delete:
         """Allocation, quota and record end, in an order that may be begun anew at any point."""
         try:
             self._parts.placement.delete_allocations(uuid)
+            self._debts.pay(uuid)
             released = True
         except exception.ServiceUnavailable as error:
             LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)
             released = False
+        self._discard_image(uuid)
         self._end_mapping(uuid)
         return self._end_record(uuid, fence, released)
+
+    def _discard_image(self, uuid: str) -> None:
+        """Remove what a shelved server was to be made of again."""
+        with self._parts.cell_db.reader() as session:
+            known = servers.system_metadata(session, uuid)
+        if shelved.IMAGE in known:
+            shelved.discard_image(self._parts.conf, uuid, known[shelved.IMAGE])
 
     @retry
     def _end_mapping(self, uuid: str) -> None:

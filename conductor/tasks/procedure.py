@@ -7,7 +7,7 @@ that fails leads to its ``undo`` phases, and the operation ends with a fault.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 from oslo_log import log as logging
@@ -62,7 +62,8 @@ def _own_host(job: Job[Any]) -> str | None:
     return job.server.host
 
 
-def _nothing(session: Session, job: Job[Any], result: WorkResult) -> Changes:
+def nothing(session: Session, job: Job[Any], result: WorkResult) -> Changes:
+    """Record nothing but the end itself."""
     return {}
 
 
@@ -73,7 +74,11 @@ class Phase(Generic[P]):
     Give ``work`` for one that a host does, ``run`` for one that runs here (it may take its
     time, must be good for being begun again, and raises KilonovaError when it fails).
     ``ended`` is called in the transaction that ends the phase, with the server locked.
-    ``event``: as os-instance-actions shows it.  ``breaks``: a failure leaves a server in ERROR.
+    ``event``: as os-instance-actions shows it, or several.  ``breaks``: a failure leaves a
+    server in ERROR.  ``claims``: it takes resources in placement, which are given back when
+    the operation is superseded meanwhile.  ``instead``: which phase comes after a failure that
+    is none, such as that of a host that another one can take the place of.  ``when``: where
+    it is false the phase is left out.
     """
 
     name: str
@@ -82,9 +87,12 @@ class Phase(Generic[P]):
     host: Callable[[Job[P]], str | None] = _own_host
     work: Callable[[Job[P]], HostWork] | None = None
     run: Callable[[Job[P]], WorkResult | None] | None = None
-    ended: Callable[[Session, Job[P], WorkResult], Changes] = _nothing
+    ended: Callable[[Session, Job[P], WorkResult], Changes] = nothing
     undo: tuple['Phase[P]', ...] = ()
     breaks: bool = False
+    claims: bool = False
+    instead: Callable[[Job[P], WorkResult], str | None] | None = None
+    when: Callable[[Job[P]], bool] | None = None
 
 
 class Procedure(Generic[P]):
@@ -101,7 +109,7 @@ class Procedure(Generic[P]):
         phases: tuple[Phase[P], ...],
         *,
         payload: type[P],
-        failed: Callable[[Session, Job[P], WorkResult], Changes] = _nothing,
+        failed: Callable[[Session, Job[P], WorkResult], Changes] = nothing,
     ) -> None:
         self._parts, self._engine, self.action = parts, engine, action
         self._phases, self._failed = phases, failed
@@ -130,18 +138,20 @@ class Procedure(Generic[P]):
         payload: P,
         accepting: Callable[[Session, Server], None] | None,
     ) -> Job[P]:
-        rule, first = state.RULES[payload.rule], self._phases[0]
+        rule = state.RULES[payload.rule]
         with self._parts.cell_db.transaction() as session:
             server = servers.get(session, uuid, lock=True)
             state.check(context, server, rule)
             if accepting is not None:
                 accepting(session, server)
             if server.operation is not None:
-                operations.supersede(session, server.operation, self._parts.lease())
+                self._engine.supersede(session, server)
             operation = accept.new(
                 context, server, rule, '', self._engine.worker, self._parts.lease()
             )
             job = Job(context, operation, server, payload)
+            first = _first(job, self._phases)
+            assert first is not None
             self._place(session, job, first)
             accept.record(session, server, operation, rule.task_state or first.task_state)
             self._start_event(session, job, first)
@@ -152,16 +162,17 @@ class Procedure(Generic[P]):
         operation, host = job.operation, phase.host(job) if phase.work else None
         alive = host is not None and self._parts.is_up(session, host)
         operation.phase = phase.name
-        operation.step = operations.HOST if alive else operations.LOCAL
+        here = operations.SCHEDULING if phase.claims else operations.LOCAL
+        operation.step = operations.HOST if alive else here
         operation.owner = f'{operations.COMPUTE}{host}' if alive else self._engine.worker
         operation.lease_until = self._parts.lease()
         operation.payload = _encode(job.payload)
 
     def _start_event(self, session: Session, job: Job[P], phase: Phase[P]) -> None:
-        if phase.event:
-            host = phase.host(job) if phase.work else None
-            where = host or self._parts.conf.host
-            operations.start_events(session, phase.event, [(job.operation, where)])
+        host = phase.host(job) if phase.work else None
+        where = host or self._parts.conf.host
+        for event in phase.event.split():
+            operations.start_events(session, event, [(job.operation, where)])
 
     # -- doing a phase
 
@@ -280,7 +291,7 @@ class Procedure(Generic[P]):
                 changes, following = self._after_failure(job, phase, result)
             else:
                 changes = _reported(result) | phase.ended(session, job, result)
-                following = self._next(phase)
+                following = self._next(job, phase)
             if following is None:
                 if payload.failure is not None and result.error is None:
                     operations.finish_events(session, operation.id, 'Success', None)
@@ -289,19 +300,23 @@ class Procedure(Generic[P]):
                 self._go_on(session, job, phase, following, changes, result)
             return job
 
-    def _next(self, phase: Phase[P]) -> Phase[P] | None:
+    def _next(self, job: Job[P], phase: Phase[P]) -> Phase[P] | None:
         for chain in (self._phases, *(one.undo for one in self._phases)):
             if phase in chain:
-                rest = chain[chain.index(phase) + 1 :]
-                return rest[0] if rest else None
+                return _first(job, chain[chain.index(phase) + 1 :])
         raise ValueError(phase.name)
 
     def _after_failure(
         self, job: Job[P], phase: Phase[P], result: WorkResult
     ) -> tuple[Changes, Phase[P] | None]:
         payload = job.payload
-        payload.broken |= phase.breaks
         changes = {} if result.power_state is None else {'power_state': result.power_state}
+        if phase.instead is not None:
+            name = phase.instead(job, result)
+            if name is not None:
+                LOG.info('%s of server %s: %s', self.action, job.server.uuid, result.error)
+                return changes, self._by_name[name]
+        payload.broken |= phase.breaks
         if payload.failure is None:
             result.details = self._where(job, phase, result)
             payload.failure = result
@@ -313,7 +328,7 @@ class Procedure(Generic[P]):
             phase.name,
             result.error,
         )
-        return changes, self._next(phase)
+        return changes, self._next(job, phase)
 
     def _where(self, job: Job[P], phase: Phase[P], result: WorkResult) -> str:
         owner = job.operation.owner or ''
@@ -375,6 +390,10 @@ class Procedure(Generic[P]):
         servers.update(session, job.server.uuid, job.operation.fence, **(values | changes))
 
 
+def _first(job: Job[P], phases: tuple[Phase[P], ...]) -> Phase[P] | None:
+    return next((phase for phase in phases if phase.when is None or phase.when(job)), None)
+
+
 def _reported(result: WorkResult) -> Changes:
     changes = dict(result.changes)
     for name in ('power_state', 'network_info'):
@@ -386,6 +405,14 @@ def _reported(result: WorkResult) -> Changes:
 
 def _encode(payload: Payload) -> str:
     return msgspec.json.encode(payload).decode()
+
+
+@runtime_checkable
+class HostTask(Protocol):
+    """A task of which hosts report by ``work_finished``."""
+
+    def finished(self, operation: Operation, server: Server, result: WorkResult) -> bool:
+        """The present work has ended.  False: it is not ours any more."""
 
 
 def finished(parts: Parts, engine: Engine, uuid: str, fence: Fence, result: WorkResult) -> bool:
@@ -402,5 +429,5 @@ def finished(parts: Parts, engine: Engine, uuid: str, fence: Fence, result: Work
             return False
         server = servers.get(session, uuid)
     task = engine.tasks[operation.action]
-    assert isinstance(task, Procedure)
+    assert isinstance(task, HostTask)
     return task.finished(operation, server, result)

@@ -8,12 +8,12 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import work
 from kilonova.common.objects.server import Server
-from kilonova.common.objects.work import HostWork
+from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import devices
-from kilonova.conductor.tasks import faults
-from kilonova.conductor.tasks.procedure import Job, Payload, Phase, Procedure
+from kilonova.conductor.tasks import faults, shares
+from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure, nothing
 
 
 class SimplePayload(Payload, kw_only=True):
@@ -25,6 +25,19 @@ class SimplePayload(Payload, kw_only=True):
 def _work(job: Job[SimplePayload]) -> HostWork:
     return job.payload.work
 
+
+def _runs(session: Session, job: Job[SimplePayload], result: WorkResult) -> Changes:
+    shares.power_changed(session, job.server, running=True)
+    return {}
+
+
+def _stands(session: Session, job: Job[SimplePayload], result: WorkResult) -> Changes:
+    shares.power_changed(session, job.server, running=False)
+    return {}
+
+
+ENDED = {'start': _runs, 'reboot': _runs, 'stop': _stands}
+"""What else is recorded when an action has ended well."""
 
 ACTIONS = {
     'start': 'compute_start_instance',
@@ -53,7 +66,7 @@ class SimpleActions:
                 parts,
                 engine,
                 action,
-                (Phase(name=action, event=event, work=_work),),
+                (Phase(name=action, event=event, work=_work, ended=ENDED.get(action, nothing)),),
                 payload=SimplePayload,
             )
             for action, event in ACTIONS.items()

@@ -145,6 +145,25 @@ class BlockDeviceRow(CellBase):
     )
 
 
+class ShareMappingRow(CellBase):
+    """One share of a server: the whole of it in ``mapping``, what is searched beside it."""
+
+    __tablename__ = 'share_mapping'
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    uuid: Mapped[str] = mapped_column(sa.String(36), unique=True)
+    instance_uuid: Mapped[str] = mapped_column(sa.String(36), sa.ForeignKey('instances.uuid'))
+    share_id: Mapped[str] = mapped_column(sa.String(36))
+    tag: Mapped[str] = mapped_column(sa.String(255))
+    mapping: Mapped[Any] = mapped_column(Json)
+
+    __table_args__ = table(
+        sa.UniqueConstraint(instance_uuid, share_id),
+        sa.UniqueConstraint(instance_uuid, tag),
+        sa.Index('ix_share_mapping_share_id', share_id),
+    )
+
+
 class OperationRow(CellBase):
     """One durable operation, which is also one entry of os-instance-actions.
 

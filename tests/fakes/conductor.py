@@ -7,6 +7,7 @@ from typing import Any
 
 from kilonova.common import exception
 from kilonova.common.objects.host import ComputeNode, Service
+from kilonova.common.objects.migration import Migration
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
@@ -25,7 +26,9 @@ class FakeConductor(ConductorInterface):
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.servers: dict[str, Server] = {}
         self.nodes: dict[str, ComputeNode] = {}
+        self.moves: list[Migration] = []
         self.refuse: set[str] = set()
+        self.share_users: list[str] = []
         self.to_stop: list[str] = []
         self.disabled = False
         self.away = False
@@ -79,6 +82,10 @@ class FakeConductor(ConductorInterface):
     def get_host_servers(self, context: Any, host: str) -> list[Server]:
         self._note('get_host_servers', host=host)
         return [s for s in self.servers.values() if s.host == host and not s.deleted]
+
+    def get_host_moves(self, context: Any, host: str) -> list[Migration]:
+        self._note('get_host_moves', host=host)
+        return [m for m in self.moves if host in (m.source_compute, m.dest_compute)]
 
     def get_server(
         self,
@@ -165,6 +172,9 @@ class FakeConductor(ConductorInterface):
     def sync_power_states(self, context: Any, host: str, states: dict[str, int]) -> list[str]:
         self._note('sync_power_states', host=host, states=states)
         return [uuid for uuid in self.to_stop if uuid in states]
+
+    def get_share_users(self, context: Any, share_id: str, host: str) -> list[str]:
+        return self.share_users
 
     def update_network_info(self, context: Any, uuid: str, network_info: list[VIF]) -> None:
         self._note('update_network_info', uuid=uuid, network_info=network_info)

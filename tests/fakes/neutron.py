@@ -5,6 +5,7 @@ import ipaddress
 import uuid
 from typing import Any
 
+from kilonova.tests.fakes.neutron_parts import FloatingPart, GroupPart
 from kilonova.tests.fakes.server import Answer, FakeService, Fault, route
 
 PLURALS = {
@@ -16,8 +17,8 @@ PLURALS = {
 }
 
 
-class FakeNeutron(FakeService):
-    """Neutron v2.0 as far as the control plane asks it; everybody is an administrator."""
+class FakeNeutron(FloatingPart, GroupPart, FakeService):
+    """Neutron v2.0 as far as the control plane asks it."""
 
     def __init__(self) -> None:
         self.things: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in PLURALS}
@@ -67,19 +68,6 @@ class FakeNeutron(FakeService):
         }
         return network
 
-    def add_group(self, name: str, project: str = 'demo') -> str:
-        """Add a security group; returns its id."""
-        group = str(uuid.uuid4())
-        self.things['security-groups'][group] = {
-            'id': group,
-            'name': name,
-            'tenant_id': project,
-            'project_id': project,
-            'description': '',
-            'security_group_rules': [],
-        }
-        return group
-
     # -- the API
 
     @route('GET', '/v2.0/{kind}')
@@ -91,7 +79,7 @@ class FakeNeutron(FakeService):
         query = {
             k: v for k, v in query.items() if k not in ('fields', 'limit', 'marker', 'sort_key')
         }
-        found = [t for t in self.things[kind].values() if _matches(t, query)]
+        found = [t for t in self.things[kind].values() if self._sees(t) and _matches(t, query)]
         return 200, {kind.replace('-', '_'): found}
 
     @route('GET', '/v2.0/auto-allocated-topology/{project}')
@@ -107,13 +95,13 @@ class FakeNeutron(FakeService):
 
     @route('GET', '/v2.0/{kind}/{thing}')
     def show(self, kind: str, thing: str, **_: Any) -> Answer:
-        return 200, {PLURALS[kind]: self._get(kind, thing)}
+        return 200, {PLURALS[kind]: self.get(kind, thing)}
 
     @route('POST', '/v2.0/ports')
     def create_port(self, body: Any, **_: Any) -> Answer:
         if 'ports' in body:
             return 201, {'ports': self._make_ports(body['ports'])}
-        port = self._make_port(**body['port'])
+        port = self.make_port(**body['port'])
         return 201, {'port': port}
 
     def _make_ports(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -121,17 +109,17 @@ class FakeNeutron(FakeService):
         made: list[dict[str, Any]] = []
         try:
             for body in bodies:
-                made.append(self._make_port(**body))
+                made.append(self.make_port(**body))
         except Fault:
             for port in made:
                 del self.ports[port['id']]
             raise
         return made
 
-    def _make_port(self, network_id: str, **fields: Any) -> dict[str, Any]:
+    def make_port(self, network_id: str, **fields: Any) -> dict[str, Any]:
         if len(self.ports) >= self.port_quota:
             raise Fault(409, 'Quota exceeded for resources: port', 'OverQuota')
-        network = self._get('networks', network_id)
+        network = self.get('networks', network_id)
         wanted = (fields.pop('fixed_ips', None) or [{}])[0].get('ip_address')
         subnet = self.things['subnets'][network['subnets'][0]]
         port_id = str(uuid.uuid4())
@@ -189,25 +177,29 @@ class FakeNeutron(FakeService):
 
     @route('PUT', '/v2.0/ports/{port_id}')
     def update_port(self, port_id: str, body: Any, **_: Any) -> Answer:
-        port = self._get('ports', port_id)
+        port = self.get('ports', port_id)
         port.update(body['port'])
         self._bind(port)
         return 200, {'port': port}
 
     @route('DELETE', '/v2.0/ports/{port_id}')
     def delete_port(self, port_id: str, **_: Any) -> Answer:
-        self._get('ports', port_id)
+        self.get('ports', port_id)
         del self.ports[port_id]
         return 204, None
 
     @route('PUT', '/v2.0/ports/{port_id}/tags/{tag}')
     def tag_port(self, port_id: str, tag: str, **_: Any) -> Answer:
-        self._get('ports', port_id).setdefault('tags', []).append(tag)
+        self.get('ports', port_id).setdefault('tags', []).append(tag)
         return 201, None
 
-    def _get(self, kind: str, thing: str) -> dict[str, Any]:
+    def _sees(self, thing: dict[str, Any]) -> bool:
+        everybodys = thing.get('shared') or thing.get('router:external')
+        return bool(everybodys) or self.caller.sees(thing.get('tenant_id'))
+
+    def get(self, kind: str, thing: str) -> dict[str, Any]:
         found = self.things[kind].get(thing)
-        if found is None:
+        if found is None or not self._sees(found):
             name = PLURALS[kind].title().replace('_', '') + 'NotFound'
             raise Fault(404, f'{PLURALS[kind]} {thing} could not be found', name)
         return found

@@ -16,6 +16,7 @@ from kilonova.allinone.service import AllInOne
 from kilonova.common import config, rpc
 from kilonova.common.clients import keystone
 from kilonova.tests.fakes.glance import FakeGlance
+from kilonova.tests.fakes.manila import FakeManila
 from kilonova.tests.fakes.neutron import FakeNeutron
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
 
@@ -47,6 +48,7 @@ class Cloud:
     def __init__(self, folder: pathlib.Path, hosts: int = 1, extra: str = '') -> None:
         self.folder = folder
         self.glance, self.neutron = FakeGlance(), FakeNeutron()
+        self.manila = FakeManila()
         self.placement = PlacementFixture(folder)
         self.placement.start()
         path = folder / 'nova.conf'
@@ -93,6 +95,10 @@ endpoint_override = {self.neutron.url}
 timeout = 5
 service_metadata_proxy = true
 metadata_proxy_shared_secret = secret
+[manila]
+auth_type = none
+endpoint_override = {self.manila.url}/v2
+timeout = 5
 {extra}
 """
 
@@ -101,6 +107,7 @@ metadata_proxy_shared_secret = secret
         self.transport.cleanup()
         self.placement.stop()
         self.glance.close()
+        self.manila.close()
         self.neutron.close()
         self.conf.clear()
         keystone.forget()

@@ -31,7 +31,7 @@ class World:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud, self.things = cloud, Things.make(cloud)
         self._numbers = itertools.count()
-        self._made: list[str] = []
+        self.after: list[Callable[[], Any]] = []
         cloud.neutron.automatic_network = self.things.network
         limits = {'instances': -1, 'cores': -1, 'ram': -1}
         cloud.admin('PUT', '/os-quota-sets/demo', {'quota_set': limits})
@@ -42,7 +42,9 @@ class World:
         return dataclasses.replace(made, path={**routes.arguments(self.things), **made.path})
 
     def tidy(self) -> None:
-        """Delete the servers that examples were tried on."""
+        """Delete the servers that examples were tried on, and undo what else they did."""
+        while self.after:
+            self.after.pop()()
         servers = self.cloud.get('/servers?all_tenants=1', token=CALLER)['servers']
         gone = [one['id'] for one in servers if one['id'] != self.things.server]
         for uuid in gone:
@@ -106,6 +108,20 @@ def _stopped(world: World, _asked: Version) -> Ready:
     uuid = world.server('SHUTOFF')
     actions = world.ask('GET', f'/servers/{uuid}/os-instance-actions')['instanceActions']
     return Ready({'server_id': uuid, 'action': actions[0]['request_id']})
+
+
+def _soft_deleted(world: World, _asked: Version) -> Ready:
+    uuid = world.server()
+    world.cloud.conf.set_override('reclaim_instance_interval', 3600)
+    world.ask('DELETE', f'/servers/{uuid}')
+    world.cloud.wait_status(uuid, 'SOFT_DELETED')
+    world.cloud.conf.clear_override('reclaim_instance_interval')
+    return Ready({'server_id': uuid})
+
+
+def _image(world: World, _asked: Version) -> Ready:
+    made = world.cloud.glance.add(kernel_id='nokernel', auto_disk_config='True')
+    return Ready({'image_id': made, 'key': 'auto_disk_config'})
 
 
 # -- flavors
@@ -176,23 +192,35 @@ def _hypervisor(world: World, asked: Version) -> Ready:
     return Ready({'hypervisor_id': str(found[0]['id'])})
 
 
-def _service(verb: str) -> Callable[[World, Version], Ready]:
-    """Below 2.53 the path says what to do and the body to whom."""
-
-    def prepare(world: World, asked: Version) -> Ready:
-        if asked >= (2, 53):
-            return Ready({'what': world.things.service})
-        return Ready({'what': verb})
-
-    return prepare
-
-
 def _old_service(world: World, asked: Version) -> Ready:
     """A host that reported once and is no more."""
     made = world.cloud.all.client.service_started(
         get_admin_context(), world.name(), 'nova-compute', 'compute', version.SERVICE_VERSION
     )
-    return Ready({'service_id': str(made.id if asked < (2, 53) else made.uuid)})
+    number = str(made.id if asked < (2, 53) else made.uuid)
+    return Ready({'service_id': number, 'what': number}, {'host': made.host})
+
+
+def _service(verb: str) -> Callable[[World, Version], Ready]:
+    """Below 2.53 the path says what to do and the body to whom."""
+
+    def prepare(world: World, asked: Version) -> Ready:
+        world.after.append(lambda: world.ask('PUT', path, {'status': 'enabled'}))
+        path = f'/os-services/{world.things.service}'
+        return Ready({'what': verb if asked < (2, 53) else world.things.service})
+
+    return prepare
+
+
+def _force_down(world: World, asked: Version) -> Ready:
+    made = _old_service(world, asked)
+    if asked < (2, 53):
+        made.path['what'] = 'force-down'
+    return made
+
+
+def _audit(_world: World, _asked: Version) -> Ready:
+    return Ready({'before_timestamp': '2100-01-01 00:00:00'})
 
 
 # -- key pairs, quotas
@@ -246,6 +274,9 @@ PREPARE: dict[str, Prepare] = {
     'member': _as_member,
     'stopped': _stopped,
     'meta-key': _meta_key,
+    'SOFT_DELETED': _soft_deleted,
+    'image': _image,
+    'audit': _audit,
     'flavor': _flavor,
     'no-flavor': _no_flavor,
     'private-flavor': _private_flavor,
@@ -262,6 +293,7 @@ PREPARE: dict[str, Prepare] = {
     'class': _class,
     'server-group': _server_group,
     **{f'service-{verb}': _service(verb)
-       for verb in ('disable', 'disable-log-reason', 'enable', 'force-down')},
+       for verb in ('disable', 'disable-log-reason', 'enable')},
+    'service-force-down': _force_down,
     **{status: _in_status(status) for status in _WAY},
 }  # fmt: skip

@@ -181,7 +181,7 @@ def test_image_is_not_there(cloud: Cloud, flavor: str, image: str) -> None:
 
 
 def _port(cloud: Cloud, network: str, **changes: Any) -> str:
-    port = cloud.neutron._make_port(network)
+    port = cloud.neutron.make_port(network)
     port.update(changes)
     return str(port['id'])
 

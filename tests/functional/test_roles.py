@@ -1,26 +1,26 @@
-"""Who may write what: another project, a reader, no role, nobody at all."""
+"""Who may do what: every operation, asked by every kind of caller, against Nova's defaults.
+
+Whoever is let in is stopped right behind the check, so that nothing of it is done.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from oslo_config import cfg
+from oslo_policy import policy
 
-from kilonova.api import auth
-from kilonova.common.context import RequestContext
-from kilonova.tests.functional import routes, snapshot
+from kilonova.api import faults
+from kilonova.api.request import Request
+from kilonova.tests.functional import callers, routes, snapshot
+from kilonova.tests.functional.callers import Caller
 from kilonova.tests.functional.cloud import Cloud
 from kilonova.tests.functional.routes import CALLER, Route, Things
 from kilonova.tests.functional.test_bad_input import check_fault, each
+from kilonova.tests.unit.api import reference
 
 CLOUD: dict[str, Any] = {}
-READER, NO_ROLE, SERVICE = 'reader:demo', 'nobody:demo', 'service:service'
-ROLES = {'reader': ['reader'], 'nobody': [], 'service': ['service']}
-FOREIGN = 'mallory:evil'
-
-# Only the rules of these let their callers in without any role of the project.
-OPEN = {'os_compute_api:os-keypairs:create', 'os_compute_api:os-keypairs:delete'}
-OWN = {'os_compute_api:servers:create', 'os_compute_api:os-server-groups:create'}
-OF_SERVICES = {'os_compute_api:os-server-external-events:create'}
+LET_IN = 418
 
 
 @pytest.fixture(scope='module')
@@ -28,83 +28,74 @@ def things(cloud: Cloud) -> Things:
     return Things.make(cloud)
 
 
-@pytest.fixture(autouse=True)
-def roles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give some users of ``noauth2`` other roles, as Keystone would."""
-
-    def make(**values: Any) -> RequestContext:
-        user = values['user_id']
-        if user in ROLES:
-            values['roles'] = ROLES[user]
-        return RequestContext(**values)
-
-    monkeypatch.setattr(auth, 'RequestContext', make)
-
-
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def unchanged(cloud: Cloud, things: Things) -> Iterator[None]:
     before = snapshot.settled(cloud)
     yield
     assert snapshot.changed(before, snapshot.take(cloud)) == {}
 
 
-def _try(cloud: Cloud, things: Things, route: Route, token: str) -> Any:
-    body = routes.bodies(things).get(route.key)
-    return cloud.call(
-        route.one.method, route.path(things), body, token=token, version=route.version
-    )
+@pytest.fixture(autouse=True)
+def stopped_behind_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    callers.install(monkeypatch)
+    authorize = Request.authorize
+
+    def stop(request: Request, **target: Any) -> None:
+        authorize(request, **target)
+        raise faults.Fault(LET_IN, f'{request.operation.rule} lets in')
+
+    monkeypatch.setattr(Request, 'authorize', stop)
 
 
-@each(routes.WRITES)
-@pytest.mark.parametrize('token', [READER, NO_ROLE])
-def test_without_the_role_writes_are_refused(
-    cloud: Cloud, things: Things, route: Route, token: str
+@pytest.fixture(scope='module')
+def published() -> policy.Enforcer:
+    """Return an enforcer of the published table, without any of our declarations."""
+    conf = cfg.ConfigOpts()
+    conf([], project='nova', default_config_files=[], default_config_dirs=[])
+    enforcer = policy.Enforcer(conf)
+    enforcer.register_defaults([
+        policy.RuleDefault(row['rule'], row['default_check'],
+                           scope_types=row['scope_types'].split() or None)
+        for row in reference.table('policies.csv')
+    ])  # fmt: skip
+    return enforcer
+
+
+def _is_of_a_project(route: Route) -> bool:
+    return any(name in route.one.path for name in ('{server_id}', '{project_id}'))
+
+
+def _expected(published: policy.Enforcer, route: Route, caller: Caller) -> int:
+    """Return what comes of it: let in, refused, or not there for this caller."""
+    hidden = '{server_id}' in route.one.path and caller.project != callers.OWNER
+    if hidden and not caller.is_admin:
+        return 404
+    if route.one.rule is None:
+        return LET_IN
+    target = {
+        'project_id': callers.OWNER if _is_of_a_project(route) else caller.project,
+        # The request for a key pair names another user.
+        'user_id': 'admin' if route.key == ('POST', '/os-keypairs', None) else caller.name,
+    }
+    allowed = published.enforce(route.one.rule, target, caller.values)
+    return LET_IN if allowed else 403
+
+
+@reference.needed
+@each(routes.ROUTES)
+@pytest.mark.parametrize('caller', callers.ALL, ids=str)
+def test_whom_the_defaults_let_in(
+    cloud: Cloud, things: Things, published: policy.Enforcer, route: Route, caller: Caller
 ) -> None:
-    if route.one.rule in OPEN:
-        pytest.skip('a user may do with their own key pairs what they like')
-    message = check_fault(_try(cloud, things, route, token), 403)
-    # What has no rule of ours is refused by the service that it is passed on to.
-    assert (
-        route.one.rule is None
-        or message == f"Policy doesn't allow {route.one.rule} to be performed."
+    body = routes.bodies(things).get(route.key)
+    answer = cloud.call(
+        route.one.method, route.path(things), body, token=caller.token, version=route.version
     )
-
-
-@each(routes.WRITES)
-def test_another_project_cannot_write(cloud: Cloud, things: Things, route: Route) -> None:
-    """What is another project's is not there; what is the administrators' is refused."""
-    if route.one.rule in OWN:
-        pytest.skip('something of their own')
-    if route.one.rule == 'os_compute_api:os-keypairs:create':
-        # The sample names another user.
-        check_fault(_try(cloud, things, route, FOREIGN), 403)
-        return
-    hidden = _is_of_project(route) or 'keypairs' in route.one.path
-    check_fault(_try(cloud, things, route, FOREIGN), 404 if hidden else 403)
-
-
-def _is_of_project(route: Route) -> bool:
-    """Tell whether the path names what other projects do not see."""
-    return any(part in route.one.path for part in ('{server_id}', '{group_id}'))
-
-
-@each([route for route in routes.WRITES if not _is_of_project(route)])
-def test_services_do_what_services_do(cloud: Cloud, things: Things, route: Route) -> None:
-    if route.one.rule in OPEN or route.one.rule in OF_SERVICES:
-        pytest.skip('allowed')
-    check_fault(_try(cloud, things, route, SERVICE), 403)
-
-
-@each(routes.READS)
-def test_readers_read(cloud: Cloud, things: Things, route: Route) -> None:
-    """A role that may not write may read its own project, and nothing of administrators'."""
-    answer = _try(cloud, things, route, READER)
-    if route.one.rule is not None and route.one.check == 'rule:context_is_admin':
-        check_fault(answer, 403)
-    elif 'keypairs/' in route.one.path:
-        check_fault(answer, 404)
-    else:
-        assert answer.status in (200, 204, 300), answer.text
+    expected = _expected(published, route, caller)
+    assert answer.status == expected, answer.text
+    if expected == 403:
+        message = check_fault(answer, 403)
+        assert message == f"Policy doesn't allow {route.one.rule} to be performed."
 
 
 @each(routes.ROUTES)
@@ -118,5 +109,6 @@ def test_the_project_of_the_path_is_the_token_s(cloud: Cloud, things: Things, ro
 
 @each(routes.ROUTES)
 def test_without_a_token_nothing_is_done(cloud: Cloud, things: Things, route: Route) -> None:
-    answer = _try(cloud, things, route, '')
+    body = routes.bodies(things).get(route.key)
+    answer = cloud.call(route.one.method, route.path(things), body, token='', version=route.version)
     assert (answer.status, answer.text) == (204, '')

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.api import operation, resources, versions
+from kilonova.api import operation, policies, resources, versions
 from kilonova.api.operation import Operation
 from kilonova.tests.functional.cloud import Cloud
 from kilonova.tests.unit.api import reference
@@ -16,105 +16,14 @@ CLOUD: dict[str, Any] = {}
 
 # Routes of the table that nobody has written yet.  It only shrinks: what is there must go.
 NOT_YET = """
-GET /images
-GET /images/detail
-GET /images/{id}
-DELETE /images/{id}
-GET /images/{image_id}/metadata
-POST /images/{image_id}/metadata
-PUT /images/{image_id}/metadata
-GET /images/{image_id}/metadata/{id}
-PUT /images/{image_id}/metadata/{id}
-DELETE /images/{image_id}/metadata/{id}
-GET /os-agents
-POST /os-agents
-PUT /os-agents/{id}
-DELETE /os-agents/{id}
-POST /os-aggregates/{id}/images
 POST /os-assisted-volume-snapshots
 DELETE /os-assisted-volume-snapshots/{id}
-GET /os-baremetal-nodes
-POST /os-baremetal-nodes
-GET /os-baremetal-nodes/{id}
-DELETE /os-baremetal-nodes/{id}
-POST /os-baremetal-nodes/{id}/action add_interface
-POST /os-baremetal-nodes/{id}/action remove_interface
-POST /os-cells
-GET /os-cells
-GET /os-cells/capacities
-GET /os-cells/detail
-GET /os-cells/info
-POST /os-cells/sync_instances
-GET /os-cells/{id}
-PUT /os-cells/{id}
-DELETE /os-cells/{id}
-GET /os-cells/{id}/capacities
-POST /os-certificates
-GET /os-certificates/{id}
-GET /os-cloudpipe
-POST /os-cloudpipe
-PUT /os-cloudpipe/{id}
 GET /os-console-auth-tokens/{id}
-GET /os-fixed-ips/{id}
-POST /os-fixed-ips/{id}/action reserve
-POST /os-fixed-ips/{id}/action unreserve
-GET /os-floating-ip-dns
-PUT /os-floating-ip-dns/{id}
-DELETE /os-floating-ip-dns/{id}
-GET /os-floating-ip-dns/{domain_id}/entries/{id}
-PUT /os-floating-ip-dns/{domain_id}/entries/{id}
-DELETE /os-floating-ip-dns/{domain_id}/entries/{id}
-GET /os-floating-ip-pools
-GET /os-floating-ips
-POST /os-floating-ips
-GET /os-floating-ips/{id}
-DELETE /os-floating-ips/{id}
-GET /os-floating-ips-bulk
-POST /os-floating-ips-bulk
-GET /os-floating-ips-bulk/{id}
-PUT /os-floating-ips-bulk/{id}
-GET /os-fping
-GET /os-fping/{id}
-GET /os-hosts
-GET /os-hosts/{id}
-PUT /os-hosts/{id}
-GET /os-hosts/{id}/reboot
-GET /os-hosts/{id}/shutdown
-GET /os-hosts/{id}/startup
-GET /os-instance_usage_audit_log
-GET /os-instance_usage_audit_log/{id}
-GET /os-migrations
-GET /os-networks
-POST /os-networks
-POST /os-networks/add
-GET /os-networks/{id}
-DELETE /os-networks/{id}
-POST /os-networks/{id}/action disassociate
-POST /os-networks/{id}/action associate_host
-POST /os-networks/{id}/action disassociate_host
-POST /os-networks/{id}/action disassociate_project
-GET /os-security-group-default-rules
-POST /os-security-group-default-rules
-GET /os-security-group-default-rules/{id}
-DELETE /os-security-group-default-rules/{id}
-POST /os-security-group-rules
-DELETE /os-security-group-rules/{id}
-GET /os-security-groups
-POST /os-security-groups
-GET /os-security-groups/{id}
-PUT /os-security-groups/{id}
-DELETE /os-security-groups/{id}
-GET /os-simple-tenant-usage
-GET /os-simple-tenant-usage/{id}
 GET /os-snapshots
 POST /os-snapshots
 GET /os-snapshots/detail
 GET /os-snapshots/{id}
 DELETE /os-snapshots/{id}
-GET /os-tenant-networks
-POST /os-tenant-networks
-GET /os-tenant-networks/{id}
-DELETE /os-tenant-networks/{id}
 GET /os-volumes
 POST /os-volumes
 GET /os-volumes/detail
@@ -135,66 +44,24 @@ POST /os-volumes_boot/{id}/action rebuild
 POST /os-volumes_boot/{id}/action resize
 POST /os-volumes_boot/{id}/action revertResize
 POST /os-volumes_boot/{id}/action trigger_crash_dump
-POST /servers/{id}/action confirmResize
-POST /servers/{id}/action createImage
-POST /servers/{id}/action rebuild
-POST /servers/{id}/action resize
-POST /servers/{id}/action revertResize
-POST /servers/{id}/action trigger_crash_dump
 POST /servers/{id}/action injectNetworkInfo
-POST /servers/{id}/action os-resetState
-POST /servers/{id}/action resetNetwork
-POST /servers/{id}/action changePassword
-POST /servers/{id}/action createBackup
-POST /servers/{id}/action restore
 POST /servers/{id}/action evacuate
-POST /servers/{id}/action addFloatingIp
-POST /servers/{id}/action removeFloatingIp
-POST /servers/{id}/action lock
-POST /servers/{id}/action unlock
-POST /servers/{id}/action migrate
 POST /servers/{id}/action os-migrateLive
 POST /servers/{id}/action addFixedIp
 POST /servers/{id}/action removeFixedIp
-POST /servers/{id}/action os-getRDPConsole
 POST /servers/{id}/action os-getSPICEConsole
 POST /servers/{id}/action os-getSerialConsole
 POST /servers/{id}/action os-getVNCConsole
-POST /servers/{id}/action rescue
-POST /servers/{id}/action unrescue
-POST /servers/{id}/action addSecurityGroup
-POST /servers/{id}/action removeSecurityGroup
-POST /servers/{id}/action shelve
-POST /servers/{id}/action shelveOffload
-POST /servers/{id}/action unshelve
-GET /servers/{server_id}/consoles
-POST /servers/{server_id}/consoles
-GET /servers/{server_id}/consoles/{id}
-DELETE /servers/{server_id}/consoles/{id}
-GET /servers/{server_id}/diagnostics
-GET /servers/{server_id}/migrations
-GET /servers/{server_id}/migrations/{id}
 DELETE /servers/{server_id}/migrations/{id}
 POST /servers/{server_id}/migrations/{id}/action force_complete
-GET /servers/{server_id}/os-interface
 POST /servers/{server_id}/os-interface
-GET /servers/{server_id}/os-interface/{id}
 DELETE /servers/{server_id}/os-interface/{id}
-GET /servers/{server_id}/os-server-password
-DELETE /servers/{server_id}/os-server-password
-GET /servers/{server_id}/os-virtual-interfaces
 GET /servers/{server_id}/os-volume_attachments
 POST /servers/{server_id}/os-volume_attachments
 GET /servers/{server_id}/os-volume_attachments/{id}
 PUT /servers/{server_id}/os-volume_attachments/{id}
 DELETE /servers/{server_id}/os-volume_attachments/{id}
 POST /servers/{server_id}/remote-consoles
-GET /servers/{server_id}/os-security-groups
-GET /servers/{server_id}/shares
-POST /servers/{server_id}/shares
-GET /servers/{server_id}/shares/{id}
-DELETE /servers/{server_id}/shares/{id}
-GET /servers/{server_id}/topology
 """.strip().splitlines()
 
 resources.load()
@@ -262,6 +129,18 @@ def test_with_its_policy_rules(row: Row) -> None:
     names = {rule.name for one in ours for rule in one.all_rules()}
     assert row.enforced <= names
     assert names <= row.enforced | row.documented | ASKED_EARLIER
+
+
+def test_every_rule_is_registered() -> None:
+    """Only a rule whose routes are all missing may be missing."""
+    published = {row['rule'] for row in reference.table('policies.csv')}
+    later: set[str] = set()
+    now: set[str] = set()
+    for row in ROWS:
+        (later if str(row) in NOT_YET else now).update(row.enforced | row.documented)
+    registered = {rule.name for rule in policies.list_rules()}
+    assert sorted(published - registered - (later - now)) == []
+    assert sorted(registered - published) == []
 
 
 @pytest.mark.parametrize('row', REMOVED, ids=str)

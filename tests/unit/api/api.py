@@ -49,8 +49,8 @@ def make_conf(*files: str) -> cfg.ConfigOpts:
 class Api:
     """Sends requests; ``call`` goes below /v2.1 unless the path begins with '//'."""
 
-    def __init__(self, conductor: Any) -> None:
-        self.conf = make_conf()
+    def __init__(self, conductor: Any, *files: str) -> None:
+        self.conf = make_conf(*files)
         self.conductor = conductor
         self.app = app.make_compute_app(self.conf, conductor)
 

@@ -9,6 +9,7 @@ from kilonova.common import exception
 from kilonova.common.metadata import password as passwords
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.network import VIF, FixedIP, Subnet
+from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import (
     Action,
     ActionEvent,
@@ -156,6 +157,10 @@ class FakeServers:
         for name, value in changes.items():
             setattr(self.servers[uuid], name, value)
         return self.servers[uuid]
+
+    def external_events(self, context: Any, events: list[ExternalEvent]) -> list[int]:
+        self.calls.append(('external_events', [(one.name, one.server_uuid) for one in events]))
+        return [200] * len(events)
 
     def delete_server(self, context: Any, uuid: str, force: bool = False) -> None:
         self.calls.append(('delete_server', force))

@@ -175,3 +175,6 @@ def test_rules_have_the_published_defaults() -> None:
         old = rule.deprecated_rule
         assert (old.name if old else '') == row['deprecated_rule'], rule.name
         assert (old.check_str if old else '') == row['deprecated_rule_check'], rule.name
+        since = old.deprecated_since if old else rule.deprecated_since
+        assert (since or '') == row['deprecated_since'], rule.name
+        assert rule.deprecated_for_removal == (row['deprecated_for_removal'] == 'y'), rule.name

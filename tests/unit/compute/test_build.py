@@ -63,7 +63,7 @@ def test_ports_are_made_bound_and_reported(here: Here) -> None:
 
 def test_a_given_port_is_used_in_its_place(here: Here) -> None:
     network = here.neutron.add_network()
-    given = here.neutron._make_port(network)['id']
+    given = here.neutron.make_port(network)['id']
     wanted = networks(NetworkRequest(network_id=network), NetworkRequest(port_id=given, tag='mine'))
     here.build(make_server(), wanted)
     made, kept = here.conductor.wait_for('build_finished')['network_info']
@@ -98,7 +98,7 @@ def test_the_operator_may_force_a_config_drive(make_here: MakeHere) -> None:
 def test_a_driver_that_fails_leaves_nothing(make_here: MakeHere, option: str, again: bool) -> None:
     here = make_here(fake_driver={option: ['here/b*']})
     network = here.neutron.add_network()
-    given = here.neutron._make_port(network)['id']
+    given = here.neutron.make_port(network)['id']
     here.build(
         make_server(), networks(NetworkRequest(network_id=network), NetworkRequest(port_id=given))
     )
@@ -146,12 +146,12 @@ def test_what_neutron_refuses_is_the_same_everywhere(here: Here, case: str) -> N
     if case == 'quota':
         here.neutron.port_quota = 0
     elif case == 'no address':
-        here.neutron._make_port(network, fixed_ips=[{'ip_address': '10.1.0.7'}])
+        here.neutron.make_port(network, fixed_ips=[{'ip_address': '10.1.0.7'}])
         request = NetworkRequest(network_id=network, fixed_ip='10.1.0.7')
     elif case == 'missing port':
         request = NetworkRequest(port_id='9d6ff0e2-46f9-4a5c-b08c-4e6f8a9de0ff')
     else:
-        request = NetworkRequest(port_id=here.neutron._make_port(network, device_id='other')['id'])
+        request = NetworkRequest(port_id=here.neutron.make_port(network, device_id='other')['id'])
     before = dict(here.neutron.ports)
     here.build(make_server(), networks(request))
     assert here.conductor.wait_for('build_failed')['reschedule'] is False
@@ -198,7 +198,7 @@ def test_a_rollback_leaves_the_ports_of_a_newer_attempt_elsewhere(here: Here) ->
     network = here.neutron.add_network()
     server = make_server()
     here.conductor.refuse.add('build_finished')
-    newer = here.neutron._make_port(
+    newer = here.neutron.make_port(
         network, device_id=server.uuid, **{'binding:host_id': 'elsewhere'}
     )['id']
     here.build(server, networks(NetworkRequest(network_id=network)))
@@ -210,8 +210,8 @@ def test_a_rollback_leaves_the_ports_of_a_newer_attempt_elsewhere(here: Here) ->
 def test_a_later_attempt_removes_what_an_earlier_one_left(here: Here) -> None:
     network = here.neutron.add_network()
     server = make_server()
-    here.neutron._make_port(network, device_id=server.uuid, **{'binding:host_id': 'dead'})
-    given = here.neutron._make_port(network, device_id=server.uuid, **{'binding:host_id': 'dead'})[
+    here.neutron.make_port(network, device_id=server.uuid, **{'binding:host_id': 'dead'})
+    given = here.neutron.make_port(network, device_id=server.uuid, **{'binding:host_id': 'dead'})[
         'id'
     ]
     wanted = networks(NetworkRequest(port_id=given), NetworkRequest(network_id=network))

@@ -32,7 +32,7 @@ def test_a_server_without_ports_costs_one_call_and_no_request(here: Here) -> Non
 
 def test_made_ports_go_and_given_ones_stay(here: Here) -> None:
     network = here.neutron.add_network()
-    given = here.neutron._make_port(network)['id']
+    given = here.neutron.make_port(network)['id']
     server = here.built(
         make_server(), networks(NetworkRequest(network_id=network), NetworkRequest(port_id=given))
     )
@@ -47,8 +47,8 @@ def test_ports_that_nobody_reported_are_found(here: Here) -> None:
     """The host died between making its ports and telling of them."""
     network = here.neutron.add_network()
     server = make_server()
-    here.neutron._make_port(network, device_id=server.uuid)
-    older = here.neutron._make_port(
+    here.neutron.make_port(network, device_id=server.uuid)
+    older = here.neutron.make_port(
         network, device_id=server.uuid, created_at='2025-12-31T23:59:59Z'
     )['id']
     delete(here, server)
@@ -59,7 +59,7 @@ def test_ports_that_nobody_reported_are_found(here: Here) -> None:
 
 def test_the_mac_of_a_passed_through_card_is_given_back(here: Here) -> None:
     network = here.neutron.add_network()
-    given = here.neutron._make_port(network, **{'binding:vnic_type': 'direct-physical'})['id']
+    given = here.neutron.make_port(network, **{'binding:vnic_type': 'direct-physical'})['id']
     server = here.built(make_server(), networks(NetworkRequest(port_id=given)))
     delete(here, server)
     here.conductor.wait_for('delete_finished')
@@ -68,7 +68,7 @@ def test_the_mac_of_a_passed_through_card_is_given_back(here: Here) -> None:
 
 def test_a_given_port_that_its_owner_deleted_is_no_error(here: Here) -> None:
     network = here.neutron.add_network()
-    given = here.neutron._make_port(network)['id']
+    given = here.neutron.make_port(network)['id']
     server = here.built(make_server(), networks(NetworkRequest(port_id=given)))
     here.neutron.break_with(404, f'PUT /v2.0/ports/{given}')
     delete(here, server)

@@ -55,7 +55,7 @@ def test_an_event_of_an_earlier_life_does_not_count(slow_plug: tuple[Here, Netwo
     here, _ = slow_plug
     server = make_server()
     network = next(iter(here.neutron.things['networks']))
-    given = here.neutron._make_port(network)['id']
+    given = here.neutron.make_port(network)['id']
     here.plugged(server, given)
     here.build(server, networks(NetworkRequest(port_id=given)))
     here.conductor.wait_for('build_failed')

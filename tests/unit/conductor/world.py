@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from kilonova.common import exception
+from kilonova.common.clients.placement import Allocations
 from kilonova.common.context import RequestContext
 from kilonova.common.objects.console import Console, ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.image import Image
+from kilonova.common.objects.migration import MigrationQuery
 from kilonova.common.objects.network import VIF, FixedIP, Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import RequestSpec, Selection
@@ -28,7 +30,7 @@ from kilonova.conductor import service
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.db import hosts as db_hosts
-from kilonova.db import servers, types
+from kilonova.db import server_migrations, servers, types
 from kilonova.db.engine import Database
 from kilonova.db.models.api import FlavorRow, InstanceMapping
 from kilonova.db.models.cell import ServiceRow
@@ -67,6 +69,8 @@ class FakeHost:
     def __init__(self, world: 'World', name: str) -> None:
         self.world, self.name = world, name
         self.guests: set[str] = set()
+        self.left: set[str] = set()
+        """Guests that moved away and could come back."""
         self.spawned: list[tuple[str, Fence]] = []
         self.fail: str | None = None
         self.reschedule = True
@@ -140,9 +144,32 @@ class FakeHost:
         if self.fail is not None:
             self.world.report('delete_failed', server.uuid, fence, self.fail, None)
             return
-        self.guests.discard(server.uuid)
+        self._forget(server.uuid)
         self.world.remove_ports(server.uuid)
         self.world.report('delete_finished', server.uuid, fence)
+
+    def remove_guest(self, context: Any, server: Server, fence: Fence) -> None:
+        self.world.post(self, self._forget, server.uuid)
+
+    def _forget(self, uuid: str) -> None:
+        self.guests.discard(uuid)
+        self.left.discard(uuid)
+
+    def _move(self, kind: str, uuid: str) -> None:
+        """Have guests as a host has them that does, or fails to do, a step of a move."""
+        works = kind not in self.cannot and self.fail is None
+        if kind == 'LeaveHost' and uuid in self.guests:
+            self.guests.discard(uuid)
+            self.left.add(uuid)
+        elif kind == 'RevertMove' and works and uuid in self.left:
+            self.left.discard(uuid)
+            self.guests.add(uuid)
+        elif kind in ('FinishMove',) and works:
+            self.guests.add(uuid)
+        elif kind == 'AbandonMove' and works:
+            self.guests.discard(uuid)
+        elif kind == 'ConfirmMove' and works:
+            self.left.discard(uuid)
 
     def _work(self, server: Server, fence: Fence, work: Any) -> None:
         if self._is_old(fence):
@@ -150,6 +177,7 @@ class FakeHost:
         kind = type(work).__name__
         self.worked.append(kind)
         result = WorkResult(power_state=STATES.get(kind))
+        self._move(kind, server.uuid)
         if self.fail is not None or kind in self.cannot:
             result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
         self.world.report('work_finished', server.uuid, fence, result)
@@ -178,6 +206,7 @@ class World:
         self.allocations: dict[str, str] = {}
         self.refused: set[str] = set()
         self.ports: dict[str, str] = {}
+        self.bound: dict[str, str] = {}
         self.events: list[tuple[str, list[str]]] = []
         self.calls: list[str] = []
         self.selected: list[tuple[str, ...]] = []
@@ -285,6 +314,21 @@ class World:
         self.contact('delete allocations: done')
         return held is not None
 
+    def get_allocations(self, consumer: str) -> Allocations:
+        self.contact('get allocations')
+        host = self.allocations.get(consumer)
+        held = {host: {'resources': {'VCPU': 1}}} if host else {}
+        return Allocations(allocations=held)
+
+    def move_allocations(self, source: str, target: str) -> None:
+        self.contact('move allocations')
+        if self.placement_error is not None:
+            raise self.placement_error
+        if source not in self.allocations:
+            raise exception.Conflict('it holds nothing')
+        self.allocations[target] = self.allocations.pop(source)
+        self.contact('move allocations: done')
+
     def make_port(self, server_uuid: str) -> list[VIF]:
         port_id = f'port-{server_uuid}'
         self.ports[port_id] = server_uuid
@@ -302,7 +346,11 @@ class World:
         return self.ports.pop(port_id, None) is not None
 
     def update_port(self, port_id: str, changes: dict[str, Any]) -> dict[str, Any]:
-        self.ports[port_id] = changes['device_id']
+        if 'device_id' in changes:
+            self.ports[port_id] = changes['device_id']
+        if 'binding:host_id' in changes:
+            self.contact('bind port')
+            self.bound[port_id] = changes['binding:host_id']
         return {}
 
     # -- time and life
@@ -403,7 +451,7 @@ class World:
             where = [host.name for host in alive if uuid in host.guests]
             assert server.task_state is None, server.task_state
             assert server.operation is None
-            if server.vm_state in ('active', 'stopped'):
+            if server.vm_state in ('active', 'stopped', 'resized'):
                 assert where == [server.host] or server.host in self.down
                 assert self.allocations.get(uuid) == server.host
             else:
@@ -415,6 +463,25 @@ class World:
                 assert server.fault is not None
             live += not server.deleted
         assert self.usage() == live
+        self.check_moves()
+
+    def check_moves(self) -> None:
+        """A move holds its source exactly as long as there is a way back."""
+        with self.cell_db.reader() as session:
+            moves = server_migrations.find(session, MigrationQuery())
+        for move in moves:
+            held, server = self.allocations.get(move.uuid), self.server(move.instance_uuid)
+            waits = move.status == 'finished'
+            assert waits or move.status in ('confirmed', 'reverted', 'error', 'completed')
+            assert not waits or server.vm_state == 'resized'
+            assert held == (move.source_compute if waits else None)
+            if move.source_compute not in self.down:
+                source = self.hosts[move.source_compute or '']
+                assert not waits or server.uuid in source.left
+        waiting = {move.instance_uuid for move in moves if move.status == 'finished'}
+        left = {uuid for name, host in self.hosts.items() if name not in self.down
+                for uuid in host.left}  # fmt: skip
+        assert left <= waiting
 
 
 class Node:

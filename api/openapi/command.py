@@ -1,0 +1,22 @@
+"""``nova-manage api openapi``."""
+
+import argparse
+import pathlib
+import sys
+
+from kilonova.api.openapi import document
+
+
+def main(prog: str, words: list[str]) -> int:
+    """Run a command of the category ``api``."""
+    parser = argparse.ArgumentParser(prog=prog)
+    commands = parser.add_subparsers(dest='command', required=True)
+    openapi = commands.add_parser('openapi', help='Print the OpenAPI document of the compute API.')
+    openapi.add_argument('--output-file', metavar='FILE', help='write it there instead')
+    arguments = parser.parse_args(words)
+    text = document.encoded().decode() + '\n'
+    if arguments.output_file:
+        pathlib.Path(arguments.output_file).write_text(text)
+    else:
+        sys.stdout.write(text)
+    return 0

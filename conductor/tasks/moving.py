@@ -1,0 +1,347 @@
+"""What all moves of servers share: records, claims, ports, and what is owed afterwards.
+
+While a server moves, its source's resources are held in placement by the move's uuid, the
+destination's by the server.  Going back hands the former to the server again.
+"""
+
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_log import log as logging
+from sqlalchemy.orm import Session
+
+from kilonova.common import exception
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.context import get_admin_context
+from kilonova.common.objects.migration import Migration, Move
+from kilonova.common.objects.operation import Fence
+from kilonova.common.objects.request_spec import RequestSpec, Selection
+from kilonova.common.objects.server import Server
+from kilonova.common.objects.work import WorkResult
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import choose, faults
+from kilonova.conductor.tasks.procedure import Changes, Job, Payload
+from kilonova.db import server_migrations as migrations
+from kilonova.db import servers
+from kilonova.db.engine import retry
+from kilonova.db.models.cell import ComputeNodeRow
+
+LOG = logging.getLogger(__name__)
+
+
+class MovePayload(Payload, kw_only=True):
+    """``failed``: host to why it did not work there; ``returned``: all is as before the move.
+
+    ``again``: hosts were chosen more than once, so a late answer of the scheduler may have
+    claimed another one than ``selection``.
+    """
+
+    request: RequestSpec | None = None
+    move: Move | None = None
+    migration: str = ''
+    source: str = ''
+    source_node: str | None = None
+    forced: bool = False
+    selection: Selection | None = None
+    alternates: list[Selection] = []
+    failed: dict[str, str] = {}
+    reasons: list[str] = []
+    again: bool = False
+    returned: bool = False
+    data: dict[str, Any] = {}
+
+    @property
+    def spec(self) -> RequestSpec:
+        assert self.request is not None
+        return self.request
+
+    @property
+    def target(self) -> Selection:
+        """The destination, once there is one."""
+        assert self.selection is not None
+        return self.selection
+
+    @property
+    def way(self) -> Move:
+        assert self.move is not None
+        return self.move
+
+
+MoveJob = Job[MovePayload]
+
+
+def source(job: Job[Any]) -> str | None:
+    found: str = job.payload.source
+    return found
+
+
+def target(job: Job[Any]) -> str | None:
+    found: str = job.payload.target.host
+    return found
+
+
+class Mover:
+    """Steps of moves that run in the conductor."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._chooser = choose.Chooser(parts)
+
+    # -- the record
+
+    def record(
+        self, session: Session, context: Ctx, server: Server, payload: MovePayload, kind: str
+    ) -> None:
+        """Write down that a server begins to move, in the transaction that accepts it."""
+        assert server.host is not None
+        node = session.scalar(
+            sa.select(ComputeNodeRow.uuid).where(
+                ComputeNodeRow.host == server.host,
+                ComputeNodeRow.hypervisor_hostname == server.node,
+            )
+        )
+        payload.migration = str(uuid.uuid4())
+        payload.source, payload.source_node = server.host, server.node
+        payload.move = Move(
+            old_flavor=server.flavor,
+            new_flavor=payload.spec.flavor,
+            old_vm_state=server.vm_state,
+            old_zone=server.availability_zone,
+            source_uuid=node,
+        )
+        record = Migration(
+            uuid=payload.migration,
+            instance_uuid=server.uuid,
+            migration_type=kind,
+            status='pre-migrating' if kind in migrations.COLD else 'accepted',
+            source_compute=server.host,
+            source_node=server.node,
+            old_instance_type_id=server.flavor.id,
+            new_instance_type_id=payload.spec.flavor.id,
+            user_id=context.user_id,
+            project_id=context.project_id,
+        )
+        migrations.add(session, record, payload.move)
+
+    def chosen(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+        """Note where it goes."""
+        to = job.payload.target
+        address = session.scalar(
+            sa.select(ComputeNodeRow.host_ip).where(ComputeNodeRow.uuid == to.compute_node_uuid)
+        )
+        migrations.update(
+            session,
+            job.payload.migration,
+            dest_compute=to.host,
+            dest_node=to.node,
+            dest_host=address,
+        )
+        return {}
+
+    def failed(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+        """End the record of a move that was undone; what could not be is left to the sweep."""
+        late = None if job.payload.returned else self._parts.lease()
+        migrations.update(session, job.payload.migration, status='error', release_at=late)
+        return {}
+
+    # -- placement
+
+    def choose(self, job: MoveJob) -> WorkResult | None:
+        """Claim a destination."""
+        payload = job.payload
+        begun = job.operation.tries > 1
+        payload.again |= begun
+        if not begun and not payload.failed:
+            self._park(job)
+        elif not self._parts.placement.get_allocations(payload.migration).allocations:
+            self._park(job)
+        try:
+            if payload.forced:
+                self._force(job)
+            else:
+                [[payload.selection, *payload.alternates]] = self._chooser.choose([job])
+        except exception.NoValidHost as error:
+            return self._no_host(job, error)
+        return None
+
+    def _park(self, job: MoveJob) -> None:
+        """Let the move hold what the server has on its source."""
+        try:
+            self._parts.placement.move_allocations(job.server.uuid, job.payload.migration)
+        except exception.Conflict as error:
+            LOG.warning('Source allocations of server %s: %s', job.server.uuid, error)
+
+    def _force(self, job: MoveJob) -> None:
+        """Take a named host without asking the scheduler: as much as the source has given."""
+        payload, server = job.payload, job.server
+        assert payload.spec.requested_host is not None
+        to = self._node(payload.spec.requested_host)
+        held = self._parts.placement.get_allocations(payload.migration).allocations
+        own = payload.way.source_uuid
+        if set(held) != {own}:
+            raise exception.NoValidHost(
+                reason='Only a server whose resources are all of one provider can be forced.'
+            )
+        wanted = {to.compute_node_uuid: held[own or '']}
+        try:
+            self._parts.placement.claim(server.uuid, wanted, server.project_id, server.user_id)
+        except exception.Conflict as error:
+            raise exception.NoValidHost(reason=str(error)) from error
+        to.allocations = wanted
+        payload.selection = to
+
+    @retry
+    def _node(self, host: str) -> Selection:
+        with self._parts.cell_db.reader() as session:
+            row = session.scalars(
+                sa.select(ComputeNodeRow).where(ComputeNodeRow.host == host).limit(1)
+            ).one_or_none()
+            if row is None:
+                raise exception.NoValidHost(reason=f'Host {host} is not known.')
+            return Selection(
+                host=row.host,
+                node=row.hypervisor_hostname,
+                compute_node_uuid=row.uuid,
+                availability_zone='',
+            )
+
+    def _no_host(self, job: MoveJob, error: exception.NoValidHost) -> WorkResult:
+        payload = job.payload
+        if payload.failed:
+            last = list(payload.failed.values())[-1]
+            reason = faults.RETRIES_EXCEEDED % (len(payload.failed), job.server.uuid, last)
+        else:
+            what = job.operation.action.replace('migrate', 'cold migrate')
+            reason = f'No valid host was found. No valid host found for {what}'
+        details = '\n'.join([*payload.reasons, error.message])
+        return WorkResult(error=reason, details=details)
+
+    def elsewhere(self, job: MoveJob, result: WorkResult) -> str | None:
+        """Go on with another host when the destination refuses, while there are some."""
+        payload, host = job.payload, job.payload.target.host
+        payload.failed[host] = result.error or ''
+        payload.reasons.append(f'{host}: {result.details or result.error}')
+        only = payload.forced or payload.spec.requested_host
+        enough = len(payload.failed) >= self._parts.conf.scheduler.max_attempts
+        return None if only or enough else 'choose'
+
+    def confirm_claim(self, job: MoveJob) -> None:
+        """See that the server holds its destination, whatever a late scheduler has claimed."""
+        if job.payload.again:
+            to, server = job.payload.target, job.server
+            self._parts.placement.claim(
+                server.uuid, to.allocations, server.project_id, server.user_id
+            )
+
+    def give_back(self, job: MoveJob) -> None:
+        """Let the server hold its source again, in place of a destination."""
+        placement, move = self._parts.placement, job.payload.migration
+        if placement.get_allocations(move).allocations:
+            placement.move_allocations(move, job.server.uuid)
+
+    def given_back(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+        job.payload.returned = True
+        return {}
+
+    # -- ports
+
+    def bind(self, server: Server, host: str, zone: str | None) -> None:
+        """Bind a server's ports to a host.  Raises PortBindingFailed, FellowServiceError."""
+        if not server.network_info:
+            return
+        neutron = self._parts.neutron
+        for port in neutron.ports_of(server.uuid):
+            if port.get('binding:host_id') == host:
+                continue
+            changes = {'binding:host_id': host, 'device_owner': f'compute:{zone or ""}'}
+            bound = neutron.update_port(str(port['id']), changes)
+            if bound.get('binding:vif_type') == 'binding_failed':
+                raise exception.PortBindingFailed(port_id=port['id'])
+
+    def bind_to_target(self, job: MoveJob) -> None:
+        to = job.payload.target
+        self.bind(job.server, to.host, to.availability_zone)
+
+    def bind_to_source(self, job: MoveJob) -> None:
+        self.bind(job.server, job.payload.source, job.payload.way.old_zone)
+
+    def at_target(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+        """From now on the server is the destination's."""
+        to = job.payload.target
+        zone = to.availability_zone or job.server.availability_zone
+        return {'host': to.host, 'node': to.node, 'availability_zone': zone}
+
+    def at_source(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+        payload = job.payload
+        return {
+            'host': payload.source,
+            'node': payload.source_node,
+            'availability_zone': payload.way.old_zone,
+        }
+
+
+class Debts:
+    """What moves that have ended may still hold: allocations, guests on the other host."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def close(self, session: Session, server: Server) -> None:
+        """End a server's open moves because something else takes the server over."""
+        migrations.close(session, server.uuid, self._parts.lease())
+
+    def sweep(self) -> int:
+        """Settle what is due; returns how much that was."""
+        with self._parts.cell_db.reader() as session:
+            found = migrations.owed(session)
+        for one in found:
+            try:
+                self._settle(one)
+            except exception.ServiceUnavailable as error:
+                LOG.warning('What migration %s holds stays for now: %s', one.uuid, error)
+                continue
+            self._paid(one.uuid)
+        return len(found)
+
+    def pay(self, server_uuid: str) -> None:
+        """Give back at once what the moves of a server hold that is being deleted."""
+        with self._parts.cell_db.reader() as session:
+            found = migrations.owed(session, server_uuid)
+            server = servers.get(session, server_uuid, deleted=None) if found else None
+        for one in found:
+            assert server is not None
+            self._drop(one, server)
+
+    @retry
+    def _paid(self, uuid: str) -> None:
+        with self._parts.cell_db.transaction() as session:
+            migrations.paid(session, uuid)
+
+    def _settle(self, one: Migration) -> None:
+        with self._parts.cell_db.reader() as session:
+            server = servers.get(session, one.instance_uuid, deleted=None)
+        placement = self._parts.placement
+        if server.deleted:
+            self._drop(one, server)
+        elif server.host != one.source_compute or one.status != 'error':
+            placement.delete_allocations(one.uuid)
+        elif placement.get_allocations(one.uuid).allocations:
+            placement.move_allocations(one.uuid, server.uuid)
+
+    def _drop(self, one: Migration, server: Server) -> None:
+        for host in {one.source_compute, one.dest_compute} - {server.host, None}:
+            self._clean(str(host), server)
+        self._parts.placement.delete_allocations(one.uuid)
+
+    def _clean(self, host: str, server: Server) -> None:
+        """Tell a host to remove what it has; one that is down finds it when it is back."""
+        with self._parts.cell_db.reader() as session:
+            alive = self._parts.is_up(session, host)
+        if not alive:
+            return
+        fence = Fence(f'{server.operation or server.uuid}:left', server.attempt)
+        try:
+            self._parts.compute.at(host).remove_guest(get_admin_context(), server, fence)
+        except (exception.ServiceUnavailable, OSError) as error:
+            LOG.warning('Host %s looks for server %s later: %s', host, server.uuid, error)
