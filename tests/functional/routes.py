@@ -36,8 +36,8 @@ class Things:
     port: str
     host: str
     server_group: str
-    console_token: str
     proxied: Proxied
+    console_token: str
 
     @classmethod
     def make(cls, cloud: Cloud) -> 'Things':
@@ -72,8 +72,8 @@ class Things:
             port=next(iter(cloud.neutron.ports)),
             host=services[0]['host'],
             server_group=grouped.json['server_group']['id'],
-            console_token=_console_token(cloud, server),
             proxied=Proxied.make(cloud, next(iter(cloud.neutron.ports))),
+            console_token=_console_token(cloud, server),
         )
 
 
@@ -167,6 +167,11 @@ def bodies(things: Things) -> dict[Key, Any]:
         **things.proxied.bodies(),
         ('PUT', '/servers/{server_id}/tags', None): {'tags': ['known']},
         ('POST', _SERVER_ACTION, 'os-getConsoleOutput'): {'os-getConsoleOutput': {'length': 1}},
+        ('POST', '/servers/{server_id}/shares', None): {
+            'share': {'share_id': NOBODY, 'tag': 'known'}
+        },
+        **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
+        ('POST', _SERVER_ACTION, 'changePassword'): {'changePassword': {'adminPass': 'x'}},
         ('POST', _SERVER_ACTION, 'os-getVNCConsole'): {'os-getVNCConsole': {'type': 'novnc'}},
         ('POST', _SERVER_ACTION, 'os-getSPICEConsole'): {
             'os-getSPICEConsole': {'type': 'spice-html5'}
@@ -177,11 +182,6 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', '/servers/{server_id}/remote-consoles', None): {
             'remote_console': {'protocol': 'vnc', 'type': 'novnc'}
         },
-        ('POST', '/servers/{server_id}/shares', None): {
-            'share': {'share_id': NOBODY, 'tag': 'known'}
-        },
-        **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
-        ('POST', _SERVER_ACTION, 'changePassword'): {'changePassword': {'adminPass': 'x'}},
         ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
         ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
         ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},
