@@ -201,6 +201,13 @@ class InstanceNotRescuable(Invalid):
     msg = 'Instance %(instance_id)s cannot be rescued: %(reason)s'
 
 
+class UnshelveInstanceInvalidState(Conflict):
+    msg = (
+        'Specifying an availability zone or a host when unshelving server %(instance_uuid)s with '
+        'status "%(state)s" is not supported. The server status must be SHELVED_OFFLOADED.'
+    )
+
+
 class UnsupportedRescueImage(Invalid):
     msg = "Requested rescue image '%(image)s' is not supported"
 
@@ -440,3 +447,15 @@ class PortBindingFailed(KilonovaError):
 
 class ConsoleNotAvailable(NotFound):
     msg = 'Guest does not have a console available.'
+
+
+class ConsoleTypeInvalid(Invalid):
+    msg = 'Invalid console type %(console_type)s'
+
+
+class ConsoleTypeUnavailable(Invalid):
+    msg = 'Unavailable console type %(console_type)s.'
+
+
+class TokenNotFound(NotFound):
+    msg = 'Token not found'

@@ -61,6 +61,13 @@ QUOTA = [
 
 SERVERS = [
     cfg.IntOpt(
+        'shelved_offload_time',
+        default=0,
+        min=-1,
+        help='How many seconds after it was shelved a server leaves its host. 0: at once. '
+        '-1: never by itself.',
+    ),
+    cfg.IntOpt(
         'reclaim_instance_interval',
         default=0,
         help='For how many seconds a deleted server can be restored. 0: it is deleted at once.',
@@ -99,6 +106,17 @@ USAGE = [
         help='Period of the usage audit: hour, day, month or year. A number after @ says where '
         'it begins: hour@15 at a quarter past, day@6 at six, month@15 on the fifteenth, year@4 '
         'in April.',
+    ),
+]
+
+CONSOLEAUTH = [
+    cfg.IntOpt(
+        'token_ttl',
+        default=600,
+        min=0,
+        deprecated_name='console_token_ttl',
+        deprecated_group='DEFAULT',
+        help='Seconds for which the URL of a console can be used.',
     ),
 ]
 
@@ -173,6 +191,7 @@ def list_opts() -> Opts:
         (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
+        ('consoleauth', CONSOLEAUTH),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
         ('workarounds', WORKAROUNDS),
