@@ -1,5 +1,7 @@
 """nova-manage and nova-status, by their command lines."""
 
+import json
+
 import pytest
 import sqlalchemy as sa
 
@@ -336,3 +338,10 @@ def test_first_start_makes_everything(tmp_path):
         assert cells.local(session, conf) is rows[1]
     zero = engine.Database(f'sqlite:///{tmp_path}/nova_cell0.sqlite')
     assert schema.version(zero, 'cell') == schema.head('cell')
+
+
+def test_other_rooms_bring_commands(nova):
+    told = json.loads(nova('api', 'openapi'))
+    assert told['openapi'] == '3.1.0' and '/servers' in told['paths']
+    with pytest.raises(SystemExit):
+        nova('api', 'nothing')
