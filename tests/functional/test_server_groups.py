@@ -25,7 +25,7 @@ instances = -1
 cores = -1
 ram = -1
 server_group_members = 30
-server_groups = 10
+server_groups = 50
 """,
 }
 DEMO, OTHER = 'demo:demo', 'other:other'
