@@ -97,7 +97,7 @@ def arguments(things: Things) -> dict[str, str]:
         'hypervisor_id': things.hypervisor,
         'request_id': things.action,
         'image_id': things.image,
-        'group_id': things.server_group,
+        'server_group_id': things.server_group,
         'network_id': things.network,
         'port_id': things.port,
         **things.proxied.arguments(),

@@ -61,13 +61,18 @@ def published() -> policy.Enforcer:
     return enforcer
 
 
+def _is_hidden(route: Route) -> bool:
+    """Tell whether the path names what other projects do not see."""
+    return any(name in route.one.path for name in ('{server_id}', '{server_group_id}'))
+
+
 def _is_of_a_project(route: Route) -> bool:
-    return any(name in route.one.path for name in ('{server_id}', '{project_id}'))
+    return _is_hidden(route) or '{project_id}' in route.one.path
 
 
 def _expected(published: policy.Enforcer, route: Route, caller: Caller) -> int:
     """Return what comes of it: let in, refused, or not there for this caller."""
-    hidden = '{server_id}' in route.one.path and caller.project != callers.OWNER
+    hidden = _is_hidden(route) and caller.project != callers.OWNER
     if hidden and not caller.is_admin:
         return 404
     if route.one.rule is None:
