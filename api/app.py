@@ -104,7 +104,9 @@ def _resolve(
     actions = route.methods.get(method)
     if actions is None:
         allowed = operation.allowed(route, version)
-        if not allowed:  # nothing of the path is left at this version, or there yet
+        # Nothing of the path is left at this version, or there yet; or it is one of an item, and
+        # the item's id is empty.
+        if not allowed or _path(http).endswith('/'):
             raise operation.not_found()
         raise faults.Fault(
             405,
