@@ -1,12 +1,13 @@
 """Options of nova-compute: names, groups and defaults are Nova's.
 
-``[libvirt]`` and the consoles' groups are the driver's (``virt.config``);
+``[libvirt]`` is the driver's (``virt.config``);
 ``[fake_driver]`` is our own.
 """
 
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.compute import console_config
 
 HOST = [
     cfg.StrOpt(
@@ -263,4 +264,5 @@ def list_opts() -> Opts:
         (None, [*HOST, *RATIOS, *BUILD, *PERIODIC]),
         ('image_cache', CACHE),
         ('fake_driver', FAKE),
+        *console_config.list_opts(),
     ]

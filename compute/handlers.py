@@ -7,6 +7,7 @@ from kilonova.compute import (
     rebuild,
     rescue,
     shares,
+    shelve,
     snapshot,
     suspending,
 )
@@ -27,6 +28,9 @@ HANDLERS: dict[type, Handler] = {
     work.SoftDelete: power.soft_delete,
     work.Restore: power.restore,
     work.Snapshot: snapshot.snapshot,
+    work.Shelve: shelve.shelve,
+    work.Offload: shelve.offload,
+    work.Unshelve: shelve.unshelve,
     work.Rebuild: rebuild.rebuild,
     work.AllowShare: shares.attach,
     work.DenyShare: shares.detach,

@@ -14,6 +14,7 @@ from oslo_config import cfg
 from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.objects.console import ConsoleAccess
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import (
@@ -24,6 +25,7 @@ from kilonova.common.objects.host import (
     Hypervisor,
     Service,
 )
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.migration import Migration, MigrationQuery
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import ExternalEvent, Fence
@@ -178,6 +180,28 @@ class ConductorInterface(rpc.Interface):
         """
 
     @rpc.call()
+    def shelve_server(self, context: Ctx, uuid: str, image_id: str | None = None) -> None:
+        """Accept that a server is put away; ``image_id``: what its disk is sent to."""
+
+    @rpc.call()
+    def shelve_offload_server(self, context: Ctx, uuid: str) -> None:
+        """Accept that a shelved server leaves its host."""
+
+    @rpc.call()
+    def unshelve_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        image: Image | None = None,
+        changes: dict[str, str | None] | None = None,
+    ) -> None:
+        """Accept that a server is brought back; ``image``: what was made of it.
+
+        ``changes``: ``availability_zone`` (None: none in particular) and ``host``, for one that
+        has left its host.  Raises UnshelveInstanceInvalidState, Invalid, ComputeHostNotFound.
+        """
+
+    @rpc.call()
     def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
         """Accept that the root disk is sent to an image that exists."""
 
@@ -215,6 +239,25 @@ class ConductorInterface(rpc.Interface):
         """Ask the host what it knows of a running guest.
 
         Raises InstanceNotReady, InstanceInvalidState, NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call(timeout=60)
+    def get_console_url(self, context: Ctx, uuid: str, protocol: str, console_type: str) -> str:
+        """Return the URL of a console, with a new token in it.
+
+        Raises ConsoleTypeInvalid, ConsoleTypeUnavailable, InstanceNotReady, InstanceInvalidState,
+        NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call()
+    def get_console_access(self, context: Ctx, token: str) -> ConsoleAccess:
+        """Return what a token stands for while its server is where it was.  Raises TokenNotFound."""
+
+    @rpc.call(timeout=60)
+    def validate_console_token(self, context: Ctx, token: str) -> ConsoleAccess:
+        """As get_console_access, and the host says that it still has the console in that place.
+
+        For proxies, before they connect: another guest may have got the port since.
         """
 
     @rpc.call()

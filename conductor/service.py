@@ -23,6 +23,7 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
 from kilonova.conductor.server_groups import ServerGroups
 from kilonova.conductor.servers.actions import ServerActions
+from kilonova.conductor.servers.consoles import ServerConsoles
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
 from kilonova.conductor.servers.lock import ServerLocks
@@ -39,6 +40,7 @@ from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.moving import Debts, Mover
 from kilonova.conductor.tasks.rebuild import Rebuild
 from kilonova.conductor.tasks.shares import ServerShares
+from kilonova.conductor.tasks.shelve import Shelving
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.tasks.sizes import Sizes
 from kilonova.conductor.usage import Usage
@@ -71,8 +73,10 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerActions(parts),
         ServerMigrations(parts),
         ServerHosts(parts),
+        ServerConsoles(parts, engine),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
+        Shelving(parts, engine, mover),
         ServerShares(parts, engine),
         ResizeServers(parts, engine, mover),
         Reports(parts, engine, build, delete),

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.share import Share
 
@@ -141,6 +142,22 @@ class DenyShare(msgspec.Struct, tag='detach share'):
     share: Share
 
 
+class Shelve(msgspec.Struct, kw_only=True, tag='shelve'):
+    """Power off and send the root disk to Glance; without an image it is a volume."""
+
+    image_id: str | None = None
+
+
+class Offload(msgspec.Struct, tag='offload'):
+    """Remove a guest that is to be made elsewhere one day; its ports stay."""
+
+
+class Unshelve(msgspec.Struct, kw_only=True, tag='unshelve'):
+    """Make the guest here, of the image that was made of it; without one, of its volume."""
+
+    image: Image | None = None
+
+
 HostWork = (
     Start
     | Stop
@@ -162,6 +179,9 @@ HostWork = (
     | SoftDelete
     | Restore
     | Snapshot
+    | Shelve
+    | Offload
+    | Unshelve
     | Rebuild
     | AllowShare
     | DenyShare

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from kilonova.common import exception
+from kilonova.common.objects.console import ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import ComputeNode
@@ -234,6 +235,26 @@ class Console:
     def get_console_output(self, server: Server) -> bytes:
         """Return the console log (all that is kept).  Raises ConsoleNotAvailable, GuestNotFound."""
         raise exception.NotSupported(feature='console output')
+
+    def get_vnc_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is.
+
+        As the others: raises GuestNotFound (also when it is off), ConsoleTypeUnavailable when
+        the guest has none, NotSupported.
+        """
+        raise exception.NotSupported(feature='VNC consoles')
+
+    def get_spice_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is."""
+        raise exception.NotSupported(feature='SPICE consoles')
+
+    def get_serial_console(self, server: Server) -> ConsolePlace:
+        """Return where the first serial port is."""
+        raise exception.NotSupported(feature='serial consoles')
+
+    def get_mks_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is."""
+        raise exception.NotSupported(feature='MKS consoles')
 
     def get_diagnostics(self, server: Server) -> Diagnostics:
         """Return what is known of a running guest.  Raises GuestNotFound."""

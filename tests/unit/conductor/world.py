@@ -17,6 +17,7 @@ from oslo_config import cfg
 from kilonova.common import exception
 from kilonova.common.clients.placement import Allocations
 from kilonova.common.context import RequestContext
+from kilonova.common.objects.console import Console, ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.migration import MigrationQuery
@@ -75,6 +76,7 @@ class FakeHost:
         self.reschedule = True
         self.silent = False
         self.latest: dict[str, int] = {}
+        self.console_port = 5900
         self.worked: list[str] = []
         self.cannot: set[str] = set()
         """Kinds of work that fail."""
@@ -94,6 +96,14 @@ class FakeHost:
 
     def get_console_output(self, context: Any, server: Server, length: int | None) -> str:
         return f'{server.name} {length}'
+
+    def get_console(
+        self, context: Any, server: Server, protocol: str, console_type: str
+    ) -> Console:
+        if server.uuid not in self.guests:
+            raise exception.InstanceNotReady(instance_id=server.uuid)
+        place = ConsolePlace(host=self.name, port=self.console_port, tls_port=6970)
+        return Console(place=place, base_url=f'http://proxy/{protocol}?kept=1')
 
     def get_diagnostics(self, context: Any, server: Server) -> Diagnostics:
         return Diagnostics(state='running', driver=server.name)
