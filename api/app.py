@@ -104,9 +104,7 @@ def _resolve(
     actions = route.methods.get(method)
     if actions is None:
         allowed = operation.allowed(route, version)
-        # Nothing of the path is left at this version, or there yet; or it is one of an item, and
-        # the item's id is empty.
-        if not allowed or _path(http).endswith('/'):
+        if not allowed:  # nothing of the path is left at this version, or there yet
             raise operation.not_found()
         raise faults.Fault(
             405,

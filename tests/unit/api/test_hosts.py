@@ -76,7 +76,7 @@ def test_aggregate_life(api: Api) -> None:
         ('POST', '', {'aggregate': {'name': ''}}, 400),
         ('GET', '/x', None, 400),
         ('GET', '/%C2%B2', None, 400),
-        ('GET', '/99999999999999999999', None, 400),
+        ('GET', '/99999999999999999999', None, 404),
         ('GET', '/7', None, 404),
         ('PUT', '/1', {'aggregate': {}}, 400),
         ('POST', '/1/action', {'add_host': {'host': 'nowhere'}}, 404),
