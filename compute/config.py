@@ -65,6 +65,12 @@ RATIOS = [
 
 BUILD = [
     cfg.IntOpt(
+        'max_concurrent_live_migrations',
+        default=1,
+        min=0,
+        help='How many running servers leave this host at a time; others wait. 0: no limit.',
+    ),
+    cfg.IntOpt(
         'max_concurrent_builds',
         default=10,
         min=0,
@@ -172,8 +178,15 @@ FAKE = [
     cfg.ListOpt('abort_spawn', default=[], help='Builds that fail for good; patterns likewise.'),
     cfg.ListOpt('fail_destroy', default=[], help='Guests that cannot be removed.'),
     cfg.ListOpt('fail_power', default=[], help='Guests whose power cannot be changed.'),
+    cfg.ListOpt('fail_attach', default=[], help='Guests that take and give no interfaces.'),
     cfg.FloatOpt(
         'move_delay', default=0.0, min=0.0, help='Seconds that each step of a move takes.'
+    ),
+    cfg.FloatOpt(
+        'live_migration_delay',
+        default=0.0,
+        min=0.0,
+        help="Seconds that copying a running guest's memory takes.",
     ),
     cfg.ListOpt(
         'fail_move',

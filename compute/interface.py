@@ -36,6 +36,13 @@ class ComputeInterface(rpc.Interface):
         """Do one piece of work on a server; ends with work_finished."""
 
     @rpc.cast()
+    def steer_live_migration(self, context: Ctx, migration: str, wish: str) -> None:
+        """Say that a live migration is to 'abort' or to 'force_complete'.
+
+        The conductor says so again when it is told how far the migration is.
+        """
+
+    @rpc.cast()
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> None:
         """Neutron (or Cinder) says that something of a server here has happened."""
 

@@ -119,6 +119,13 @@ SERVERS = [
 ]
 
 MOVES = [
+    cfg.IntOpt(
+        'migrate_max_retries',
+        default=-1,
+        min=-1,
+        help='On how many more hosts a live migration is tried after the first one has refused '
+        'it. -1: on all.',
+    ),
     cfg.BoolOpt(
         'allow_resize_to_same_host',
         default=False,

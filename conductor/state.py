@@ -299,6 +299,19 @@ RULES = {
         vm_state=ACTIVE,
         action='unshelve',
     ),
+    'attach_interface': Rule(
+        name='attach_interface',
+        vm_states=frozenset([ACTIVE, PAUSED, STOPPED]),
+        action='attach_interface',
+    ),
+    'detach_interface': Rule(
+        name='detach_interface',
+        vm_states=frozenset([ACTIVE, PAUSED, STOPPED]),
+        action='detach_interface',
+    ),
+    'addFixedIp': Rule(name='add_fixed_ip', task_states=None, launched=False),
+    'removeFixedIp': Rule(name='remove_fixed_ip', task_states=None, launched=False),
+    'injectNetworkInfo': Rule(name='inject_network_info', task_states=None, launched=False),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(

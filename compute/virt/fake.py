@@ -228,6 +228,25 @@ class FakeDriver(FakeMoves, FakeConsoles):
             copy.flush()
             sink.upload(copy.name, 'raw')
 
+    def attach_interface(self, server: Server, vif: VIF) -> None:
+        guest = self._change_ports(server)
+        if vif.id not in guest.ports:
+            guest.ports.append(vif.id)
+            self._save()
+
+    def detach_interface(self, server: Server, vif: VIF) -> None:
+        guest = self._change_ports(server)
+        if vif.id in guest.ports:
+            guest.ports.remove(vif.id)
+            self._save()
+
+    def _change_ports(self, server: Server) -> Guest:
+        self.calls['ports'] += 1
+        guest = self._get(server.uuid)
+        if self._matches('fail_attach', server):
+            raise exception.VirtDriverError(reason='The fake driver was told to fail.')
+        return guest
+
     def set_admin_password(self, server: Server, password: str) -> None:
         guest = self._change_power(server)
         guest.console.append(f'[{_clock()}] The password of the administrator has changed')
