@@ -54,6 +54,12 @@ class QuotaExceeded(Forbidden):
     )
 
 
+class ProjectOverLimit(Forbidden):
+    """A limit that Keystone keeps."""
+
+    msg = 'Project %(project_id)s is over a limit for [%(overs)s]'
+
+
 class LimitExceeded(Forbidden):
     """An absolute limit (metadata items, key pairs, …), which is no usage."""
 
@@ -119,6 +125,10 @@ class ImageNotFound(NotFound):
 
 class NetworkNotFound(NotFound):
     msg = 'Network %(network_id)s could not be found.'
+
+
+class NetworkNotFoundForInstance(NetworkNotFound):
+    msg = 'Instance %(instance_id)s has no port on network %(network_id)s.'
 
 
 class PortNotFound(NotFound):
@@ -201,8 +211,19 @@ class InstanceNotRescuable(Invalid):
     msg = 'Instance %(instance_id)s cannot be rescued: %(reason)s'
 
 
+class UnshelveInstanceInvalidState(Conflict):
+    msg = (
+        'Specifying an availability zone or a host when unshelving server %(instance_uuid)s with '
+        'status "%(state)s" is not supported. The server status must be SHELVED_OFFLOADED.'
+    )
+
+
 class UnsupportedRescueImage(Invalid):
     msg = "Requested rescue image '%(image)s' is not supported"
+
+
+class InstanceBusy(Conflict):
+    msg = 'Instance %(instance_uuid)s is being changed by another request; try again.'
 
 
 class FlavorExists(Conflict):
@@ -275,6 +296,10 @@ class PortRequiresFixedIP(Invalid):
 
 class FixedIpAlreadyInUse(Invalid):
     msg = 'Fixed IP address %(address)s is already in use on instance %(instance_uuid)s.'
+
+
+class FixedIpNotFoundForInstance(Invalid):
+    msg = "Instance %(instance_uuid)s does not have fixed IP '%(ip)s'."
 
 
 class NoMoreFixedIps(Invalid):
@@ -389,6 +414,10 @@ class VirtualInterfacePlugTimeout(BuildError):
     msg = 'Neutron did not report the ports of instance %(uuid)s as plugged in time: %(ports)s'
 
 
+class OperationFailed(KilonovaError):
+    """What a request waited for has failed, for a reason that is not the request's fault."""
+
+
 class VirtDriverError(KilonovaError):
     """The hypervisor refused or failed."""
 
@@ -440,3 +469,15 @@ class PortBindingFailed(KilonovaError):
 
 class ConsoleNotAvailable(NotFound):
     msg = 'Guest does not have a console available.'
+
+
+class ConsoleTypeInvalid(Invalid):
+    msg = 'Invalid console type %(console_type)s'
+
+
+class ConsoleTypeUnavailable(Invalid):
+    msg = 'Unavailable console type %(console_type)s.'
+
+
+class TokenNotFound(NotFound):
+    msg = 'Token not found'
