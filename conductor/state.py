@@ -181,6 +181,7 @@ RULES = {
         name='os-migrateLive',
         vm_states=frozenset([ACTIVE, PAUSED]),
         task_state='migrating',
+        without_shares=True,
         action='live-migration',
     ),
     'abort live migration': Rule(
@@ -202,6 +203,7 @@ RULES = {
         task_states=None,
         lockable=False,
         task_state='rebuilding',
+        without_shares=True,
         action='evacuate',
     ),
     'rescue': Rule(
@@ -278,12 +280,14 @@ RULES = {
         name='rebuild',
         vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
         task_state='rebuilding',
+        without_shares=True,
         action='rebuild',
     ),
     'shelve': Rule(
         name='shelve',
         vm_states=BASIC,
         task_state='shelving',
+        without_shares=True,
         action='shelve',
     ),
     'shelve_offload': Rule(
