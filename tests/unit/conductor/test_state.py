@@ -8,6 +8,7 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 from kilonova.conductor import state
 from kilonova.db.types import utcnow
 
@@ -82,3 +83,18 @@ def test_a_server_that_never_ran():
         state.check(MEMBER, server, state.RULES['stop'])
     assert str(caught.value) == "Instance is in an invalid state for 'stop'"
     state.check(MEMBER, server, state.RULES['delete'])
+
+
+def test_actions_that_servers_with_shares_cannot_have():
+    share = Share(uuid='a', share_id='s', tag='t')
+    refused = set()
+    for action, rule in state.RULES.items():
+        try:
+            state.check(ADMIN, make(vm_state=min(rule.vm_states or ['active']), shares=[share],
+                                    task_state=min(filter(None, rule.task_states or ()),
+                                                   default=None)), rule)  # fmt: skip
+        except exception.ForbiddenSharesNotSupported:
+            refused.add(action)
+        except exception.Conflict:
+            pass
+    assert refused == {'evacuate', 'os-migrateLive', 'rebuild', 'shelve', 'suspend'}
