@@ -25,6 +25,7 @@ class Ended(msgspec.Struct):
     event: str
     result: str
     payload: str
+    details: str | None = None
 
 
 class Changed(msgspec.Struct):

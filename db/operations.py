@@ -106,7 +106,7 @@ def finish(
     ``release_at``: when to see that placement holds nothing for the server any more.
     """
     result = 'Success' if state == DONE else 'Error'
-    _note_end(session, operation_id, result)
+    _note_end(session, operation_id, result, details)
     update(
         session,
         operation_id,
@@ -262,7 +262,7 @@ def start_events(session: Session, event: str, starts: Sequence[tuple[Operation,
 
 def finish_events(session: Session, operation_id: str, result: str, details: str | None) -> None:
     """Close the open events of an operation."""
-    _note_end(session, operation_id, result)
+    _note_end(session, operation_id, result, details)
     _close_events(session, operation_id, result, details)
 
 
@@ -274,7 +274,7 @@ def _close_events(session: Session, operation_id: str, result: str, details: str
     )
 
 
-def _note_end(session: Session, operation_id: str, result: str) -> None:
+def _note_end(session: Session, operation_id: str, result: str, details: str | None) -> None:
     if happenings.of(session) is None:
         return
     still_open = (
@@ -283,7 +283,7 @@ def _note_end(session: Session, operation_id: str, result: str) -> None:
         .where(EVENTS.c.operation_id == operation_id, EVENTS.c.finish_time.is_(None))
     )
     for event, payload in session.execute(still_open):
-        happenings.note(session, happenings.Ended(operation_id, event, result, payload))
+        happenings.note(session, happenings.Ended(operation_id, event, result, payload, details))
 
 
 def list_actions(

@@ -99,16 +99,14 @@ def flavor(known: Flavor) -> FlavorPayload:
     )
 
 
-def fault(known: Fault | None) -> ExceptionPayload | None:
-    """Return a server's fault; where in the code it came from is nobody's business."""
-    if known is None:
-        return None
+def fault(known: Fault | None, details: str | None) -> ExceptionPayload:
+    """Return what went wrong: the server's fault, or what a step ended with that left none."""
     return ExceptionPayload(
         module_name=None,
         function_name=None,
         exception=None,
-        exception_message=known.message,
-        traceback=known.details or '',
+        exception_message=known.message if known else (details or ''),
+        traceback=details or (known.details if known else None) or '',
     )
 
 

@@ -11,6 +11,7 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext
 from kilonova.common.notifications import servers as payloads
 from kilonova.common.notifications.events import EVENTS
+from kilonova.common.notifications.hosts import ExceptionPayload
 from kilonova.common.notifications.notifier import Notifier
 from kilonova.common.objects.server import Server
 from kilonova.conductor.notify import plain, servers
@@ -129,12 +130,17 @@ class Watch:
         server, context = told.server, _context(told.operation)
         values = servers.common(self._conf, server, _request(context))
         if issubclass(kind, payloads.InstanceActionPayload):
-            values['fault'] = servers.fault(server.fault) if phase == 'error' else None
+            values['fault'] = self._fault(told) if phase == 'error' else None
         values |= self._more(kind, told)
         host = server.host or self._conf.host
         self._notifier.send(context, name, phase, host, kind(**values))
         full = f'{name}.{phase}' if phase else name
         plain.server(self._notifier, context, full, server, host)
+
+    @staticmethod
+    def _fault(told: Told) -> ExceptionPayload:
+        details = told.happening.details if isinstance(told.happening, Ended) else None
+        return servers.fault(told.server.fault, details)
 
     def _more(self, kind: Any, told: Told) -> dict[str, Any]:
         """Return what only this kind of payload has."""

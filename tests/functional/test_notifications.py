@@ -11,7 +11,8 @@ from kilonova.tests.functional.bus import Reader
 from kilonova.tests.functional.cloud import Cloud
 from kilonova.tests.functional.routes import KEY
 
-CLOUD: dict[str, Any] = {'extra': bus.CONF + 'notify_on_state_change = vm_and_task_state\n'}
+EXTRA = 'notify_on_state_change = vm_and_task_state\n[fake_driver]\nfail_spawn = */bad\n'
+CLOUD: dict[str, Any] = {'extra': bus.CONF + EXTRA}
 
 
 @pytest.fixture
@@ -88,14 +89,13 @@ def test_changes_of_states(
     assert (renamed.data['old_display_name'], renamed.data['display_name']) == ('test', 'renamed')
 
 
-def test_what_fails(cloud: Cloud, flavor: str, versioned: Reader, clean: None) -> None:
-    broken = cloud.glance.add(data=b'x')
-    cloud.glance.data.pop(broken)
-    uuid = cloud.boot(flavor, broken)
+def test_what_fails(cloud: Cloud, flavor: str, image: str, versioned: Reader, clean: None) -> None:
+    uuid = cloud.boot(flavor, image, name='bad')
     cloud.wait_status(uuid, 'ERROR')
     (error,) = versioned.wait('instance.create.error', about=uuid)
     assert error.priority == 'error'
-    assert error.data['fault']['nova_object.data']['exception_message']
+    fault = error.data['fault']['nova_object.data']
+    assert 'told to fail' in fault['exception_message']
 
 
 def test_resources(cloud: Cloud, versioned: Reader) -> None:
