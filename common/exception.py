@@ -127,6 +127,10 @@ class NetworkNotFound(NotFound):
     msg = 'Network %(network_id)s could not be found.'
 
 
+class NetworkNotFoundForInstance(NetworkNotFound):
+    msg = 'Instance %(instance_id)s has no port on network %(network_id)s.'
+
+
 class PortNotFound(NotFound):
     msg = 'Port id %(port_id)s could not be found.'
 
@@ -218,6 +222,10 @@ class UnsupportedRescueImage(Invalid):
     msg = "Requested rescue image '%(image)s' is not supported"
 
 
+class InstanceBusy(Conflict):
+    msg = 'Instance %(instance_uuid)s is being changed by another request; try again.'
+
+
 class FlavorExists(Conflict):
     msg = 'Flavor with name %(name)s already exists.'
 
@@ -288,6 +296,10 @@ class PortRequiresFixedIP(Invalid):
 
 class FixedIpAlreadyInUse(Invalid):
     msg = 'Fixed IP address %(address)s is already in use on instance %(instance_uuid)s.'
+
+
+class FixedIpNotFoundForInstance(Invalid):
+    msg = "Instance %(instance_uuid)s does not have fixed IP '%(ip)s'."
 
 
 class NoMoreFixedIps(Invalid):
@@ -402,6 +414,10 @@ class VirtualInterfacePlugTimeout(BuildError):
     msg = 'Neutron did not report the ports of instance %(uuid)s as plugged in time: %(ports)s'
 
 
+class OperationFailed(KilonovaError):
+    """What a request waited for has failed, for a reason that is not the request's fault."""
+
+
 class VirtDriverError(KilonovaError):
     """The hypervisor refused or failed."""
 
@@ -453,3 +469,15 @@ class PortBindingFailed(KilonovaError):
 
 class ConsoleNotAvailable(NotFound):
     msg = 'Guest does not have a console available.'
+
+
+class ConsoleTypeInvalid(Invalid):
+    msg = 'Invalid console type %(console_type)s'
+
+
+class ConsoleTypeUnavailable(Invalid):
+    msg = 'Unavailable console type %(console_type)s.'
+
+
+class TokenNotFound(NotFound):
+    msg = 'Token not found'

@@ -2,6 +2,8 @@
 
 from kilonova.common.objects import work
 from kilonova.compute import (
+    interfaces,
+    live_migration,
     moving,
     power,
     rebuild,
@@ -31,6 +33,8 @@ HANDLERS: dict[type, Handler] = {
     work.Shelve: shelve.shelve,
     work.Offload: shelve.offload,
     work.Unshelve: shelve.unshelve,
+    work.AttachInterface: interfaces.attach,
+    work.DetachInterface: interfaces.detach,
     work.Rebuild: rebuild.rebuild,
     work.AllowShare: shares.attach,
     work.DenyShare: shares.detach,
@@ -40,4 +44,11 @@ HANDLERS: dict[type, Handler] = {
     work.AbandonMove: moving.abandon,
     work.RevertMove: moving.revert,
     work.ConfirmMove: moving.confirm,
+    work.CheckLive: live_migration.check,
+    work.CheckLiveSource: live_migration.check_source,
+    work.ReceiveLive: live_migration.receive,
+    work.MigrateLive: live_migration.migrate,
+    work.ArriveLive: live_migration.arrive,
+    work.RollbackLive: live_migration.rollback,
+    work.CleanLive: live_migration.clean,
 }

@@ -114,7 +114,62 @@ class Ports:
             tags={vif.id: vif.tag for vif in known.values() if vif.tag},
         )
 
+    def attach(self, server: Server, request: NetworkRequest, known: list[str], again: bool) -> VIF:
+        """Make and bind one more port; ``again``: an earlier attempt may have made it already.
+
+        When it fails the port is removed, or given back.
+        """
+        client = self._client()
+        given = request.port_id
+        if given:
+            self._check_given(client, server, [given])
+        port = self._left_behind(client, server, request, known) if again and not given else None
+        if port is None:
+            (port,) = self._make(client, server, [request])
+        try:
+            return self._bound(client, server, port, request)
+        except exception.KilonovaError:
+            self._remove(client, port, keep=bool(given))
+            raise
+
+    def detach(self, vif: VIF) -> None:
+        """Remove a port, or give it back when it was given."""
+        port = {'id': vif.id, 'binding:vnic_type': vif.vnic_type}
+        self._remove(self._client(), port, keep=vif.preserve_on_delete)
+
     # -- how
+
+    def _bound(
+        self, client: neutron_client.Neutron, server: Server, port: Json, request: NetworkRequest
+    ) -> VIF:
+        (vif,) = vif_client.build(
+            client,
+            [port],
+            ovs_bridge=self._conf.neutron.ovs_bridge,
+            preserve={request.port_id} if request.port_id else (),
+            tags={port['id']: request.tag} if request.tag else {},
+        )
+        if vif.type == 'binding_failed':
+            raise PortBindingFailed(
+                uuid=server.uuid, reason=f'Neutron could not bind port {vif.id} on {self._host}.'
+            )
+        return vif
+
+    def _left_behind(
+        self,
+        client: neutron_client.Neutron,
+        server: Server,
+        request: NetworkRequest,
+        known: list[str],
+    ) -> Json | None:
+        found = [
+            port
+            for port in client.ports_of(server.uuid)
+            if port['id'] not in known
+            and (port['network_id'], port.get('binding:host_id'))
+            == (request.network_id, self._host)
+        ]
+        return found[0] if found else None
 
     def _client(self) -> neutron_client.Neutron:
         return self._make_client(self._conf)

@@ -119,6 +119,13 @@ SERVERS = [
 ]
 
 MOVES = [
+    cfg.IntOpt(
+        'migrate_max_retries',
+        default=-1,
+        min=-1,
+        help='On how many more hosts a live migration is tried after the first one has refused '
+        'it. -1: on all.',
+    ),
     cfg.BoolOpt(
         'allow_resize_to_same_host',
         default=False,
@@ -150,6 +157,17 @@ USAGE = [
         help='Period of the usage audit: hour, day, month or year. A number after @ says where '
         'it begins: hour@15 at a quarter past, day@6 at six, month@15 on the fifteenth, year@4 '
         'in April.',
+    ),
+]
+
+CONSOLEAUTH = [
+    cfg.IntOpt(
+        'token_ttl',
+        default=600,
+        min=0,
+        deprecated_name='console_token_ttl',
+        deprecated_group='DEFAULT',
+        help='Seconds for which the URL of a console can be used.',
     ),
 ]
 
@@ -224,6 +242,7 @@ def list_opts() -> Opts:
         (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
+        ('consoleauth', CONSOLEAUTH),
         ('oslo_limit', OSLO_LIMIT),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),

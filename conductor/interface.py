@@ -14,6 +14,7 @@ from oslo_config import cfg
 from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.objects.console import ConsoleAccess
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import (
@@ -25,8 +26,8 @@ from kilonova.common.objects.host import (
     Service,
 )
 from kilonova.common.objects.image import Image
-from kilonova.common.objects.migration import Migration, MigrationQuery
-from kilonova.common.objects.network import VIF
+from kilonova.common.objects.migration import Migration, MigrationQuery, Progress
+from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
 from kilonova.common.objects.server import (
@@ -227,6 +228,70 @@ class ConductorInterface(rpc.Interface):
         """Set the state, clear the task; what works on the server is superseded."""
 
     @rpc.call(timeout=90)
+    def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> str:
+        """Attach a port, made on a network or given; returns its id when it is in the guest.
+
+        Raises as start_server, PortInUse, InstanceBusy, what the host failed with, and
+        OperationFailed.
+        """
+
+    @rpc.call()
+    def detach_interface(self, context: Ctx, uuid: str, port_id: str) -> None:
+        """Accept the detaching of a port.  Raises as start_server, PortNotFound, InstanceBusy."""
+
+    @rpc.call()
+    def add_fixed_ip(self, context: Ctx, uuid: str, network_id: str) -> None:
+        """Give a server's port on a network one more address.
+
+        Raises NetworkNotFoundForInstance, NoMoreFixedIps, InstanceIsLocked.
+        """
+
+    @rpc.call()
+    def remove_fixed_ip(self, context: Ctx, uuid: str, address: str) -> None:
+        """Take an address from a server.  Raises FixedIpNotFoundForInstance, InstanceIsLocked."""
+
+    @rpc.call()
+    def inject_network_info(self, context: Ctx, uuid: str) -> None:
+        """Have the host look at a server's ports.  Raises InstanceIsLocked."""
+
+    @rpc.call(timeout=90)
+    def live_migrate_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        host: str | None,
+        block_migration: bool | None,
+        disk_over_commit: bool = False,
+        force: bool = False,
+        wait: bool = False,
+    ) -> None:
+        """Accept a live migration; ``wait``: return when both hosts have checked it.
+
+        ``block_migration`` None: as the hosts find out.  ``force``: to ``host`` without asking
+        the scheduler.  Also raises ComputeHostNotFound, and with ``wait`` Invalid.
+        """
+
+    @rpc.call()
+    def abort_live_migration(
+        self,
+        context: Ctx,
+        uuid: str,
+        number: int,
+        project_id: str | None = None,
+        waiting: bool = False,
+    ) -> None:
+        """Have a live migration end; ``waiting``: also one that is only prepared.
+
+        Raises MigrationNotFoundForInstance, InvalidMigrationState.
+        """
+
+    @rpc.call()
+    def force_live_migration(
+        self, context: Ctx, uuid: str, number: int, project_id: str | None = None
+    ) -> None:
+        """Have a live migration come to its end.  Raises as abort_live_migration."""
+
+    @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
         """Return the last ``length`` lines of the console log (None: all).
 
@@ -238,6 +303,25 @@ class ConductorInterface(rpc.Interface):
         """Ask the host what it knows of a running guest.
 
         Raises InstanceNotReady, InstanceInvalidState, NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call(timeout=60)
+    def get_console_url(self, context: Ctx, uuid: str, protocol: str, console_type: str) -> str:
+        """Return the URL of a console, with a new token in it.
+
+        Raises ConsoleTypeInvalid, ConsoleTypeUnavailable, InstanceNotReady, InstanceInvalidState,
+        NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call()
+    def get_console_access(self, context: Ctx, token: str) -> ConsoleAccess:
+        """Return what a token stands for while its server is where it was.  Raises TokenNotFound."""
+
+    @rpc.call(timeout=60)
+    def validate_console_token(self, context: Ctx, token: str) -> ConsoleAccess:
+        """As get_console_access, and the host says that it still has the console in that place.
+
+        For proxies, before they connect: another guest may have got the port since.
         """
 
     @rpc.call()
@@ -620,6 +704,15 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_host_servers(self, context: Ctx, host: str) -> list[Server]:
         """Return the servers that are on a host and not deleted."""
+
+    @rpc.call(timeout=15)
+    def live_migration_progress(
+        self, context: Ctx, uuid: str, fence: Fence, status: str, progress: Progress
+    ) -> str:
+        """Note how far a live migration is; returns what is wanted of it.
+
+        'abort', 'force_complete', 'superseded' (the fence is old), or ''.
+        """
 
     @rpc.call()
     def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:

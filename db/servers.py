@@ -288,12 +288,6 @@ def find_by_port(session: Session, port_id: str) -> Server:
     raise exception.PortNotFound(port_id=port_id)
 
 
-def system_metadata(session: Session, uuid: str) -> dict[str, str]:
-    """Return what we keep with a server for ourselves; nothing when it is gone."""
-    query = sa.select(INSTANCES.c.system_metadata).where(INSTANCES.c.uuid == uuid)
-    return session.scalar(query) or {}
-
-
 def locate(session: Session, uuids: Iterable[str]) -> dict[str, str | None]:
     """Return the host of each server that exists and is not deleted."""
     query = sa.select(INSTANCES.c.uuid, INSTANCES.c.host).where(

@@ -10,7 +10,7 @@ import msgspec
 
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
-from kilonova.common.objects.network import VIF
+from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.share import Share
 
 
@@ -110,6 +110,51 @@ class Restore(msgspec.Struct, tag='restore'):
     """Bring a soft-deleted guest back."""
 
 
+class CheckLive(msgspec.Struct, tag='check-live'):
+    """At the destination: see that a guest could be taken as it runs; None: as it turns out."""
+
+    block_migration: bool | None
+    disk_over_commit: bool = False
+
+
+class CheckLiveSource(msgspec.Struct, tag='check-live-source'):
+    """At the source: the same, with what the destination has found out."""
+
+    data: dict[str, Any]
+
+
+class ReceiveLive(msgspec.Struct, tag='receive-live'):
+    """At the destination: make ready for a running guest."""
+
+    data: dict[str, Any]
+
+
+class MigrateLive(msgspec.Struct, tag='migrate-live'):
+    """At the source: move the running guest, and tell how far it is."""
+
+    target: str
+    migration: str
+    data: dict[str, Any]
+
+
+class ArriveLive(msgspec.Struct, tag='arrive-live'):
+    """At the destination: the guest is here."""
+
+    data: dict[str, Any]
+
+
+class RollbackLive(msgspec.Struct, tag='rollback-live'):
+    """At the destination: the guest does not come."""
+
+    data: dict[str, Any]
+
+
+class CleanLive(msgspec.Struct, tag='clean-live'):
+    """At the source: the guest is gone, remove what it has left."""
+
+    data: dict[str, Any]
+
+
 class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
     """Send the root disk to Glance, as the image that is there already.
 
@@ -119,6 +164,22 @@ class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
     image_id: str
     rotation: int | None = None
     backup_type: str | None = None
+
+
+class AttachInterface(msgspec.Struct, kw_only=True, tag='attach interface'):
+    """Bind a port, made for it or given, and put it into the guest.
+
+    ``known``: the ports that the server had before; an earlier attempt's port is not one of them.
+    """
+
+    request: NetworkRequest
+    known: list[str] = []
+
+
+class DetachInterface(msgspec.Struct, kw_only=True, tag='detach interface'):
+    """Take a port out of the guest; it is deleted, or only let go of when it was given."""
+
+    port_id: str
 
 
 class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
@@ -172,6 +233,13 @@ HostWork = (
     | AbandonMove
     | RevertMove
     | ConfirmMove
+    | CheckLive
+    | CheckLiveSource
+    | ReceiveLive
+    | MigrateLive
+    | ArriveLive
+    | RollbackLive
+    | CleanLive
     | Rescue
     | Unrescue
     | SetPassword
@@ -182,6 +250,8 @@ HostWork = (
     | Shelve
     | Offload
     | Unshelve
+    | AttachInterface
+    | DetachInterface
     | Rebuild
     | AllowShare
     | DenyShare

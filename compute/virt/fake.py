@@ -32,6 +32,7 @@ from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
+from kilonova.compute.virt.fake_consoles import FakeConsoles
 from kilonova.compute.virt.fake_moves import FakeMoves
 
 LOG = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Guest(msgspec.Struct, kw_only=True):
     left: bool = False
 
 
-class FakeDriver(FakeMoves, driver.Driver):
+class FakeDriver(FakeMoves, FakeConsoles):
     """As many guests as there is memory for."""
 
     supports_shares = True
@@ -226,6 +227,25 @@ class FakeDriver(FakeMoves, driver.Driver):
             copy.write(f'Root disk of {guest.uuid}, booted {guest.boots} times\n'.encode())
             copy.flush()
             sink.upload(copy.name, 'raw')
+
+    def attach_interface(self, server: Server, vif: VIF) -> None:
+        guest = self._change_ports(server)
+        if vif.id not in guest.ports:
+            guest.ports.append(vif.id)
+            self._save()
+
+    def detach_interface(self, server: Server, vif: VIF) -> None:
+        guest = self._change_ports(server)
+        if vif.id in guest.ports:
+            guest.ports.remove(vif.id)
+            self._save()
+
+    def _change_ports(self, server: Server) -> Guest:
+        self.calls['ports'] += 1
+        guest = self._get(server.uuid)
+        if self._matches('fail_attach', server):
+            raise exception.VirtDriverError(reason='The fake driver was told to fail.')
+        return guest
 
     def set_admin_password(self, server: Server, password: str) -> None:
         guest = self._change_power(server)

@@ -126,9 +126,14 @@ class Procedure(Generic[P]):
         uuid: str,
         payload: P,
         accepting: Callable[[Session, Server], None] | None = None,
-    ) -> None:
-        """Begin, when the state allows it; ``accepting`` is called in the same transaction."""
-        self._begin(self._accept(context, uuid, payload, accepting))
+    ) -> str:
+        """Begin, when the state allows it; ``accepting`` is called in the same transaction.
+
+        Returns the operation's id.
+        """
+        job = self._accept(context, uuid, payload, accepting)
+        self._begin(job)
+        return job.operation.id
 
     @retry
     def _accept(

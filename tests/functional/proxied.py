@@ -24,6 +24,7 @@ class Proxied:
     address: str
     group: str
     rule: str
+    port: str
 
     @classmethod
     def make(cls, cloud: Cloud, port: str) -> 'Proxied':
@@ -35,7 +36,7 @@ class Proxied:
         body = {'security_group_rule': rule(group)}
         made = cloud.call('POST', '/os-security-group-rules', body, version='2.35')
         rule_id = made.json['security_group_rule']['id']
-        return cls(floating['id'], floating['ip'], group, rule_id)
+        return cls(floating['id'], floating['ip'], group, rule_id, port)
 
     def arguments(self) -> dict[str, str]:
         return {
@@ -60,6 +61,12 @@ class Proxied:
             ('POST', '/os-security-group-rules', None): {'security_group_rule': rule(self.group)},
             ('POST', _ACTION, 'addFloatingIp'): {'addFloatingIp': address},
             ('POST', _ACTION, 'removeFloatingIp'): {'removeFloatingIp': address},
+            ('POST', '/servers/{server_id}/os-interface', None): {
+                'interfaceAttachment': {'port_id': self.port, 'tag': 'x'}
+            },
+            ('POST', _ACTION, 'addFixedIp'): {'addFixedIp': {'networkId': self.group}},
+            ('POST', _ACTION, 'removeFixedIp'): {'removeFixedIp': address},
+            ('POST', _ACTION, 'injectNetworkInfo'): {'injectNetworkInfo': None},
             ('POST', _ACTION, 'addSecurityGroup'): {'addSecurityGroup': {'name': 'nope'}},
             ('POST', _ACTION, 'removeSecurityGroup'): {'removeSecurityGroup': {'name': 'nope'}},
         }

@@ -67,6 +67,27 @@ def _interface(world: World, _asked: Version) -> Ready:
     return Ready({'server_id': uuid, 'port_id': port})
 
 
+def _free_port(world: World, _asked: Version) -> Ready:
+    world.cloud.neutron.caller.project = None
+    port = world.cloud.neutron.make_port(network_id=world.things.network)
+    return Ready({'server_id': world.server()}, {'port_id': port['id']})
+
+
+def _free_address(world: World, _asked: Version) -> Ready:
+    neutron = world.cloud.neutron
+    subnet = neutron.things['networks'][world.things.network]['subnets'][0]
+    address = neutron.things['subnets'][subnet]['cidr'].replace('.0/24', '.200')
+    words = {'net_id': world.things.network, 'ip_address': address}
+    return Ready({'server_id': world.server()}, words)
+
+
+def _on_a_network(world: World, _asked: Version) -> Ready:
+    uuid = world.server()
+    (port,) = (one for one in world.cloud.neutron.ports.values() if one['device_id'] == uuid)
+    words = {'networkId': world.things.network, 'address': port['fixed_ips'][0]['ip_address']}
+    return Ready({'server_id': uuid}, words)
+
+
 def _network(_world: World, _asked: Version) -> Ready:
     return Ready()
 
@@ -81,4 +102,7 @@ PREPARE: dict[str, Prepare] = {
     'group-added': _group_added,
     'group-rule': _group_rule,
     'interface': _interface,
+    'free-port': _free_port,
+    'free-address': _free_address,
+    'on-a-network': _on_a_network,
 }
