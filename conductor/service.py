@@ -159,7 +159,7 @@ class Conductor:
         self._own = service.Heartbeat(conf.report_interval, self._report)
         self._own.start()
         if self._notifier.is_on:
-            endpoints = [Announcing(one, conf, self._notifier) for one in endpoints]
+            endpoints = [Announcing(one, endpoints, conf, self._notifier) for one in endpoints]
         self._server = rpc.serve(transport, ConductorInterface, endpoints, conf.host)
         self.engine.start()
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from kilonova.common import exception
 from kilonova.common.context import RequestContext
 from kilonova.common.notifications import hosts
 from kilonova.common.notifications.notifier import Notifier
@@ -24,6 +25,8 @@ from kilonova.conductor.notify.servers import flavor as flavor_payload
 
 LOG = logging.getLogger(__name__)
 Arguments = dict[str, Any]
+Ask = Callable[[str], Callable[..., Any]]
+"""Finds a method of any endpoint by its name."""
 
 
 class Announced(NamedTuple):
@@ -34,8 +37,8 @@ class Announced(NamedTuple):
     """
 
     event: Callable[[Arguments], str]
-    before: Callable[[Any, RequestContext, Arguments], Any]
-    after: Callable[[Any, RequestContext, Arguments, Any], Any]
+    before: Callable[[Ask, RequestContext, Arguments], Any]
+    after: Callable[[Ask, RequestContext, Arguments, Any], Any]
     around: bool = False
 
 
@@ -43,37 +46,37 @@ def _always(name: str) -> Callable[[Arguments], str]:
     return lambda _arguments: name
 
 
-def _nothing(_endpoint: Any, _context: RequestContext, _arguments: Arguments) -> Any:
+def _nothing(_ask: Ask, _context: RequestContext, _arguments: Arguments) -> Any:
     return None
 
 
-def _result(_endpoint: Any, _context: RequestContext, _arguments: Arguments, result: Any) -> Any:
+def _result(_ask: Ask, _context: RequestContext, _arguments: Arguments, result: Any) -> Any:
     return result
 
 
-def _argument(name: str) -> Callable[[Any, RequestContext, Arguments], Any]:
-    return lambda _endpoint, _context, arguments: arguments[name]
+def _argument(name: str) -> Callable[[Ask, RequestContext, Arguments], Any]:
+    return lambda _ask, _context, arguments: arguments[name]
 
 
-def _looked_up(method: str, *names: str) -> Callable[[Any, RequestContext, Arguments], Any]:
-    """The resource is what another method of the endpoint returns for some of the arguments."""
+def _looked_up(method: str, *names: str) -> Callable[[Ask, RequestContext, Arguments], Any]:
+    """The resource is what another method returns for some of the arguments."""
 
-    def look(endpoint: Any, context: RequestContext, arguments: Arguments) -> Any:
-        return getattr(endpoint, method)(context, *(arguments[name] for name in names))
+    def look(ask: Ask, context: RequestContext, arguments: Arguments) -> Any:
+        return ask(method)(context, *(arguments[name] for name in names))
 
     return look
 
 
-def _again(method: str, *names: str) -> Callable[[Any, RequestContext, Arguments, Any], Any]:
+def _again(method: str, *names: str) -> Callable[[Ask, RequestContext, Arguments, Any], Any]:
     look = _looked_up(method, *names)
-    return lambda endpoint, context, arguments, _result: look(endpoint, context, arguments)
+    return lambda ask, context, arguments, _result: look(ask, context, arguments)
 
 
-def _as_before(_endpoint: Any, _context: RequestContext, arguments: Arguments, _result: Any) -> Any:
+def _as_before(_ask: Ask, _context: RequestContext, arguments: Arguments, _result: Any) -> Any:
     return arguments['_before']
 
 
-def _new_aggregate(_endpoint: Any, _context: RequestContext, arguments: Arguments) -> Any:
+def _new_aggregate(_ask: Ask, _context: RequestContext, arguments: Arguments) -> Any:
     zone = arguments['availability_zone']
     metadata = {'availability_zone': zone} if zone else {}
     return Aggregate(id=0, uuid='', name=arguments['name'], metadata=metadata)
@@ -85,6 +88,19 @@ def _keypair_verb(arguments: Arguments) -> str:
 
 def _first_start(arguments: Arguments) -> str:
     return '' if arguments['_before'] else 'service.create'
+
+
+def _group_hint(arguments: Arguments) -> str | None:
+    hint = arguments['request'].scheduler_hints.get('group')
+    return hint[0] if isinstance(hint, list) and hint else hint
+
+
+def _joined(arguments: Arguments) -> str:
+    return 'server_group.add_member' if _group_hint(arguments) else ''
+
+
+def _hinted_group(ask: Ask, context: RequestContext, arguments: Arguments, _result: Any) -> Any:
+    return ask('get_server_group')(context, _group_hint(arguments))
 
 
 _AGGREGATE = _looked_up('get_aggregate', 'aggregate_id')
@@ -118,6 +134,7 @@ TABLE: dict[str, Announced] = {
         _looked_up('get_server_group', 'uuid', 'project_id'),
         _as_before,
     ),
+    'create_servers': Announced(_joined, _nothing, _hinted_group),
     'service_started': Announced(
         _first_start, _looked_up('list_services', 'host', 'binary'), _result
     ),
@@ -131,13 +148,19 @@ TABLE: dict[str, Announced] = {
 class Announcing:
     """An endpoint whose methods are announced; the others are the endpoint's own."""
 
-    def __init__(self, endpoint: Any, conf: cfg.ConfigOpts, notifier: Notifier) -> None:
-        self._endpoint, self._conf, self._notifier = endpoint, conf, notifier
+    def __init__(
+        self, endpoint: Any, everybody: list[object], conf: cfg.ConfigOpts, notifier: Notifier
+    ) -> None:
+        self._endpoint, self._everybody = endpoint, everybody
+        self._conf, self._notifier = conf, notifier
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._endpoint, name)
         announced = TABLE.get(name)
         return method if announced is None else self._wrapped(method, announced)
+
+    def _ask(self, name: str) -> Callable[..., Any]:
+        return next(getattr(one, name) for one in self._everybody if hasattr(one, name))
 
     def _wrapped(self, method: Callable[..., Any], announced: Announced) -> Callable[..., Any]:
         signature = inspect.signature(method)
@@ -146,21 +169,32 @@ class Announcing:
             bound = signature.bind(context, *args, **kwargs)
             bound.apply_defaults()
             arguments = dict(bound.arguments)
-            arguments['_before'] = announced.before(self._endpoint, context, arguments)
+            arguments['_before'] = self._looked(announced.before, context, arguments)
             name = announced.event(arguments)
-            if not name:
-                return method(context, *args, **kwargs)
-            if announced.around:
+            if name and announced.around:
                 self._say(context, name, 'start', arguments['_before'])
             result = method(context, *args, **kwargs)
-            after = announced.after(self._endpoint, context, arguments, result)
-            self._say(context, name, 'end' if announced.around else None, after)
+            if name:
+                after = self._looked(announced.after, context, arguments, result)
+                self._say(context, name, 'end' if announced.around else None, after)
             return result
 
         return run
 
+    def _looked(
+        self, look: Callable[..., Any], context: RequestContext, arguments: Arguments, *more: Any
+    ) -> Any:
+        """Return what is announced, or None: it is gone, or the call itself will say what is wrong."""
+        try:
+            return look(self._ask, context, arguments, *more)
+        except exception.KilonovaError as error:
+            LOG.info('Nothing is announced of what is not found: %s', error)
+            return None
+
     def _say(self, context: RequestContext, name: str, phase: str | None, resource: Any) -> None:
         """What cannot be said must not fail what is done."""
+        if resource is None:
+            return
         try:
             self._notifier.send(context, name, phase, self._conf.host, payload(resource))
             full = f'{name}.{phase}' if phase else name

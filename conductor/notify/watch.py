@@ -46,6 +46,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     'compute_finish_resize': ('resize_finish',),
     'compute_confirm_resize': ('resize_confirm',),
     'compute_revert_resize': ('resize_revert',),
+    'compute_finish_revert_resize': ('resize_revert',),
     'compute_shelve_instance': ('shelve',),
     'compute_shelve_offload_instance': ('shelve_offload',),
     'compute_unshelve_instance': ('unshelve',),
@@ -60,11 +61,14 @@ STEPS: dict[str, tuple[str, ...]] = {
     'compute_post_live_migration': ('live_migration_post',),
     'compute_post_live_migration_at_destination': ('live_migration_post_dest',),
     'compute_rollback_live_migration': ('live_migration_rollback',),
+    'compute_rollback_live_migration_at_destination': ('live_migration_rollback_dest',),
     'compute_live_migration_abort': ('live_migration_abort',),
     'compute_live_migration_force_complete': ('live_migration_force_complete',),
     'api_lock': ('lock',),
     'api_unlock': ('unlock',),
 }
+# Going back from a resize is one thing in two steps.
+SILENT = {('compute_revert_resize', 'end'), ('compute_finish_revert_resize', 'start')}
 STATES = ('vm_state', 'task_state')
 
 
@@ -122,7 +126,7 @@ class Watch:
         for name in names if isinstance(told.happening, Began) else reversed(names):
             event = EVENTS[f'instance.{name}']
             phase = _phase(told.happening, event.phases)
-            if phase is not None:
+            if phase is not None and (told.happening.event, phase) not in SILENT:
                 self._send(told, event.name, event.payload, phase or None)
 
     def _send(self, told: Told, name: str, kind: Any, phase: str | None) -> None:

@@ -141,6 +141,20 @@ def test_resources(cloud: Cloud, versioned: Reader) -> None:
     assert {note.publisher for note in notes[:-2]} == {'nova-api:controller'}
 
 
+def test_members_of_groups(
+    cloud: Cloud, flavor: str, image: str, versioned: Reader, clean: None
+) -> None:
+    body = {'server_group': {'name': 'g', 'policy': 'affinity'}}
+    group = cloud.call('POST', '/os-server-groups', body).json['server_group']['id']
+    server = {'name': 'x', 'flavorRef': flavor, 'imageRef': image, 'networks': 'none'}
+    hints = {'server': server, 'os:scheduler_hints': {'group': group}}
+    made = cloud.call('POST', '/servers', hints)
+    assert made.status == 202, made.text
+    (joined,) = versioned.wait('server_group.add_member')
+    assert joined.data['members'] == [made.json['server']['id']]
+    cloud.wait_status(made.json['server']['id'], 'ACTIVE')
+
+
 def test_the_plain_ones(cloud: Cloud, flavor: str, image: str, plain: Reader, clean: None) -> None:
     uuid = _boot(cloud, flavor, image)
     (_, end) = plain.wait('compute.instance.create.start', 'compute.instance.create.end',
