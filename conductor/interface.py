@@ -509,8 +509,11 @@ class ConductorInterface(rpc.Interface):
     # -- key pairs
 
     @rpc.call()
-    def create_keypair(self, context: Ctx, keypair: Keypair) -> Keypair:
-        """Store a key pair (public part).  Raises KeyPairExists, LimitExceeded."""
+    def create_keypair(self, context: Ctx, keypair: Keypair, generated: bool = False) -> Keypair:
+        """Store a key pair (public part).  Raises KeyPairExists, LimitExceeded.
+
+        ``generated``: the API has made it; it was not imported.
+        """
 
     @rpc.call()
     def get_keypair(self, context: Ctx, user_id: str, name: str) -> Keypair:

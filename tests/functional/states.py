@@ -82,9 +82,7 @@ _WAY: dict[str, list[dict[str, Any]]] = {
     'PAUSED': [{'pause': None}],
     'SUSPENDED': [{'suspend': None}],
     'RESCUE': [{'rescue': None}],
-    'SHELVED': [{'shelve': None}],
     'SHELVED_OFFLOADED': [{'shelve': None}],
-    'VERIFY_RESIZE': [{'resize': {'flavorRef': 'plain'}}],
 }
 
 
