@@ -44,11 +44,8 @@ POST /os-volumes_boot/{id}/action rebuild
 POST /os-volumes_boot/{id}/action resize
 POST /os-volumes_boot/{id}/action revertResize
 POST /os-volumes_boot/{id}/action trigger_crash_dump
-POST /servers/{id}/action injectNetworkInfo
 POST /servers/{id}/action evacuate
 POST /servers/{id}/action os-migrateLive
-POST /servers/{id}/action addFixedIp
-POST /servers/{id}/action removeFixedIp
 POST /servers/{id}/action os-getSPICEConsole
 POST /servers/{id}/action os-getSerialConsole
 POST /servers/{id}/action os-getVNCConsole
@@ -57,8 +54,6 @@ POST /servers/{id}/action shelveOffload
 POST /servers/{id}/action unshelve
 DELETE /servers/{server_id}/migrations/{id}
 POST /servers/{server_id}/migrations/{id}/action force_complete
-POST /servers/{server_id}/os-interface
-DELETE /servers/{server_id}/os-interface/{id}
 GET /servers/{server_id}/os-volume_attachments
 POST /servers/{server_id}/os-volume_attachments
 GET /servers/{server_id}/os-volume_attachments/{id}
