@@ -298,7 +298,7 @@ def version_v21_app(_global_conf: dict[str, str], **_local_conf: str) -> Applica
 def openapi_app(_global_conf: dict[str, str], **_local_conf: str) -> Application:
     from kilonova.api.openapi import app
 
-    return app.OpenApi()
+    return app.OpenApi(building().conf)
 
 
 def compute_app(_global_conf: dict[str, str], **_local_conf: str) -> Application:

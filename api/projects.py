@@ -32,10 +32,8 @@ def verify(request: Request, project_id: str) -> None:
         return
     client = keystone.adapter(request.conf, 'keystone', request.context)
     path = f'/projects/{urllib.parse.quote(project_id, safe="")}'
-    # The catalog may or may not name the version.
-    endpoint = (client.get_endpoint() or '').rstrip('/')
     try:
-        answer = keystone.request(client, 'GET', path if endpoint.endswith('/v3') else f'/v3{path}')
+        answer = keystone.request(client, 'GET', keystone.identity_path(client, path))
     except exception.FellowServiceError as error:
         LOG.warning('Project %s could not be looked up: %s', project_id, error)
         return

@@ -54,6 +54,12 @@ class QuotaExceeded(Forbidden):
     )
 
 
+class ProjectOverLimit(Forbidden):
+    """A limit that Keystone keeps."""
+
+    msg = 'Project %(project_id)s is over a limit for [%(overs)s]'
+
+
 class LimitExceeded(Forbidden):
     """An absolute limit (metadata items, key pairs, …), which is no usage."""
 
@@ -203,6 +209,13 @@ class InstanceNotReady(Conflict):
 
 class InstanceNotRescuable(Invalid):
     msg = 'Instance %(instance_id)s cannot be rescued: %(reason)s'
+
+
+class UnshelveInstanceInvalidState(Conflict):
+    msg = (
+        'Specifying an availability zone or a host when unshelving server %(instance_uuid)s with '
+        'status "%(state)s" is not supported. The server status must be SHELVED_OFFLOADED.'
+    )
 
 
 class UnsupportedRescueImage(Invalid):
@@ -456,3 +469,15 @@ class PortBindingFailed(KilonovaError):
 
 class ConsoleNotAvailable(NotFound):
     msg = 'Guest does not have a console available.'
+
+
+class ConsoleTypeInvalid(Invalid):
+    msg = 'Invalid console type %(console_type)s'
+
+
+class ConsoleTypeUnavailable(Invalid):
+    msg = 'Unavailable console type %(console_type)s.'
+
+
+class TokenNotFound(NotFound):
+    msg = 'Token not found'

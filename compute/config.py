@@ -1,12 +1,13 @@
 """Options of nova-compute: names, groups and defaults are Nova's.
 
-``[libvirt]`` and the consoles' groups are the driver's (``virt.config``);
+``[libvirt]`` is the driver's (``virt.config``);
 ``[fake_driver]`` is our own.
 """
 
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.compute import console_config
 
 HOST = [
     cfg.StrOpt(
@@ -63,6 +64,12 @@ RATIOS = [
 ]
 
 BUILD = [
+    cfg.IntOpt(
+        'max_concurrent_live_migrations',
+        default=1,
+        min=0,
+        help='How many running servers leave this host at a time; others wait. 0: no limit.',
+    ),
     cfg.IntOpt(
         'max_concurrent_builds',
         default=10,
@@ -175,6 +182,12 @@ FAKE = [
     cfg.FloatOpt(
         'move_delay', default=0.0, min=0.0, help='Seconds that each step of a move takes.'
     ),
+    cfg.FloatOpt(
+        'live_migration_delay',
+        default=0.0,
+        min=0.0,
+        help="Seconds that copying a running guest's memory takes.",
+    ),
     cfg.ListOpt(
         'fail_move',
         default=[],
@@ -264,4 +277,5 @@ def list_opts() -> Opts:
         (None, [*HOST, *RATIOS, *BUILD, *PERIODIC]),
         ('image_cache', CACHE),
         ('fake_driver', FAKE),
+        *console_config.list_opts(),
     ]

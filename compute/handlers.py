@@ -3,11 +3,13 @@
 from kilonova.common.objects import work
 from kilonova.compute import (
     interfaces,
+    live_migration,
     moving,
     power,
     rebuild,
     rescue,
     shares,
+    shelve,
     snapshot,
     suspending,
 )
@@ -28,6 +30,9 @@ HANDLERS: dict[type, Handler] = {
     work.SoftDelete: power.soft_delete,
     work.Restore: power.restore,
     work.Snapshot: snapshot.snapshot,
+    work.Shelve: shelve.shelve,
+    work.Offload: shelve.offload,
+    work.Unshelve: shelve.unshelve,
     work.AttachInterface: interfaces.attach,
     work.DetachInterface: interfaces.detach,
     work.Rebuild: rebuild.rebuild,
@@ -39,4 +44,11 @@ HANDLERS: dict[type, Handler] = {
     work.AbandonMove: moving.abandon,
     work.RevertMove: moving.revert,
     work.ConfirmMove: moving.confirm,
+    work.CheckLive: live_migration.check,
+    work.CheckLiveSource: live_migration.check_source,
+    work.ReceiveLive: live_migration.receive,
+    work.MigrateLive: live_migration.migrate,
+    work.ArriveLive: live_migration.arrive,
+    work.RollbackLive: live_migration.rollback,
+    work.CleanLive: live_migration.clean,
 }

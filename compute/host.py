@@ -27,8 +27,12 @@ class Host:
     events: PlugEvents = dataclasses.field(default_factory=PlugEvents)
     told: dict[str, int] = dataclasses.field(default_factory=dict)
     """The power states that the conductor has from us, so that only news is sent."""
+    wishes: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What is wanted of live migrations that leave this host, by migration."""
+    leaving: Slots = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
+        self.leaving = Slots(self.conf.max_concurrent_live_migrations)
         self.snapshots = Slots(self.conf.max_concurrent_snapshots)
 
     def shutdown_timeout(self, server: Server) -> int:

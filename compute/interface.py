@@ -2,6 +2,7 @@
 
 from kilonova.common import rpc
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.console import Console
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.operation import BuildRequest, ExternalEvent, Fence
 from kilonova.common.objects.server import Server
@@ -35,6 +36,13 @@ class ComputeInterface(rpc.Interface):
         """Do one piece of work on a server; ends with work_finished."""
 
     @rpc.cast()
+    def steer_live_migration(self, context: Ctx, migration: str, wish: str) -> None:
+        """Say that a live migration is to 'abort' or to 'force_complete'.
+
+        The conductor says so again when it is told how far the migration is.
+        """
+
+    @rpc.cast()
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> None:
         """Neutron (or Cinder) says that something of a server here has happened."""
 
@@ -52,6 +60,15 @@ class ComputeInterface(rpc.Interface):
     @rpc.call(timeout=1800)
     def cache_images(self, context: Ctx, image_ids: list[str]) -> dict[str, str]:
         """Fetch images; 'cached', 'existing', 'unsupported' or 'error' for each."""
+
+    @rpc.call(timeout=30)
+    def get_console(
+        self, context: Ctx, server: Server, protocol: str, console_type: str
+    ) -> Console:
+        """Return where a console is.
+
+        Raises ConsoleTypeInvalid, ConsoleTypeUnavailable, InstanceNotReady, NotSupported.
+        """
 
     @rpc.call(timeout=20)
     def get_host_uptime(self, context: Ctx) -> str:

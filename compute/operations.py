@@ -189,12 +189,21 @@ class Slots:
         self._free = threading.Semaphore(count) if count else None
 
     @contextlib.contextmanager
-    def take(self, task: Task, stopping: threading.Event) -> Iterator[None]:
-        """Wait for a slot.  Raises Superseded, or Abandoned when the daemon begins to stop."""
+    def take(
+        self,
+        task: Task,
+        stopping: threading.Event,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> Iterator[None]:
+        """Wait for a slot.  Raises Superseded, or Abandoned when the daemon begins to stop.
+
+        ``waiting`` is called now and then meanwhile.
+        """
         if self._free is None:
             yield
             return
         while not self._free.acquire(timeout=POLL):
+            waiting()
             task.check()
             if stopping.is_set():
                 raise Abandoned

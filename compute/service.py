@@ -24,6 +24,7 @@ from kilonova.compute.host import Host
 from kilonova.compute.image_caching import ImageCachingEndpoint
 from kilonova.compute.interface import ComputeInterface
 from kilonova.compute.inventory import HostInventory
+from kilonova.compute.live_migration import SteeringEndpoint
 from kilonova.compute.network import Ports
 from kilonova.compute.network_refresh import NetworkRefresh
 from kilonova.compute.orphans import Orphans
@@ -115,6 +116,7 @@ class Compute:
             BuildEndpoint(self.host),
             DeleteEndpoint(self.host),
             WorkEndpoint(self.host, HANDLERS),
+            SteeringEndpoint(self.host),
             ConsoleEndpoint(self.host),
             ImageCachingEndpoint(self.host),
             HostEndpoint(self.host),

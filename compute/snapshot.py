@@ -1,9 +1,13 @@
 """Images that are made of servers."""
 
+import contextlib
+from collections.abc import Iterator
+
 from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.clients import glance_snapshots
+from kilonova.compute.operations import Abandoned
 from kilonova.compute.virt.driver import ImageSink
 from kilonova.compute.work import Job
 
@@ -22,13 +26,22 @@ class GlanceSink(ImageSink):
         glance_snapshots.upload(self._job.host.conf, self._image_id, path, disk_format)
 
 
-def take(job: Job, image_id: str, uploading: str) -> None:
-    """Make the image; when that fails nothing stays in Glance.  ``uploading``: task state."""
+@contextlib.contextmanager
+def nothing_left(job: Job, image_id: str | None) -> Iterator[None]:
+    """Remove the image when what is done within fails."""
     try:
-        job.host.driver.snapshot(job.server, GlanceSink(job, image_id, uploading))
-    except Exception:
-        _discard(job, image_id)
+        yield
+    except Abandoned:
         raise
+    except Exception:
+        if image_id is not None:
+            _discard(job, image_id)
+        raise
+
+
+def take(job: Job, image_id: str, uploading: str) -> None:
+    """Fill an image; ``uploading``: the task state meanwhile."""
+    job.host.driver.snapshot(job.server, GlanceSink(job, image_id, uploading))
 
 
 def _discard(job: Job, image_id: str) -> None:
@@ -40,7 +53,8 @@ def _discard(job: Job, image_id: str) -> None:
 
 def snapshot(job: Job) -> None:
     wanted = job.work
-    with job.host.snapshots.take(job.task, job.host.operations.stopping):
+    slot = job.host.snapshots.take(job.task, job.host.operations.stopping)
+    with nothing_left(job, wanted.image_id), slot:
         job.progress('image_snapshot')
         take(job, wanted.image_id, 'image_uploading')
     if wanted.rotation is not None:

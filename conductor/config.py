@@ -2,6 +2,7 @@
 
 from oslo_config import cfg
 
+from kilonova.common.base_config import fellow_service
 from kilonova.common.config import Opts
 from kilonova.conductor import audit_period
 
@@ -53,13 +54,63 @@ QUOTA = [
     cfg.StrOpt(
         'driver',
         default='nova.quota.DbQuotaDriver',
-        choices=['nova.quota.DbQuotaDriver', 'nova.quota.NoopQuotaDriver'],
-        help='Where limits come from: the API database, or nowhere (all is allowed).',
+        choices=[
+            'nova.quota.DbQuotaDriver',
+            'nova.quota.NoopQuotaDriver',
+            'nova.quota.UnifiedLimitsDriver',
+        ],
+        help='Where limits come from: the API database, nowhere (all is allowed), or Keystone '
+        '(see [oslo_limit]).',
+    ),
+    cfg.StrOpt(
+        'unified_limits_resource_strategy',
+        default='require',
+        choices=['require', 'ignore'],
+        help='Whether unified_limits_resource_list names what must have a registered limit in '
+        'Keystone, and is refused without one, or what is not limited without one.',
+    ),
+    cfg.ListOpt(
+        'unified_limits_resource_list',
+        default=['servers'],
+        help='Resources that unified_limits_resource_strategy is about: servers, class:VCPU …',
+    ),
+    cfg.BoolOpt(
+        'recheck_quota',
+        default=True,
+        help='Read for compatibility. Usage is counted and booked in one transaction that others '
+        'wait for, so that there is nothing to check again.',
+    ),
+    cfg.BoolOpt(
+        'count_usage_from_placement',
+        default=False,
+        help='Read for compatibility. Usage is counted from the records of servers, of all cells, '
+        'whether their cell is up or not.',
     ),
 ]
 
 
+# Which limits of Keystone are ours, beside how to speak to it.
+OSLO_LIMIT = [
+    cfg.StrOpt('endpoint_id', help='Our endpoint, whose service has the limits registered.'),
+    cfg.StrOpt('endpoint_service_type', help='Type of our service, when there is no endpoint_id.'),
+    cfg.StrOpt('endpoint_service_name', help='Name of our service, when there is no endpoint_id.'),
+    cfg.StrOpt('endpoint_region_name', help='Region of our endpoint, without an endpoint_id.'),
+    cfg.StrOpt(
+        'endpoint_interface',
+        default='public',
+        help='Interface of our endpoint, when there is no endpoint_id.',
+    ),
+    *fellow_service('identity'),
+]
+
 SERVERS = [
+    cfg.IntOpt(
+        'shelved_offload_time',
+        default=0,
+        min=-1,
+        help='How many seconds after it was shelved a server leaves its host. 0: at once. '
+        '-1: never by itself.',
+    ),
     cfg.IntOpt(
         'reclaim_instance_interval',
         default=0,
@@ -68,6 +119,13 @@ SERVERS = [
 ]
 
 MOVES = [
+    cfg.IntOpt(
+        'migrate_max_retries',
+        default=-1,
+        min=-1,
+        help='On how many more hosts a live migration is tried after the first one has refused '
+        'it. -1: on all.',
+    ),
     cfg.BoolOpt(
         'allow_resize_to_same_host',
         default=False,
@@ -99,6 +157,17 @@ USAGE = [
         help='Period of the usage audit: hour, day, month or year. A number after @ says where '
         'it begins: hour@15 at a quarter past, day@6 at six, month@15 on the fifteenth, year@4 '
         'in April.',
+    ),
+]
+
+CONSOLEAUTH = [
+    cfg.IntOpt(
+        'token_ttl',
+        default=600,
+        min=0,
+        deprecated_name='console_token_ttl',
+        deprecated_group='DEFAULT',
+        help='Seconds for which the URL of a console can be used.',
     ),
 ]
 
@@ -173,6 +242,8 @@ def list_opts() -> Opts:
         (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
         ('quota', QUOTA),
+        ('consoleauth', CONSOLEAUTH),
+        ('oslo_limit', OSLO_LIMIT),
         ('scheduler', SCHEDULER),
         ('operations', OPERATIONS),
         ('workarounds', WORKAROUNDS),

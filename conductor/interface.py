@@ -14,6 +14,7 @@ from oslo_config import cfg
 from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.objects.console import ConsoleAccess
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import (
@@ -24,7 +25,8 @@ from kilonova.common.objects.host import (
     Hypervisor,
     Service,
 )
-from kilonova.common.objects.migration import Migration, MigrationQuery
+from kilonova.common.objects.image import Image
+from kilonova.common.objects.migration import Migration, MigrationQuery, Progress
 from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.operation import ExternalEvent, Fence
 from kilonova.common.objects.quota import QuotaSet
@@ -178,6 +180,28 @@ class ConductorInterface(rpc.Interface):
         """
 
     @rpc.call()
+    def shelve_server(self, context: Ctx, uuid: str, image_id: str | None = None) -> None:
+        """Accept that a server is put away; ``image_id``: what its disk is sent to."""
+
+    @rpc.call()
+    def shelve_offload_server(self, context: Ctx, uuid: str) -> None:
+        """Accept that a shelved server leaves its host."""
+
+    @rpc.call()
+    def unshelve_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        image: Image | None = None,
+        changes: dict[str, str | None] | None = None,
+    ) -> None:
+        """Accept that a server is brought back; ``image``: what was made of it.
+
+        ``changes``: ``availability_zone`` (None: none in particular) and ``host``, for one that
+        has left its host.  Raises UnshelveInstanceInvalidState, Invalid, ComputeHostNotFound.
+        """
+
+    @rpc.call()
     def snapshot_server(self, context: Ctx, uuid: str, image_id: str) -> None:
         """Accept that the root disk is sent to an image that exists."""
 
@@ -231,6 +255,43 @@ class ConductorInterface(rpc.Interface):
         """Have the host look at a server's ports.  Raises InstanceIsLocked."""
 
     @rpc.call(timeout=90)
+    def live_migrate_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        host: str | None,
+        block_migration: bool | None,
+        disk_over_commit: bool = False,
+        force: bool = False,
+        wait: bool = False,
+    ) -> None:
+        """Accept a live migration; ``wait``: return when both hosts have checked it.
+
+        ``block_migration`` None: as the hosts find out.  ``force``: to ``host`` without asking
+        the scheduler.  Also raises ComputeHostNotFound, and with ``wait`` Invalid.
+        """
+
+    @rpc.call()
+    def abort_live_migration(
+        self,
+        context: Ctx,
+        uuid: str,
+        number: int,
+        project_id: str | None = None,
+        waiting: bool = False,
+    ) -> None:
+        """Have a live migration end; ``waiting``: also one that is only prepared.
+
+        Raises MigrationNotFoundForInstance, InvalidMigrationState.
+        """
+
+    @rpc.call()
+    def force_live_migration(
+        self, context: Ctx, uuid: str, number: int, project_id: str | None = None
+    ) -> None:
+        """Have a live migration come to its end.  Raises as abort_live_migration."""
+
+    @rpc.call(timeout=90)
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
         """Return the last ``length`` lines of the console log (None: all).
 
@@ -242,6 +303,25 @@ class ConductorInterface(rpc.Interface):
         """Ask the host what it knows of a running guest.
 
         Raises InstanceNotReady, InstanceInvalidState, NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call(timeout=60)
+    def get_console_url(self, context: Ctx, uuid: str, protocol: str, console_type: str) -> str:
+        """Return the URL of a console, with a new token in it.
+
+        Raises ConsoleTypeInvalid, ConsoleTypeUnavailable, InstanceNotReady, InstanceInvalidState,
+        NotSupported, ServiceUnavailable.
+        """
+
+    @rpc.call()
+    def get_console_access(self, context: Ctx, token: str) -> ConsoleAccess:
+        """Return what a token stands for while its server is where it was.  Raises TokenNotFound."""
+
+    @rpc.call(timeout=60)
+    def validate_console_token(self, context: Ctx, token: str) -> ConsoleAccess:
+        """As get_console_access, and the host says that it still has the console in that place.
+
+        For proxies, before they connect: another guest may have got the port since.
         """
 
     @rpc.call()
@@ -621,6 +701,15 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_host_servers(self, context: Ctx, host: str) -> list[Server]:
         """Return the servers that are on a host and not deleted."""
+
+    @rpc.call(timeout=15)
+    def live_migration_progress(
+        self, context: Ctx, uuid: str, fence: Fence, status: str, progress: Progress
+    ) -> str:
+        """Note how far a live migration is; returns what is wanted of it.
+
+        'abort', 'force_complete', 'superseded' (the fence is old), or ''.
+        """
 
     @rpc.call()
     def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:

@@ -168,6 +168,16 @@ class Engine:
         for tell in self.superseding:
             tell(session, server)
 
+    def hint(self, what: str, cast: Callable[..., None], *args: Any) -> None:
+        """Send a message in the background that nobody misses when it is lost."""
+        self._spawn(self._hint, what, cast, args)
+
+    def _hint(self, what: str, cast: Callable[..., None], args: tuple[Any, ...]) -> None:
+        try:
+            cast(*args)
+        except (exception.ServiceUnavailable, messaging.MessagingException, OSError) as error:
+            LOG.warning('%s was not sent: %s', what, error)
+
     def send(self, operation: Operation, cast: Callable[..., None], *args: Any) -> None:
         """Send a message to a host in the background: a bus that is down holds up nobody."""
         self._spawn(self._send, operation, cast, args)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.quota import QuotaSet
-from kilonova.db import locks, quotas
+from kilonova.db import locks, quotas, unified_limits
 from kilonova.db.engine import Database, retry
 from kilonova.db.models.api import ProjectUserQuota, Quota, QuotaClass
 
@@ -48,6 +48,9 @@ class Quotas:
         force: bool = False,
     ) -> QuotaSet:
         _check_names(limits)
+        if unified_limits.is_on(self._conf):
+            # They are changed in Keystone; what is asked of us changes nothing, as in Nova.
+            return self.get_quotas(context, project_id, user_id)
         with self._db.transaction() as session:
             # Nobody is served by the old limits while the new ones are compared with what is used.
             locks.take(session, project_id)
@@ -83,6 +86,8 @@ class Quotas:
 
     @retry
     def delete_quotas(self, context: Ctx, project_id: str, user_id: str | None = None) -> None:
+        if unified_limits.is_on(self._conf):
+            return
         of_users = sa.delete(ProjectUserQuota).where(ProjectUserQuota.project_id == project_id)
         with self._db.transaction() as session:
             if user_id is None:
@@ -100,6 +105,8 @@ class Quotas:
     @retry
     def update_quota_class(self, context: Ctx, class_name: str, limits: dict[str, int]) -> QuotaSet:
         _check_names(limits)
+        if unified_limits.is_on(self._conf):
+            return self.get_quota_class(context, class_name)
         with self._db.transaction() as session:
             locks.take(session, f'class {class_name}'[:255])
             for resource, limit in limits.items():

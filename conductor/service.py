@@ -23,8 +23,10 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
 from kilonova.conductor.server_groups import ServerGroups
 from kilonova.conductor.servers.actions import ServerActions
+from kilonova.conductor.servers.consoles import ServerConsoles
 from kilonova.conductor.servers.create import CreateServers
 from kilonova.conductor.servers.hosts import ServerHosts
+from kilonova.conductor.servers.live_migration import LiveMigrations
 from kilonova.conductor.servers.lock import ServerLocks
 from kilonova.conductor.servers.metadata import ServerMetadata, ServerTags
 from kilonova.conductor.servers.migrations import ServerMigrations
@@ -40,6 +42,7 @@ from kilonova.conductor.tasks.interfaces import Interfaces
 from kilonova.conductor.tasks.moving import Debts, Mover
 from kilonova.conductor.tasks.rebuild import Rebuild
 from kilonova.conductor.tasks.shares import ServerShares
+from kilonova.conductor.tasks.shelve import Shelving
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.tasks.sizes import Sizes
 from kilonova.conductor.usage import Usage
@@ -72,11 +75,14 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerActions(parts),
         ServerMigrations(parts),
         ServerHosts(parts),
+        ServerConsoles(parts, engine),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
+        Shelving(parts, engine, mover),
         Interfaces(parts, engine),
         ServerShares(parts, engine),
         ResizeServers(parts, engine, mover),
+        LiveMigrations(parts, engine, mover),
         Reports(parts, engine, build, delete),
     ]
 

@@ -9,6 +9,7 @@ from kilonova.common.objects.server import Server
 ACTIVE, BUILDING, STOPPED, ERROR = 'active', 'building', 'stopped', 'error'
 PAUSED, SUSPENDED = 'paused', 'suspended'
 RESCUED, RESIZED, SOFT_DELETED = 'rescued', 'resized', 'soft-delete'
+SHELVED, OFFLOADED = 'shelved', 'shelved_offloaded'
 DELETING = 'deleting'
 
 States = frozenset[str | None]
@@ -22,7 +23,7 @@ HARD_REBOOT: States = frozenset(
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One action.  ``vm_states`` or ``task_states`` None: any.
+    """One action.  ``vm_states`` or ``task_states`` None: any but ``refused_task_states``.
 
     ``name`` is what a refusal calls the action.  ``action`` is Nova's instance-action word and
     ``event`` the name of the event at the host, where the action is an operation.
@@ -31,6 +32,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     vm_states: States | None = None
     task_states: States | None = IDLE
+    refused_task_states: States = frozenset()
     launched: bool = True
     lockable: bool = True
     needs_host: bool = False
@@ -91,6 +93,17 @@ RULES = {
     'console output': Rule(
         name='get_console_output', task_states=None, launched=False, lockable=False, needs_host=True
     ),
+    **{
+        f'{protocol} console': Rule(
+            name=f'get_{protocol}_console',
+            task_states=None,
+            refused_task_states=frozenset([DELETING, 'migrating']),
+            launched=False,
+            lockable=False,
+            needs_host=True,
+        )
+        for protocol in ('vnc', 'spice', 'serial', 'mks')
+    },
     'diagnostics': Rule(
         name='get_diagnostics', task_states=None, launched=False, lockable=False, needs_host=True
     ),
@@ -267,6 +280,25 @@ RULES = {
         task_state='rebuilding',
         action='rebuild',
     ),
+    'shelve': Rule(
+        name='shelve',
+        vm_states=BASIC,
+        task_state='shelving',
+        action='shelve',
+    ),
+    'shelve_offload': Rule(
+        name='shelve_offload',
+        vm_states=frozenset([SHELVED]),
+        task_state='shelving_offloading',
+        action='shelveOffload',
+    ),
+    'unshelve': Rule(
+        name='unshelve',
+        vm_states=frozenset([SHELVED, OFFLOADED]),
+        task_state='unshelving',
+        vm_state=ACTIVE,
+        action='unshelve',
+    ),
     'attach_interface': Rule(
         name='attach_interface',
         vm_states=frozenset([ACTIVE, PAUSED, STOPPED]),
@@ -303,7 +335,8 @@ def check(context: RequestContext, server: Server, rule: Rule) -> None:
         raise exception.ForbiddenSharesNotSupported()
     for attr, allowed in (('vm_state', rule.vm_states), ('task_state', rule.task_states)):
         value = getattr(server, attr)
-        if allowed is not None and value not in allowed:
+        refused = attr == 'task_state' and value in rule.refused_task_states
+        if refused or (allowed is not None and value not in allowed):
             if value is None:
                 raise exception.InstanceInvalidState(
                     f"Instance {server.uuid} is in an invalid state for '{rule.name}'"

@@ -18,7 +18,9 @@ from kilonova.conductor.manage.parts import CommandError, Databases
 from kilonova.db import cells, hosts
 from kilonova.db.migrations import schema
 from kilonova.db.models.api import HostMapping
-from kilonova.db.models.cell import ServiceRow
+from kilonova.db.models.cell import ComputeNodeRow, ServiceRow
+from kilonova.db.models.servers import InstanceRow
+from kilonova.db.types import LongText
 
 MINIMUM_PLACEMENT = (1, 36)
 
@@ -133,6 +135,33 @@ def check_old_computes(conf: cfg.ConfigOpts) -> Outcome:
     return GOOD
 
 
+def check_machine_types(conf: cfg.ConfigOpts) -> Outcome:
+    """Guests that do not know their machine type would change it with [libvirt]hw_machine_type."""
+    row, count = InstanceRow, 0
+    on_libvirt = sa.select(ComputeNodeRow.host).where(
+        ComputeNodeRow.hypervisor_type.in_(('QEMU', 'KVM'))
+    )
+    query = sa.select(sa.func.count(row.id)).where(
+        row.deleted == 0,
+        row.host.in_(on_libvirt),
+        sa.type_coerce(row.image, LongText).not_like('%"hw_machine_type"%'),
+        sa.type_coerce(row.system_metadata, LongText).not_like('%"image_hw_machine_type"%'),
+    )
+    with Databases(conf) as databases:
+        with databases.api().reader() as session:
+            rows = cells.find_all(session)
+        for mapping in rows:
+            with databases.mapped(mapping).reader() as session:
+                count += session.scalar(query) or 0
+    if count:
+        return Outcome(
+            Result.WARNING,
+            f'{count} servers have no machine type of their own: do not change '
+            '[libvirt]hw_machine_type before each of them has been started again.',
+        )
+    return GOOD
+
+
 def check_service_token(conf: cfg.ConfigOpts) -> Outcome:
     """Without a service token long work fails when the user's token runs out."""
     if not conf.service_user.send_service_user_token:
@@ -148,6 +177,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ('Placement API', check_placement),
     ('Policy File JSON to YAML Migration', check_policy_file),
     ('Older than N-1 computes', check_old_computes),
+    ('hw_machine_type unset', check_machine_types),
     ('Service User Token Configuration', check_service_token),
 )
 

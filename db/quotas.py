@@ -8,7 +8,7 @@ from oslo_config import cfg
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
-from kilonova.db import locks
+from kilonova.db import locks, unified_limits
 from kilonova.db.models.api import (
     InstanceGroup,
     InstanceMapping,
@@ -50,6 +50,8 @@ def configured(conf: cfg.ConfigOpts) -> dict[str, int]:
 
 def class_limits(session: Session, conf: cfg.ConfigOpts, name: str) -> dict[str, int]:
     """Return a class's limits."""
+    if unified_limits.is_on(conf):
+        return unified_limits.defaults(conf)
     query = sa.select(QuotaClass.resource, QuotaClass.hard_limit).where(
         QuotaClass.class_name == name
     )
@@ -62,8 +64,11 @@ def limits(
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Return the limits of the project and those of the user in it, in one statement.
 
-    A user without limits of his own has the project's.
+    A user without limits of his own has the project's; in Keystone's no user has any.
     """
+    if unified_limits.is_on(conf):
+        project = unified_limits.of_project(conf, project_id)
+        return project, dict(project)
     project = configured(conf)
     if is_off(conf):
         return project, dict(project)
@@ -160,6 +165,8 @@ def check_and_reserve(
     # As Nova: what is refused is the least number that was asked for.
     wanted = {r: amount * (servers if minimum is None else minimum) for r, amount in each.items()}
     overs = over(wanted, project_limits, project_usage)
+    if overs and unified_limits.is_on(conf):
+        raise unified_limits.exceeded(project_id, overs, wanted, project_usage, project_limits)
     if overs:
         raise exceeded(overs, wanted, project_usage, project_limits)
     raise exceeded(over(wanted, user_limits, user_usage), wanted, user_usage, user_limits)

@@ -8,6 +8,7 @@ Resources and traits of the flavor's extra specs come as they are (``resources:V
 import math
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 from urllib import parse
 
 import msgspec
@@ -38,6 +39,13 @@ class Group(msgspec.Struct):
         return ','.join([*sorted(self.required), *(f'!{name}' for name in sorted(self.forbidden))])
 
 
+class Demand(NamedTuple):
+    """One thing that is asked for, as operators read it and as placement is asked for it alone."""
+
+    text: str
+    query: dict[str, str]
+
+
 class ResourceRequest(msgspec.Struct):
     """One question to placement."""
 
@@ -58,12 +66,12 @@ class ResourceRequest(msgspec.Struct):
         pairs: list[tuple[str, str]] = []
         for suffix, group in sorted(self.groups.items()):
             if group.resources:
-                pairs.append((f'resources{suffix}', _amounts(group.resources, ':', ',')))
+                pairs.append((f'resources{suffix}', _amounts(group.resources)))
             if group.traits():
                 pairs.append((f'required{suffix}', group.traits()))
-        pairs += [('member_of', 'in:' + ','.join(sorted(uuids))) for uuids in self.member_of]
+        pairs += [('member_of', _any_of(uuids)) for uuids in self.member_of]
         if self.not_member_of:
-            pairs.append(('member_of', '!in:' + ','.join(sorted(self.not_member_of))))
+            pairs.append(('member_of', '!' + _any_of(self.not_member_of)))
         if self.root.traits():
             pairs.append(('root_required', self.root.traits()))
         if self.in_tree:
@@ -73,27 +81,48 @@ class ResourceRequest(msgspec.Struct):
         pairs.append(('limit', str(limit)))
         return parse.urlencode(pairs, safe=':,!')
 
+    def demands(self) -> list[Demand]:
+        """Return all that is asked for, one by one."""
+        found = []
+        for _, group in sorted(self.groups.items()):
+            found += [
+                Demand(f'{name} {amount}', {'resources': f'{name}:{amount}'})
+                for name, amount in sorted(group.resources.items())
+            ]
+            found += _of_traits(group)
+        found += _of_traits(self.root)
+        found += [
+            Demand('membership in the required aggregates', {'member_of': _any_of(uuids)})
+            for uuids in self.member_of
+        ]
+        if self.not_member_of:
+            no_member = {'member_of': '!' + _any_of(self.not_member_of)}
+            found.append(Demand('no membership in isolated aggregates', no_member))
+        return found
+
     def describe(self) -> str:
         """Return what is asked for, as an operator reads it."""
-        parts = []
-        for _, group in sorted(self.groups.items()):
-            wanted = [_amounts(group.resources, ' ', ', ')] if group.resources else []
-            wanted += [f'trait {name}' for name in sorted(group.required - {OWNER})]
-            wanted += [f'no trait {name}' for name in sorted(group.forbidden)]
-            parts.append(', '.join(wanted))
-        parts += [f'trait {name}' for name in sorted(self.root.required)]
-        if self.member_of:
-            parts.append('membership in the required aggregates')
-        if self.not_member_of:
-            parts.append('no membership in isolated aggregates')
-        return '; '.join(part for part in parts if part)
+        return ', '.join(demand.text for demand in self.demands())
 
     def _numbered(self) -> int:
         return sum(bool(suffix and group.resources) for suffix, group in self.groups.items())
 
 
-def _amounts(resources: dict[str, int], between: str, after: str) -> str:
-    return after.join(f'{name}{between}{amount}' for name, amount in sorted(resources.items()))
+def _of_traits(group: Group) -> list[Demand]:
+    """Leave out what goes without saying: that a host is ours and not disabled."""
+    required = sorted(group.required - {OWNER})
+    forbidden = sorted(group.forbidden - {DISABLED})
+    return [Demand(f'trait {name}', {'required': name}) for name in required] + [
+        Demand(f'no trait {name}', {'required': f'!{name}'}) for name in forbidden
+    ]
+
+
+def _any_of(uuids: frozenset[str]) -> str:
+    return 'in:' + ','.join(sorted(uuids))
+
+
+def _amounts(resources: dict[str, int]) -> str:
+    return ','.join(f'{name}:{amount}' for name, amount in sorted(resources.items()))
 
 
 def has_unpinned_form(spec: RequestSpec) -> bool:

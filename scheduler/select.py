@@ -17,6 +17,7 @@ from kilonova.common import exception
 from kilonova.common.clients import placement
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.scheduler import destination, loader, request
+from kilonova.scheduler.diagnose import Diagnosis
 from kilonova.scheduler.explain import Report, count
 from kilonova.scheduler.filters.base import Filter
 from kilonova.scheduler.hosts import HostCache, Hosts, Indices, column
@@ -39,6 +40,7 @@ class Selector:
     ) -> None:
         self.conf, self.client, self.cache, self.routed = conf, client, cache, routed
         self.rng = rng or random.Random()
+        self.diagnosis = Diagnosis(client)
         self.filters = loader.load_filters(conf)
         self.weighers = loader.load_weighers(conf)
 
@@ -89,7 +91,7 @@ class _Attempt:
         self, selector: Selector, hosts: Hosts, spec: RequestSpec, uuids: list[str]
     ) -> None:
         self.conf, self.client, self.cache = selector.conf, selector.client, selector.cache
-        self.routed = selector.routed
+        self.routed, self.diagnosis = selector.routed, selector.diagnosis
         self.hosts, self.spec, self.uuids = hosts, spec, uuids
         self.order = selector.order
         self.report = Report()
@@ -151,7 +153,7 @@ class _Attempt:
             return 'There is no compute host.'
         return (
             f'Placement: none of {len(self.hosts)} known hosts has what is asked for: '
-            f'{asked.describe()}'
+            f'{self.diagnosis.explain(asked, self.hosts)}'
         )
 
     def _pass(self, filters: list[Filter], alive: Indices, spec: RequestSpec) -> Indices:

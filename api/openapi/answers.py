@@ -7,7 +7,6 @@ from typing import Any
 from kilonova.api import faults
 from kilonova.api.openapi import ranges
 from kilonova.api.operation import Operation
-from kilonova.api.versions import Version
 
 Json = dict[str, Any]
 
@@ -27,6 +26,15 @@ FAULT: Json = {
         'additionalProperties': False,
     },
 }
+
+
+FAULTS = 400
+"""Statuses from here on are faults: what was removed says nothing else any more."""
+
+
+def is_gone(operations: list[Operation]) -> bool:
+    """Tell whether all that is left of operations is that they say so."""
+    return all(one.success >= FAULTS for one in operations)
 
 
 def components() -> Json:
@@ -49,7 +57,10 @@ def responses(operations: list[Operation]) -> Json:
     """Return the ``responses`` of all that one method does at one path."""
     found: Json = {}
     for status in sorted({one.success for one in operations}):
-        found[str(status)] = _success([one for one in operations if one.success == status])
+        same = [one for one in operations if one.success == status]
+        found[str(status)] = (
+            _success(same) if status < FAULTS else _fault(HTTPStatus(status).phrase)
+        )
     for status in sorted(_refusals(operations)):
         found[str(status)] = {'$ref': f'#/components/responses/{_name(status)}'}
     found['default'] = {'$ref': '#/components/responses/Fault'}
@@ -60,15 +71,11 @@ def _success(operations: list[Operation]) -> Json:
     since, until = min(one.since for one in operations), max(one.until for one in operations)
     answer: Json = {
         'description': HTTPStatus(operations[-1].success).phrase,
-        **_span(since, until),
+        **ranges.span(since, until),
     }
     if any(_has_body(one) for one in operations):
         answer['content'] = {'application/json': {'schema': {'type': 'object'}}}
     return answer
-
-
-def _span(since: Version, until: Version) -> Json:
-    return ranges.span(since, until)
 
 
 def _has_body(one: Operation) -> bool:

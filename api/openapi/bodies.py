@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from kilonova.api.openapi import ranges
+from kilonova.api.openapi import answers, ranges
 from kilonova.api.operation import Operation
 from kilonova.api.versions import Version
 
@@ -35,6 +35,8 @@ def _of_action(action: str, operations: list[Operation]) -> Json:
         **ranges.span(mine[0].since, newest.until),
         'x-openstack-action': action,
     }
+    if answers.is_gone(mine):
+        schema['deprecated'] = True
     if newest.rule is not None:
         schema['x-openstack-policy'] = newest.rule
     return schema

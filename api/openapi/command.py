@@ -4,6 +4,8 @@ import argparse
 import pathlib
 import sys
 
+import msgspec
+
 from kilonova.api.openapi import document
 
 
@@ -14,7 +16,7 @@ def main(prog: str, words: list[str]) -> int:
     openapi = commands.add_parser('openapi', help='Print the OpenAPI document of the compute API.')
     openapi.add_argument('--output-file', metavar='FILE', help='write it there instead')
     arguments = parser.parse_args(words)
-    text = document.encoded().decode() + '\n'
+    text = msgspec.json.format(document.encoded(), indent=1).decode() + '\n'
     if arguments.output_file:
         pathlib.Path(arguments.output_file).write_text(text)
     else:

@@ -18,18 +18,17 @@ from kilonova.api.operation import Operation
 from kilonova.common import version
 
 Json = dict[str, Any]
-SERVER = 'v2.1'
-"""Beside the document, wherever that is."""
+SERVER = '/v2.1'
+
+
+def encoded(base: str = '') -> bytes:
+    """Return the document as JSON; ``base`` is our URL as clients see it."""
+    return msgspec.json.encode({**document(), 'servers': [{'url': base + SERVER}]})
 
 
 @functools.cache
-def encoded() -> bytes:
-    """Return the document as JSON."""
-    return msgspec.json.format(msgspec.json.encode(document()), indent=1)
-
-
 def document() -> Json:
-    """Return the document."""
+    """Return the document, which nobody may change."""
     resources.load()
     return {
         'openapi': '3.1.0',
@@ -91,6 +90,8 @@ def _operation(path: str, method: str, operations: list[Operation]) -> Json:
     }
     if not has_actions and newest.rule is not None:
         found['x-openstack-policy'] = newest.rule
+    if answers.is_gone(operations):
+        found['deprecated'] = True
     body = bodies.request_body(operations)
     if body is not None:
         found['requestBody'] = body

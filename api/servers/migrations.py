@@ -19,6 +19,9 @@ QUERY = ByVersion({'2.23': params.ANY_QUERY, '2.102': params.NO_QUERY})
 Json = dict[str, Any]
 
 
+FORCE = params.wrapped('force_complete', {'type': 'null'})
+
+
 def _number(server_id: str, migration_id: str) -> int:
     """Refuse what can be no migration's id, without asking anybody."""
     if not (migration_id.isascii() and migration_id.isdecimal() and len(migration_id) < 10):
@@ -67,3 +70,44 @@ def show(request: Request, server_id: str, migration_id: str) -> Json:
         lookup.visible_project(request),
     )
     return {'migration': view.live(request, found)}
+
+
+@operation(
+    'DELETE',
+    PATH + '/{migration_id}',
+    since='2.24',
+    rule='os_compute_api:servers:migrations:delete',
+    check=PROJECT_MANAGER_OR_ADMIN,
+    success=202,
+)
+def delete(request: Request, server_id: str, migration_id: str) -> None:
+    """Cancel a live migration."""
+    request.conductor.abort_live_migration(
+        request.context,
+        lookup.checked(server_id),
+        _number(server_id, migration_id),
+        lookup.visible_project(request),
+        request.version.minor >= 65,
+    )
+
+
+@operation(
+    'POST',
+    PATH + '/{migration_id}/action',
+    action='force_complete',
+    since='2.22',
+    rule='os_compute_api:servers:migrations:force_complete',
+    check=PROJECT_MANAGER_OR_ADMIN,
+    body=FORCE,
+    success=202,
+)
+def force_complete(
+    request: Request, server_id: str, migration_id: str, body: dict[str, Any]
+) -> None:
+    """Have a live migration come to its end."""
+    request.conductor.force_live_migration(
+        request.context,
+        lookup.checked(server_id),
+        _number(server_id, migration_id),
+        lookup.visible_project(request),
+    )

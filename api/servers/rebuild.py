@@ -10,6 +10,7 @@ from kilonova.api.operation import Answer, operation
 from kilonova.api.policies import SoftRule
 from kilonova.api.request import Request
 from kilonova.api.servers import create_schema, fields, lookup, password, root_disk, update, view
+from kilonova.api.servers.create import ZERO_DISK
 from kilonova.api.servers.view import NEWEST
 from kilonova.common import exception
 from kilonova.common.clients import glance
@@ -23,7 +24,6 @@ CERTIFICATES = SoftRule(
     policies.PROJECT_MEMBER_OR_ADMIN,
     'Rebuild a server with trusted certificates.',
 )
-ZERO_DISK = 'os_compute_api:servers:create:zero_disk_flavor'
 _KEY_NAME = {'oneOf': [{'type': 'string', 'minLength': 1, 'maxLength': 255}, {'type': 'null'}]}
 _USER_DATA = {'type': ['string', 'null'], 'format': 'base64', 'maxLength': 65535}
 
@@ -79,7 +79,7 @@ def rebuild(request: Request, server_id: str, body: Json) -> Answer:
         personality=create_schema.personality(asked),
         preserve_ephemeral=strutils.bool_from_string(asked.get('preserve_ephemeral')),
         changes=_changes(asked),
-        zero_disk_allowed=request.allows(ZERO_DISK),
+        zero_disk_allowed=request.allows(ZERO_DISK.name),
     )
     try:
         rebuilt = request.conductor.rebuild_server(request.context, server.uuid, wanted)
@@ -134,7 +134,7 @@ for _since, _until in _RANGES:
         rule=RULE,
         check=policies.PROJECT_MEMBER_OR_ADMIN,
         target='resource',
-        soft_rules=(CERTIFICATES, *view.RULES),
+        soft_rules=(CERTIFICATES, ZERO_DISK, *view.RULES),
         body=body_schema(int(_since.split('.')[1])),
         success=202,
     )(rebuild)

@@ -119,6 +119,12 @@ def adapter(
     return section.adapter(auth, global_request_id=context.global_id)
 
 
+def identity_path(client: ks_adapter.Adapter, path: str) -> str:
+    """Return a path of Keystone's API; the catalog may or may not name the version."""
+    endpoint = (client.get_endpoint() or '').rstrip('/')
+    return path if endpoint.endswith('/v3') else f'/v3{path}'
+
+
 def request(client: ks_adapter.Adapter, method: str, path: str, **kwargs: Any) -> requests.Response:
     """Send one request; 2xx, 3xx and 4xx are returned for the caller to map.
 

@@ -115,6 +115,41 @@ class Neutron:
             raise _refused(answer)
         return answer.status_code == 204
 
+    # -- bindings: one active, others for hosts to which a server may move
+
+    def has_extension(self, alias: str) -> bool:
+        """Tell whether Neutron has an extension."""
+        return any(one.get('alias') == alias for one in self._list('extensions', fields='alias'))
+
+    def add_binding(self, port: Json, host: str) -> Json:
+        """Bind a port to another host, too, inactively; returns the binding, also if it was there.
+
+        Raises PortNotFound, PortBindingFailed.
+        """
+        path = f'/v2.0/ports/{port["id"]}/bindings'
+        wanted = {'host': host, 'vnic_type': port.get('binding:vnic_type', 'normal')}
+        answer = self._request('POST', path, json={'binding': wanted})
+        if answer.status_code == 409:
+            answer = self._request('GET', f'{path}/{host}')
+        if answer.status_code not in (200, 201):
+            raise _refused(answer)
+        binding: Json = self._content(answer, 'binding')
+        if binding.get('vif_type') == 'binding_failed':
+            raise exception.PortBindingFailed(port_id=port['id'])
+        return binding
+
+    def activate_binding(self, port_id: str, host: str) -> None:
+        """Make a binding the active one; no error when it is."""
+        answer = self._request('PUT', f'/v2.0/ports/{port_id}/bindings/{host}/activate')
+        if answer.status_code not in (200, 409):
+            raise _refused(answer)
+
+    def delete_binding(self, port_id: str, host: str) -> None:
+        """Remove a binding; no error when it is gone."""
+        answer = self._request('DELETE', f'/v2.0/ports/{port_id}/bindings/{host}')
+        if answer.status_code not in (204, 404):
+            raise _refused(answer)
+
     def free_ports(self, project_id: str) -> int | None:
         """Return how many more ports the project may have; None: no limit that we may know."""
         answer = self._request('GET', f'/v2.0/quotas/{project_id}')

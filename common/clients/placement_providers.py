@@ -58,6 +58,10 @@ class Providers(http.Http):
         found = self._list({'name': name})
         return found[0] if found else None
 
+    def find_providers(self, query: dict[str, str]) -> list[Provider]:
+        """Return those that match placement's own query parameters.  Raises PlacementError."""
+        return self._list(query)
+
     def get_tree(self, uuid: str) -> list[Provider]:
         """Return the provider with all others of its tree; empty when there is none."""
         return self._list({'in_tree': uuid})

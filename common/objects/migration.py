@@ -42,6 +42,17 @@ class Migration(msgspec.Struct, kw_only=True, omit_defaults=True):
     updated_at: datetime.datetime | None = None
 
 
+class Progress(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How far a live migration is, in bytes."""
+
+    memory_total: int | None = None
+    memory_processed: int | None = None
+    memory_remaining: int | None = None
+    disk_total: int | None = None
+    disk_processed: int | None = None
+    disk_remaining: int | None = None
+
+
 class Move(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the other half of a move needs: to go back, or to finish."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.share import Share
 
@@ -109,6 +110,51 @@ class Restore(msgspec.Struct, tag='restore'):
     """Bring a soft-deleted guest back."""
 
 
+class CheckLive(msgspec.Struct, tag='check-live'):
+    """At the destination: see that a guest could be taken as it runs; None: as it turns out."""
+
+    block_migration: bool | None
+    disk_over_commit: bool = False
+
+
+class CheckLiveSource(msgspec.Struct, tag='check-live-source'):
+    """At the source: the same, with what the destination has found out."""
+
+    data: dict[str, Any]
+
+
+class ReceiveLive(msgspec.Struct, tag='receive-live'):
+    """At the destination: make ready for a running guest."""
+
+    data: dict[str, Any]
+
+
+class MigrateLive(msgspec.Struct, tag='migrate-live'):
+    """At the source: move the running guest, and tell how far it is."""
+
+    target: str
+    migration: str
+    data: dict[str, Any]
+
+
+class ArriveLive(msgspec.Struct, tag='arrive-live'):
+    """At the destination: the guest is here."""
+
+    data: dict[str, Any]
+
+
+class RollbackLive(msgspec.Struct, tag='rollback-live'):
+    """At the destination: the guest does not come."""
+
+    data: dict[str, Any]
+
+
+class CleanLive(msgspec.Struct, tag='clean-live'):
+    """At the source: the guest is gone, remove what it has left."""
+
+    data: dict[str, Any]
+
+
 class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
     """Send the root disk to Glance, as the image that is there already.
 
@@ -157,6 +203,22 @@ class DenyShare(msgspec.Struct, tag='detach share'):
     share: Share
 
 
+class Shelve(msgspec.Struct, kw_only=True, tag='shelve'):
+    """Power off and send the root disk to Glance; without an image it is a volume."""
+
+    image_id: str | None = None
+
+
+class Offload(msgspec.Struct, tag='offload'):
+    """Remove a guest that is to be made elsewhere one day; its ports stay."""
+
+
+class Unshelve(msgspec.Struct, kw_only=True, tag='unshelve'):
+    """Make the guest here, of the image that was made of it; without one, of its volume."""
+
+    image: Image | None = None
+
+
 HostWork = (
     Start
     | Stop
@@ -171,6 +233,13 @@ HostWork = (
     | AbandonMove
     | RevertMove
     | ConfirmMove
+    | CheckLive
+    | CheckLiveSource
+    | ReceiveLive
+    | MigrateLive
+    | ArriveLive
+    | RollbackLive
+    | CleanLive
     | Rescue
     | Unrescue
     | SetPassword
@@ -178,6 +247,9 @@ HostWork = (
     | SoftDelete
     | Restore
     | Snapshot
+    | Shelve
+    | Offload
+    | Unshelve
     | AttachInterface
     | DetachInterface
     | Rebuild

@@ -14,15 +14,18 @@ from typing import Any
 import msgspec
 
 from kilonova.common import exception
+from kilonova.common.objects.console import ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
+from kilonova.common.objects.migration import Progress
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
 
 Json = dict[str, Any]
+Steer = Callable[[Progress], str | None]
 
 
 class PowerState(enum.IntEnum):
@@ -240,12 +243,73 @@ class Interfaces:
         raise exception.NotSupported(feature='detaching interfaces')
 
 
+class MovingLive:
+    """Moves of running guests.  All raise VirtDriverError, GuestNotFound, NotSupported.
+
+    ``data`` goes from step to step; each returns it with what the next ones need.
+    """
+
+    def check_live_destination(
+        self, server: Server, block_migration: bool | None, disk_over_commit: bool
+    ) -> Json:
+        """At the destination.  Raises MigrationPreCheckError, and says why."""
+        raise exception.NotSupported(feature='live migration')
+
+    def check_live_source(self, server: Server, data: Json) -> Json:
+        """At the source.  Raises MigrationPreCheckError."""
+        raise exception.NotSupported(feature='live migration')
+
+    def receive_live(self, server: Server, vifs: list[VIF], data: Json) -> Json:
+        """At the destination: make disks and plugs."""
+        raise exception.NotSupported(feature='live migration')
+
+    def migrate_live(self, server: Server, target: str, data: Json, steer: Steer) -> None:
+        """At the source: return when the guest runs at the destination, and here no more.
+
+        ``steer`` is told now and then how far it is, and may answer 'abort' or
+        'force_complete'.  Raises MigrationAborted; then the guest runs here as before.
+        """
+        raise exception.NotSupported(feature='live migration')
+
+    def arrive_live(self, server: Server, vifs: list[VIF], data: Json) -> None:
+        """At the destination: make the guest one of this host's."""
+        raise exception.NotSupported(feature='live migration')
+
+    def rollback_live(self, server: Server, vifs: list[VIF], data: Json) -> None:
+        """At the destination: remove what ``receive_live`` made; no error when it is gone."""
+        raise exception.NotSupported(feature='live migration')
+
+    def clean_live(self, server: Server, vifs: list[VIF], data: Json) -> None:
+        """At the source: remove what the guest has left; no error when it is gone."""
+        raise exception.NotSupported(feature='live migration')
+
+
 class Console:
     """What a guest shows of itself."""
 
     def get_console_output(self, server: Server) -> bytes:
         """Return the console log (all that is kept).  Raises ConsoleNotAvailable, GuestNotFound."""
         raise exception.NotSupported(feature='console output')
+
+    def get_vnc_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is.
+
+        As the others: raises GuestNotFound (also when it is off), ConsoleTypeUnavailable when
+        the guest has none, NotSupported.
+        """
+        raise exception.NotSupported(feature='VNC consoles')
+
+    def get_spice_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is."""
+        raise exception.NotSupported(feature='SPICE consoles')
+
+    def get_serial_console(self, server: Server) -> ConsolePlace:
+        """Return where the first serial port is."""
+        raise exception.NotSupported(feature='serial consoles')
+
+    def get_mks_console(self, server: Server) -> ConsolePlace:
+        """Return where the display is."""
+        raise exception.NotSupported(feature='MKS consoles')
 
     def get_diagnostics(self, server: Server) -> Diagnostics:
         """Return what is known of a running guest.  Raises GuestNotFound."""
@@ -323,7 +387,18 @@ class Events(enum.Enum):
 
 
 class Driver(
-    Lifecycle, Power, Suspending, Moving, Rescue, Interfaces, Console, Images, Shares, Host, abc.ABC
+    Lifecycle,
+    Power,
+    Suspending,
+    Moving,
+    MovingLive,
+    Rescue,
+    Interfaces,
+    Console,
+    Images,
+    Shares,
+    Host,
+    abc.ABC,
 ):
     """A whole driver; it is made with the configuration (``conf``) as its only argument."""
 

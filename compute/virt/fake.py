@@ -32,6 +32,7 @@ from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
+from kilonova.compute.virt.fake_consoles import FakeConsoles
 from kilonova.compute.virt.fake_moves import FakeMoves
 
 LOG = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Guest(msgspec.Struct, kw_only=True):
     left: bool = False
 
 
-class FakeDriver(FakeMoves, driver.Driver):
+class FakeDriver(FakeMoves, FakeConsoles):
     """As many guests as there is memory for."""
 
     supports_shares = True

@@ -6,13 +6,17 @@ from typing import Any
 
 from kilonova.common import exception
 from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.migration import Progress
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.driver import Events, Json, PowerState
 
+MIB = 1024 * 1024
+STEPS = 20
 
-class FakeMoves(driver.Moving):
+
+class FakeMoves(driver.Moving, driver.MovingLive):
     """A part of ``FakeDriver``, whose guests these are.
 
     ``_left`` are guests that this host has left and keeps for the way back.
@@ -30,6 +34,8 @@ class FakeMoves(driver.Moving):
     _remove: Callable[[str], bool]
     _boot: Callable[[Any, list[VIF]], None]
     _tell: Callable[[str, Events], None]
+    _get: Callable[[str], Any]
+    _set_state: Callable[[Any, PowerState, Events], None]
     _guest_of: Callable[[driver.GuestSpec], Any]
 
     def prepare_move(self, server: Server, flavor: Flavor) -> None:
@@ -88,6 +94,81 @@ class FakeMoves(driver.Moving):
             if server.uuid not in self._left:
                 return
         self._step('confirm', server)
+        with self._lock:
+            self._left.pop(server.uuid, None)
+            self._save()
+
+    # -- running guests
+
+    def check_live_destination(
+        self, server: Server, block_migration: bool | None, disk_over_commit: bool
+    ) -> Json:
+        self._check(server)
+        return {'block_migration': block_migration is not False}
+
+    def check_live_source(self, server: Server, data: Json) -> Json:
+        self._check(server)
+        guest = self._get(server.uuid)
+        if not data['block_migration']:
+            raise exception.MigrationPreCheckError(
+                reason=f'{self._host} is not on shared storage: the disks have to be copied.'
+            )
+        return {
+            **data,
+            'state': int(guest.state),
+            'boots': guest.boots,
+            'console': guest.console,
+            'memory': guest.memory_mb * MIB,
+        }
+
+    def _check(self, server: Server) -> None:
+        try:
+            self._step('check', server)
+        except exception.VirtDriverError as error:
+            raise exception.MigrationPreCheckError(reason=str(error)) from error
+
+    def receive_live(self, server: Server, vifs: list[VIF], data: Json) -> Json:
+        self._step('receive', server)
+        guest = self._guest_of(driver.GuestSpec(server=server, vifs=vifs))
+        guest.state, guest.boots, guest.console = 0, data['boots'], data['console']
+        guest.ports = [vif.id for vif in vifs]
+        self._add(guest)
+        return data
+
+    def migrate_live(self, server: Server, target: str, data: Json, steer: driver.Steer) -> None:
+        with self._lock:
+            if server.uuid in self._left:  # it has been moved already
+                return
+        self._get(server.uuid)
+        self._step('migrate', server)
+        total = data['memory']
+        for step in range(1, STEPS + 1):
+            done = total * step // STEPS
+            wish = steer(
+                Progress(memory_total=total, memory_processed=done, memory_remaining=total - done)
+            )
+            if wish == 'abort':
+                raise exception.MigrationAborted(instance_id=server.uuid)
+            if wish == 'force_complete':
+                break
+            self._pause(self._conf.live_migration_delay / STEPS)
+        with self._lock:
+            guest = self._left[server.uuid] = self._guests.pop(server.uuid)
+            guest.left = True
+            self._save()
+
+    def arrive_live(self, server: Server, vifs: list[VIF], data: Json) -> None:
+        self._step('arrive', server)
+        state = PowerState(data['state'])
+        event = Events.STARTED if state == PowerState.RUNNING else Events.PAUSED
+        self._set_state(self._get(server.uuid), state, event)
+
+    def rollback_live(self, server: Server, vifs: list[VIF], data: Json) -> None:
+        self.calls['rollback'] += 1
+        self._remove(server.uuid)
+
+    def clean_live(self, server: Server, vifs: list[VIF], data: Json) -> None:
+        self._step('clean', server)
         with self._lock:
             self._left.pop(server.uuid, None)
             self._save()

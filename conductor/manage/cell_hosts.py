@@ -10,6 +10,7 @@ from oslo_config import cfg
 from kilonova.conductor.manage import tables
 from kilonova.conductor.manage.parts import CommandError, Databases, find_cell
 from kilonova.db import cells, hosts
+from kilonova.db.engine import Database
 from kilonova.db.models.api import CellMapping, HostMapping
 from kilonova.db.models.cell import ComputeNodeRow, ServiceRow
 
@@ -53,6 +54,16 @@ def discover_hosts(conf: cfg.ConfigOpts, words: argparse.Namespace) -> int:
     return int(not found) if words.strict else 0
 
 
+def computes_in(database: Database, by_service: bool = True) -> set[str]:
+    """Return the compute hosts of a cell."""
+    if by_service:
+        query = sa.select(ServiceRow.host).where(ServiceRow.binary == hosts.COMPUTE)
+    else:
+        query = sa.select(ComputeNodeRow.host)
+    with database.reader() as session:
+        return set(session.scalars(query))
+
+
 def map_new(
     databases: Databases,
     mapping: CellMapping,
@@ -60,12 +71,7 @@ def map_new(
     by_service: bool = False,
 ) -> list[str]:
     """Map a cell's hosts that are not mapped; return them."""
-    if by_service:
-        query = sa.select(ServiceRow.host).where(ServiceRow.binary == hosts.COMPUTE)
-    else:
-        query = sa.select(ComputeNodeRow.host)
-    with databases.mapped(mapping).reader() as session:
-        there = sorted(set(session.scalars(query)))
+    there = sorted(computes_in(databases.mapped(mapping), by_service))
     say(f'Cell {mapping.name} ({mapping.uuid}) has {len(there)} compute hosts.')
     with databases.api().transaction() as session:
         new = [host for host in there if cells.map_host(session, host, mapping.id)]

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 from sqlalchemy.orm import Session
 
-from kilonova.conductor.manage import cell_hosts, tables
+from kilonova.conductor.manage import cell_hosts, cell_servers, tables
 from kilonova.conductor.manage.parts import CommandError, Databases, find_cell
 from kilonova.db import cells
 from kilonova.db.models.api import HostMapping, InstanceMapping
@@ -50,7 +50,17 @@ def add_parsers(categories: 'argparse._SubParsersAction[argparse.ArgumentParser]
     parser = command('delete_cell', delete_cell, "Remove an empty cell's mapping.")
     parser.add_argument('--force', action='store_true', help='Also with hosts mapped to it.')
     _cell(parser)
+    parser = command(
+        'map_cell_and_hosts',
+        map_cell_and_hosts,
+        'Map a cell with the configured database, and the compute hosts that have registered '
+        'in it. Exit code 1: there are none.',
+    )
+    _transport(parser)
+    parser.add_argument('--name', dest='cell_name', metavar='<cell_name>')
+    parser.add_argument('--verbose', action='store_true', help="Print the cell's UUID.")
     cell_hosts.add_parsers(command)
+    cell_servers.add_parsers(command)
 
 
 def _transport(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +114,28 @@ def simple_cell_setup(conf: cfg.ConfigOpts, words: argparse.Namespace) -> int:
     if not known:
         print('No compute host has registered yet; each is mapped when it does.')
         return 1
+    return 0
+
+
+def map_cell_and_hosts(conf: cfg.ConfigOpts, words: argparse.Namespace) -> int:
+    transport = _transport_url(conf, words.cell_transport_url)
+    connection = _database(conf, None)
+    with Databases(conf) as databases:
+        there = cell_hosts.computes_in(databases.cell())
+        if not there:
+            print('There is no compute host to be mapped.')
+            return 1
+        with databases.api().transaction() as session:
+            if there <= set(session.scalars(sa.select(HostMapping.host))):
+                print('All compute hosts are mapped already.')
+                return 0
+            known = {cells.database_url(conf, row): row for row in cells.find_all(session)}
+            row = known.get(connection) or cells.create(
+                session, words.cell_name, transport, connection
+            )
+        cell_hosts.map_new(databases, row, lambda text: None, by_service=True)
+    if words.verbose:
+        print(row.uuid)
     return 0
 
 

@@ -22,6 +22,20 @@ RUNNING, PAUSED, SHUTDOWN, CRASHED, SUSPENDED = 1, 3, 4, 6, 7
 OFF = {SHUTDOWN, CRASHED}
 
 
+@retry
+def reachable(parts: Parts, context: Ctx, uuid: str, key: str) -> tuple[Server, ComputeInterface]:
+    """Return a server in whose state something may be asked of its host, and the host."""
+    with parts.cell_db.reader() as session:
+        server = servers.get(session, uuid)
+        state.check(context, server, state.RULES[key])
+        assert server.host is not None
+        if not parts.is_up(session, server.host):
+            raise exception.ServiceUnavailable(
+                f'Compute service of {server.host} is unavailable at this time.'
+            )
+    return server, parts.compute.at(server.host)
+
+
 class ServerHosts:
     """Endpoint."""
 
@@ -29,24 +43,12 @@ class ServerHosts:
         self._parts = parts
 
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
-        server, host = self._reachable(context, uuid, 'console output')
+        server, host = reachable(self._parts, context, uuid, 'console output')
         return host.get_console_output(context, server, length)
 
     def get_server_diagnostics(self, context: Ctx, uuid: str) -> Diagnostics:
-        server, host = self._reachable(context, uuid, 'diagnostics')
+        server, host = reachable(self._parts, context, uuid, 'diagnostics')
         return host.get_diagnostics(context, server)
-
-    def _reachable(self, context: Ctx, uuid: str, key: str) -> tuple[Server, ComputeInterface]:
-        """Return a server in whose state something may be asked of its host, and the host."""
-        with self._parts.cell_db.reader() as session:
-            server = servers.get(session, uuid)
-            state.check(context, server, state.RULES[key])
-            assert server.host is not None
-            if not self._parts.is_up(session, server.host):
-                raise exception.ServiceUnavailable(
-                    f'Compute service of {server.host} is unavailable at this time.'
-                )
-        return server, self._parts.compute.at(server.host)
 
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
         with self._parts.cell_db.reader() as session:

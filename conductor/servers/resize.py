@@ -2,7 +2,6 @@
 
 import datetime
 
-import sqlalchemy as sa
 from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
@@ -16,13 +15,13 @@ from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.servers import rules
 from kilonova.conductor.tasks import faults, sizes
 from kilonova.conductor.tasks.moving import MovePayload, Mover
 from kilonova.conductor.tasks.resize import Resize
 from kilonova.db import flavors, servers, types
 from kilonova.db import server_migrations as migrations
 from kilonova.db.engine import retry
-from kilonova.db.models.cell import ComputeNodeRow
 
 LOG = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ class ResizeServers:
         if host is not None:
             if host == server.host:
                 raise exception.CannotMigrateToSameHost()
-            self.check_host(host)
+            self._check_host(host)
             request.requested_host = host
         payload = MovePayload(context=faults.keep(context), rule='migrate', request=request)
 
@@ -106,12 +105,9 @@ class ResizeServers:
         return flavor
 
     @retry
-    def check_host(self, host: str) -> None:
-        """Raises ComputeHostNotFound."""
+    def _check_host(self, host: str) -> None:
         with self._parts.cell_db.reader() as session:
-            query = sa.select(ComputeNodeRow.id).where(ComputeNodeRow.host == host).limit(1)
-            if session.execute(query).first() is None:
-                raise exception.ComputeHostNotFound(host=host)
+            rules.check_destination(session, host, None)
 
     # -- no way back, or back
 

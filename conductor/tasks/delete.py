@@ -1,5 +1,6 @@
 """The operation that removes a server, wherever what is left of it may be."""
 
+import msgspec
 import sqlalchemy as sa
 from oslo_log import log as logging
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults, ports
+from kilonova.conductor.tasks import accept, faults, ports, shelved
 from kilonova.conductor.tasks.moving import Debts
 from kilonova.db import operations, server_groups, servers
 from kilonova.db.engine import retry
@@ -59,7 +60,7 @@ class Delete:
                         return None
                     self._engine.supersede(session, server)
             self.close_moves(session, server)
-            payload = faults.encode(context)
+            payload = _payload(context, server)
             operation = accept.accept(
                 self._parts, self._engine, session, context, server, RULE, payload
             )
@@ -122,7 +123,7 @@ class Delete:
 
     def _without_host(self, server: Server, operation: Operation) -> None:
         ports.clean(self._parts.neutron, server)
-        self._end(server.uuid, operation.fence)
+        self._end(server.uuid, operation.fence, operation.payload)
 
     # -- the end
 
@@ -134,9 +135,9 @@ class Delete:
             return False
         if operation.state != operations.RUNNING:
             return operation.state == operations.DONE
-        return self._end(uuid, fence)
+        return self._end(uuid, fence, operation.payload)
 
-    def _end(self, uuid: str, fence: Fence) -> bool:
+    def _end(self, uuid: str, fence: Fence, payload: str) -> bool:
         """Allocation, quota and record end, in an order that may be begun anew at any point."""
         try:
             self._parts.placement.delete_allocations(uuid)
@@ -145,6 +146,9 @@ class Delete:
         except exception.ServiceUnavailable as error:
             LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)
             released = False
+        image_id = msgspec.json.decode(payload).get(shelved.IMAGE)  # a context has no such key
+        if image_id is not None:
+            shelved.discard_image(self._parts.conf, uuid, image_id)
         self._end_mapping(uuid)
         return self._end_record(uuid, fence, released)
 
@@ -202,3 +206,11 @@ class Delete:
                 operations.finish(
                     session, fence.operation, operations.FAILED, fault.message, details=details
                 )
+
+
+def _payload(context: Ctx, server: Server) -> str:
+    """Return the context, and which image goes with the server."""
+    image_id = server.system_metadata.get(shelved.IMAGE)
+    if image_id is None:
+        return faults.encode(context)
+    return msgspec.json.encode({**faults.keep(context), shelved.IMAGE: image_id}).decode()

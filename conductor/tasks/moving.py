@@ -29,6 +29,9 @@ from kilonova.db.models.cell import ComputeNodeRow
 
 LOG = logging.getLogger(__name__)
 
+LIVE = 'live-migration'
+COLD = {'resize': 'resize', 'migrate': 'cold migrate'}
+
 
 class MovePayload(Payload, kw_only=True):
     """``failed``: host to why it did not work there; ``returned``: all is as before the move.
@@ -177,6 +180,8 @@ class Mover:
         payload, server = job.payload, job.server
         assert payload.spec.requested_host is not None
         to = self._node(payload.spec.requested_host)
+        if to.host == payload.source:
+            raise exception.UnableToMigrateToSelf(instance_id=server.uuid, host=to.host)
         held = self._parts.placement.get_allocations(payload.migration).allocations
         own = payload.way.source_uuid
         if set(held) != {own}:
@@ -212,8 +217,9 @@ class Mover:
             last = list(payload.failed.values())[-1]
             reason = faults.RETRIES_EXCEEDED % (len(payload.failed), job.server.uuid, last)
         else:
-            what = job.operation.action.replace('migrate', 'cold migrate')
+            what = COLD.get(job.operation.action)
             reason = f'No valid host was found. No valid host found for {what}'
+            reason = reason if what else faults.NO_VALID_HOST
         details = '\n'.join([*payload.reasons, error.message])
         return WorkResult(error=reason, details=details)
 
@@ -223,8 +229,10 @@ class Mover:
         payload.failed[host] = result.error or ''
         payload.reasons.append(f'{host}: {result.details or result.error}')
         only = payload.forced or payload.spec.requested_host
-        enough = len(payload.failed) >= self._parts.conf.scheduler.max_attempts
-        return None if only or enough else 'choose'
+        limit = self._parts.conf.scheduler.max_attempts
+        if job.operation.action == LIVE:
+            limit = self._parts.conf.migrate_max_retries + 1
+        return None if only or 0 < limit <= len(payload.failed) else 'choose'
 
     def confirm_claim(self, job: MoveJob) -> None:
         """See that the server holds its destination, whatever a late scheduler has claimed."""

@@ -40,3 +40,10 @@ def clean(neutron: Ports, server: Server) -> None:
             neutron.update_port(port_id, UNBOUND)
         except exception.PortNotFound:
             LOG.info('Port %s of server %s is gone already', port_id, server.uuid)
+
+
+def unbind(neutron: Ports, server: Server) -> None:
+    """Take a server's ports off its host; they stay the server's."""
+    if server.network_info:
+        for port in neutron.ports_of(server.uuid):
+            neutron.update_port(str(port['id']), {'binding:host_id': '', 'binding:profile': {}})

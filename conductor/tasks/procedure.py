@@ -77,7 +77,8 @@ class Phase(Generic[P]):
     ``event``: as os-instance-actions shows it, or several.  ``breaks``: a failure leaves a
     server in ERROR.  ``claims``: it takes resources in placement, which are given back when
     the operation is superseded meanwhile.  ``instead``: which phase comes after a failure that
-    is none, such as that of a host that another one can take the place of.
+    is none, such as that of a host that another one can take the place of.  ``when``: where
+    it is false the phase is left out.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Phase(Generic[P]):
     breaks: bool = False
     claims: bool = False
     instead: Callable[[Job[P], WorkResult], str | None] | None = None
+    when: Callable[[Job[P]], bool] | None = None
 
 
 class Procedure(Generic[P]):
@@ -141,7 +143,7 @@ class Procedure(Generic[P]):
         payload: P,
         accepting: Callable[[Session, Server], None] | None,
     ) -> Job[P]:
-        rule, first = state.RULES[payload.rule], self._phases[0]
+        rule = state.RULES[payload.rule]
         with self._parts.cell_db.transaction() as session:
             server = servers.get(session, uuid, lock=True)
             state.check(context, server, rule)
@@ -153,6 +155,8 @@ class Procedure(Generic[P]):
                 context, server, rule, '', self._engine.worker, self._parts.lease()
             )
             job = Job(context, operation, server, payload)
+            first = _first(job, self._phases)
+            assert first is not None
             self._place(session, job, first)
             accept.record(session, server, operation, rule.task_state or first.task_state)
             self._start_event(session, job, first)
@@ -292,7 +296,7 @@ class Procedure(Generic[P]):
                 changes, following = self._after_failure(job, phase, result)
             else:
                 changes = _reported(result) | phase.ended(session, job, result)
-                following = self._next(phase)
+                following = self._next(job, phase)
             if following is None:
                 if payload.failure is not None and result.error is None:
                     operations.finish_events(session, operation.id, 'Success', None)
@@ -301,11 +305,10 @@ class Procedure(Generic[P]):
                 self._go_on(session, job, phase, following, changes, result)
             return job
 
-    def _next(self, phase: Phase[P]) -> Phase[P] | None:
+    def _next(self, job: Job[P], phase: Phase[P]) -> Phase[P] | None:
         for chain in (self._phases, *(one.undo for one in self._phases)):
             if phase in chain:
-                rest = chain[chain.index(phase) + 1 :]
-                return rest[0] if rest else None
+                return _first(job, chain[chain.index(phase) + 1 :])
         raise ValueError(phase.name)
 
     def _after_failure(
@@ -330,7 +333,7 @@ class Procedure(Generic[P]):
             phase.name,
             result.error,
         )
-        return changes, self._next(phase)
+        return changes, self._next(job, phase)
 
     def _where(self, job: Job[P], phase: Phase[P], result: WorkResult) -> str:
         owner = job.operation.owner or ''
@@ -390,6 +393,10 @@ class Procedure(Generic[P]):
             )
             job.operation.state = operations.FAILED
         servers.update(session, job.server.uuid, job.operation.fence, **(values | changes))
+
+
+def _first(job: Job[P], phases: tuple[Phase[P], ...]) -> Phase[P] | None:
+    return next((phase for phase in phases if phase.when is None or phase.when(job)), None)
 
 
 def _reported(result: WorkResult) -> Changes:

@@ -220,6 +220,22 @@ class OperationEventRow(CellBase):
     __table_args__ = table(sa.Index('ix_operation_events_operation_id', operation_id))
 
 
+class ConsoleTokenRow(CellBase):
+    """Leave to use a console of a server; ``compute_host`` is where the server was then."""
+
+    __tablename__ = 'console_auth_tokens'
+
+    token_hash: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    instance_uuid: Mapped[str] = mapped_column(sa.String(36))
+    compute_host: Mapped[str] = mapped_column(sa.String(255))
+    console_type: Mapped[str] = mapped_column(sa.String(32))
+    place: Mapped[Any] = mapped_column(Json)
+    base_url: Mapped[str] = mapped_column(LongText)
+    expires_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = table(sa.Index('ix_console_auth_tokens_expires_at', expires_at))
+
+
 def table_of(model: type[DeclarativeBase]) -> sa.Table:
     """Return a model's table, for statements that need no objects."""
     found = sa.inspect(model).local_table

@@ -27,6 +27,11 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
         """What auto-allocated-topology gives."""
         self.plugged_at_once = True
         """A port is ACTIVE as soon as it is bound; otherwise ``plug`` makes it so."""
+        self.unbindable: set[str] = set()
+        """Hosts on which no port can be bound."""
+        self.extensions = ['binding', 'port-resource-request']
+        self.bindings: dict[str, dict[str, dict[str, Any]]] = {}
+        """Inactive ones, by port and host."""
         super().__init__()
 
     # -- what a test sets up and looks at
@@ -73,7 +78,7 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
     @route('GET', '/v2.0/{kind}')
     def index(self, kind: str, query: dict[str, list[str]], **_: Any) -> Answer:
         if kind == 'extensions':
-            return 200, {'extensions': [{'alias': 'binding'}, {'alias': 'port-resource-request'}]}
+            return 200, {'extensions': [{'alias': alias} for alias in self.extensions]}
         if kind not in self.things:
             raise Fault(404, 'no such collection')
         query = {
@@ -191,6 +196,49 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
         port.update(changes)
         self._bind(port)
         return 200, {'port': port}
+
+    @route('POST', '/v2.0/ports/{port_id}/bindings')
+    def add_binding(self, port_id: str, body: Any, **_: Any) -> Answer:
+        port, wanted = self.get('ports', port_id), body['binding']
+        known = self.bindings.setdefault(port_id, {})
+        if wanted['host'] in (port['binding:host_id'], *known):
+            raise Fault(409, 'binding exists', 'PortBindingAlreadyExists')
+        failed = wanted['host'] in self.unbindable
+        known[wanted['host']] = {
+            **wanted,
+            'status': 'INACTIVE',
+            'vif_type': 'binding_failed' if failed else 'ovs',
+            'vif_details': {},
+        }
+        return 201, {'binding': known[wanted['host']]}
+
+    @route('GET', '/v2.0/ports/{port_id}/bindings/{host}')
+    def show_binding(self, port_id: str, host: str, **_: Any) -> Answer:
+        return 200, {'binding': self._binding(port_id, host)}
+
+    @route('PUT', '/v2.0/ports/{port_id}/bindings/{host}/activate')
+    def activate_binding(self, port_id: str, host: str, **_: Any) -> Answer:
+        port = self.get('ports', port_id)
+        if port['binding:host_id'] == host:
+            raise Fault(409, 'binding is active', 'PortBindingAlreadyActive')
+        self._binding(port_id, host)
+        del self.bindings[port_id][host]
+        self.bindings[port_id][port['binding:host_id']] = {'host': port['binding:host_id']}
+        port['binding:host_id'] = host
+        self._bind(port)
+        return 200, {'binding': {'host': host, 'status': 'ACTIVE'}}
+
+    @route('DELETE', '/v2.0/ports/{port_id}/bindings/{host}')
+    def delete_binding(self, port_id: str, host: str, **_: Any) -> Answer:
+        self._binding(port_id, host)
+        del self.bindings[port_id][host]
+        return 204, None
+
+    def _binding(self, port_id: str, host: str) -> dict[str, Any]:
+        try:
+            return self.bindings[port_id][host]
+        except KeyError:
+            raise Fault(404, 'no such binding', 'PortBindingNotFound') from None
 
     @route('DELETE', '/v2.0/ports/{port_id}')
     def delete_port(self, port_id: str, **_: Any) -> Answer:

@@ -14,8 +14,9 @@ from sqlalchemy import event
 
 from kilonova.allinone.service import AllInOne
 from kilonova.common import config, rpc
-from kilonova.common.clients import keystone
+from kilonova.common.clients import keystone, limits
 from kilonova.tests.fakes.glance import FakeGlance
+from kilonova.tests.fakes.keystone import ENDPOINT, FakeKeystone
 from kilonova.tests.fakes.manila import FakeManila
 from kilonova.tests.fakes.neutron import FakeNeutron
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
@@ -48,7 +49,7 @@ class Cloud:
     def __init__(self, folder: pathlib.Path, hosts: int = 1, extra: str = '') -> None:
         self.folder = folder
         self.glance, self.neutron = FakeGlance(), FakeNeutron()
-        self.manila = FakeManila()
+        self.manila, self.keystone = FakeManila(), FakeKeystone()
         self.placement = PlacementFixture(folder)
         self.placement.start()
         path = folder / 'nova.conf'
@@ -95,6 +96,11 @@ endpoint_override = {self.neutron.url}
 timeout = 5
 service_metadata_proxy = true
 metadata_proxy_shared_secret = secret
+[oslo_limit]
+auth_type = none
+endpoint_override = {self.keystone.url}
+endpoint_id = {ENDPOINT}
+timeout = 5
 [manila]
 auth_type = none
 endpoint_override = {self.manila.url}/v2
@@ -108,9 +114,11 @@ timeout = 5
         self.placement.stop()
         self.glance.close()
         self.manila.close()
+        self.keystone.close()
         self.neutron.close()
         self.conf.clear()
         keystone.forget()
+        limits.forget()
 
     # -- speaking to it
 

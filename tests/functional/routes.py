@@ -37,6 +37,7 @@ class Things:
     host: str
     server_group: str
     proxied: Proxied
+    console_token: str
 
     @classmethod
     def make(cls, cloud: Cloud) -> 'Things':
@@ -72,7 +73,14 @@ class Things:
             host=services[0]['host'],
             server_group=grouped.json['server_group']['id'],
             proxied=Proxied.make(cloud, next(iter(cloud.neutron.ports))),
+            console_token=_console_token(cloud, server),
         )
+
+
+def _console_token(cloud: Cloud, server: str) -> str:
+    wanted = {'remote_console': {'protocol': 'vnc', 'type': 'novnc'}}
+    made = cloud.call('POST', f'/servers/{server}/remote-consoles', wanted).json
+    return str(made['remote_console']['url'].rpartition('%3D')[2])
 
 
 def arguments(things: Things) -> dict[str, str]:
@@ -90,6 +98,7 @@ def arguments(things: Things) -> dict[str, str]:
         'port_id': things.port,
         **things.proxied.arguments(),
         'project_id': 'demo',
+        'console_token': things.console_token,
         'name': 'known',
         'key': 'known',
         'tag': 'known',
@@ -163,6 +172,16 @@ def bodies(things: Things) -> dict[Key, Any]:
         },
         **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
         ('POST', _SERVER_ACTION, 'changePassword'): {'changePassword': {'adminPass': 'x'}},
+        ('POST', _SERVER_ACTION, 'os-getVNCConsole'): {'os-getVNCConsole': {'type': 'novnc'}},
+        ('POST', _SERVER_ACTION, 'os-getSPICEConsole'): {
+            'os-getSPICEConsole': {'type': 'spice-html5'}
+        },
+        ('POST', _SERVER_ACTION, 'os-getSerialConsole'): {
+            'os-getSerialConsole': {'type': 'serial'}
+        },
+        ('POST', '/servers/{server_id}/remote-consoles', None): {
+            'remote_console': {'protocol': 'vnc', 'type': 'novnc'}
+        },
         ('POST', _SERVER_ACTION, 'lock'): {'lock': {'locked_reason': 'text'}},
         ('POST', _SERVER_ACTION, 'unlock'): {'unlock': None},
         ('POST', _SERVER_ACTION, 'os-resetState'): {'os-resetState': {'state': 'active'}},

@@ -10,7 +10,7 @@ from kilonova.tests.functional.cloud import Answer, Cloud
 
 CLOUD: dict[str, Any] = {'hosts': 2}
 KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl a@b'
-THREADS, PLACES = 20, 5
+THREADS, PLACES = 100, 10
 
 
 def _all_at_once(ask: Callable[[int], Answer]) -> list[Answer]:

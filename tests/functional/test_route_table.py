@@ -18,7 +18,6 @@ CLOUD: dict[str, Any] = {}
 NOT_YET = """
 POST /os-assisted-volume-snapshots
 DELETE /os-assisted-volume-snapshots/{id}
-GET /os-console-auth-tokens/{id}
 GET /os-snapshots
 POST /os-snapshots
 GET /os-snapshots/detail
@@ -45,21 +44,11 @@ POST /os-volumes_boot/{id}/action resize
 POST /os-volumes_boot/{id}/action revertResize
 POST /os-volumes_boot/{id}/action trigger_crash_dump
 POST /servers/{id}/action evacuate
-POST /servers/{id}/action os-migrateLive
-POST /servers/{id}/action os-getSPICEConsole
-POST /servers/{id}/action os-getSerialConsole
-POST /servers/{id}/action os-getVNCConsole
-POST /servers/{id}/action shelve
-POST /servers/{id}/action shelveOffload
-POST /servers/{id}/action unshelve
-DELETE /servers/{server_id}/migrations/{id}
-POST /servers/{server_id}/migrations/{id}/action force_complete
 GET /servers/{server_id}/os-volume_attachments
 POST /servers/{server_id}/os-volume_attachments
 GET /servers/{server_id}/os-volume_attachments/{id}
 PUT /servers/{server_id}/os-volume_attachments/{id}
 DELETE /servers/{server_id}/os-volume_attachments/{id}
-POST /servers/{server_id}/remote-consoles
 """.strip().splitlines()
 
 resources.load()

@@ -51,6 +51,7 @@ OURS = {
     'wsgi.*': 'the same',
     'api.auth_strategy': 'chooses the noauth2 pipeline',
     'glance.auth_*': 'service credentials for images, as for the other services',
+    'manila.*': 'where shares are, as for the other services; Nova knows the catalog alone',
     '*.version': "keystoneauth's adapter options, which Nova hides",
     '*.min_version': 'the same',
     '*.max_version': 'the same',

@@ -204,72 +204,6 @@ LIBVIRT = [
     ),
 ]
 
-VNC = [
-    cfg.BoolOpt('enabled', default=True, help='Give guests a VNC display.'),
-    cfg.HostAddressOpt(
-        'server_listen', default='127.0.0.1', help='Address that VNC displays listen on.'
-    ),
-    cfg.HostAddressOpt(
-        'server_proxyclient_address',
-        default='127.0.0.1',
-        help='Address of this host at which console proxies reach VNC displays.',
-    ),
-]
-
-SPICE = [
-    cfg.BoolOpt('enabled', default=False, help='Give guests a SPICE display.'),
-    cfg.BoolOpt('agent_enabled', default=True, help='Give guests the channel of the SPICE agent.'),
-    cfg.StrOpt('server_listen', default='127.0.0.1', help='Address that SPICE displays listen on.'),
-    cfg.StrOpt(
-        'server_proxyclient_address',
-        default='127.0.0.1',
-        help='Address of this host at which console proxies reach SPICE displays.',
-    ),
-    cfg.BoolOpt('require_secure', default=False, help='Only encrypted SPICE connections.'),
-    cfg.StrOpt(
-        'image_compression',
-        advanced=True,
-        choices=['auto_glz', 'auto_lz', 'quic', 'glz', 'lz', 'off'],
-        help='Compression of images.',
-    ),
-    cfg.StrOpt(
-        'jpeg_compression',
-        advanced=True,
-        choices=['auto', 'never', 'always'],
-        help='Lossy compression of images on slow links.',
-    ),
-    cfg.StrOpt(
-        'zlib_compression',
-        advanced=True,
-        choices=['auto', 'never', 'always'],
-        help='Compression of images on slow links.',
-    ),
-    cfg.BoolOpt('playback_compression', advanced=True, help='Compression of sound.'),
-    cfg.StrOpt(
-        'streaming_mode',
-        advanced=True,
-        choices=['filter', 'all', 'off'],
-        help='Which parts of the screen are taken for video.',
-    ),
-]
-
-SERIAL = [
-    cfg.BoolOpt(
-        'enabled', default=False, help="Make guests' serial ports reachable through TCP ports."
-    ),
-    cfg.StrOpt(
-        'port_range',
-        default='10000:20000',
-        regex=r'^\d+:\d+$',
-        help='First and last TCP port for serial consoles on this host.',
-    ),
-    cfg.StrOpt(
-        'proxyclient_address',
-        default='127.0.0.1',
-        help='Address of this host at which the serial proxy reaches the consoles.',
-    ),
-]
-
 
 def list_opts() -> Opts:
     """Return [(group, options)]."""
@@ -279,7 +213,4 @@ def list_opts() -> Opts:
         ('image_cache', CACHE),
         ('workarounds', WORKAROUNDS),
         ('libvirt', LIBVIRT),
-        ('vnc', VNC),
-        ('spice', SPICE),
-        ('serial_console', SERIAL),
     ]

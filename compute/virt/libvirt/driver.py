@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from kilonova.common import config as common_config
 from kilonova.common import exception
+from kilonova.common.objects.console import ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
@@ -20,7 +21,15 @@ from kilonova.common.objects.server import Server
 from kilonova.compute import config as compute_config
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.driver import Events, GuestSpec, ImageSource, PowerState
-from kilonova.compute.virt.libvirt import config, console, diagnostics, inventory, node_id, vif
+from kilonova.compute.virt.libvirt import (
+    config,
+    console,
+    consoles,
+    diagnostics,
+    inventory,
+    node_id,
+    vif,
+)
 from kilonova.compute.virt.libvirt.build import Builder
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.disk.cache_ageing import CacheAgeing
@@ -122,6 +131,15 @@ class LibvirtDriver(driver.Driver):
 
     def age_images(self, servers: list[Server]) -> None:
         self._ageing.run(servers)
+
+    def get_vnc_console(self, server: Server) -> ConsolePlace:
+        return consoles.vnc(self._conf, self._guests.find(server.uuid))
+
+    def get_spice_console(self, server: Server) -> ConsolePlace:
+        return consoles.spice(self._conf, self._guests.find(server.uuid))
+
+    def get_serial_console(self, server: Server) -> ConsolePlace:
+        return consoles.serial(self._guests.find(server.uuid))
 
     def get_diagnostics(self, server: Server) -> Diagnostics:
         return diagnostics.read(self._host, self._guests.find(server.uuid), server)

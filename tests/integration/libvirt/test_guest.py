@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import pathlib
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -138,6 +140,53 @@ def test_second_attempt_replaces_the_first(
         driver.spawn(spec, File(guest_image), lambda start: start())
     assert driver.get_power_states() == {server.uuid: PowerState.RUNNING}
     removed(server)
+
+
+@pytest.fixture
+def with_serial_ports(conf: cfg.ConfigOpts) -> None:
+    conf.set_override('enabled', True, 'serial_console')
+
+
+def test_consoles_are_where_the_driver_says(
+    with_serial_ports: None,
+    driver: LibvirtDriver,
+    server: Server,
+    guest_image: pathlib.Path,
+    removed: Removed,
+) -> None:
+    driver.spawn(GuestSpec(server=server, vifs=[]), File(guest_image), lambda start: start())
+    place = driver.get_vnc_console(server)
+    with socket.create_connection((place.host, place.port), 10) as display:
+        assert display.recv(4) == b'RFB '
+    place = driver.get_serial_console(server)
+    with socket.create_connection((place.host, place.port), 10) as port:
+        port.settimeout(READY)
+        assert port.recv(1)
+    with pytest.raises(exception.ConsoleTypeUnavailable):
+        driver.get_spice_console(server)
+    driver.power_off(server, 0)
+    with pytest.raises(exception.GuestNotFound):
+        driver.get_vnc_console(server)
+    removed(server)
+
+
+def test_the_image_under_a_guest_stays_in_the_cache(
+    driver: LibvirtDriver,
+    server: Server,
+    guest_image: pathlib.Path,
+    removed: Removed,
+    instances: pathlib.Path,
+) -> None:
+    driver.spawn(GuestSpec(server=server, vifs=[]), File(guest_image), lambda start: start())
+    (base,) = (path for path in (instances / '_base').iterdir() if not path.suffix)
+    for _ in range(2):
+        os.utime(base, (0, 0))
+        driver.age_images([])
+        assert base.exists()
+    removed(server)
+    os.utime(base, (0, 0))
+    driver.age_images([])
+    assert list((instances / '_base').iterdir()) == []
 
 
 def test_other_peoples_domains_are_not_ours(

@@ -1,16 +1,20 @@
 """nova-manage and nova-status, by their command lines."""
 
+import json
+
 import pytest
 import sqlalchemy as sa
 
 from kilonova.conductor import first_start, status
-from kilonova.conductor.manage import cmd
+from kilonova.conductor.manage import cell_servers, cmd
 from kilonova.db import cells, engine, hosts
 from kilonova.db.migrations import schema
 from kilonova.db.models.api import CellMapping, InstanceMapping
 from kilonova.db.models.cell import ServiceRow
+from kilonova.db.models.servers import InstanceRow
 from kilonova.db.types import utcnow
 from kilonova.tests.fixtures.databases import make_conf
+from kilonova.tests.unit.conductor.hosts_world import make_node
 
 RABBIT = 'rabbit://user:secret@mq:5672/'
 
@@ -189,6 +193,100 @@ def test_missing_settings_and_wrong_words(nova, capsys):
     assert '--database_connection' in capsys.readouterr().out
 
 
+def add_server(nova, uuid, **fields):
+    now = utcnow()
+    values = {
+        'uuid': uuid, 'name': uuid, 'project_id': 'p', 'user_id': 'u', 'host': 'h1', 'node': 'h1',
+        'vm_state': 'active', 'flavor': {}, 'flavorid': 'f', 'vcpus': 2, 'memory_mb': 1024,
+        'root_gb': 10, 'ephemeral_gb': 1, 'image': {}, 'metadata_': {}, 'system_metadata': {},
+        'network_info': [], 'security_groups': [], 'created_at': now, 'updated_at': now,
+    }  # fmt: skip
+    with nova.database('cell').transaction() as session:
+        session.add(InstanceRow(**values | fields))
+
+
+def mappings(nova):
+    with nova.database('api').reader() as session:
+        rows = session.scalars(sa.select(InstanceMapping).order_by(InstanceMapping.id)).all()
+    return {row.instance_uuid: row for row in rows}
+
+
+def test_map_instances(nova, monkeypatch):
+    cell = nova.prepare()
+    command = ('cell_v2', 'map_instances', '--cell_uuid')
+    nova(*command, 'x', code=1)
+    for wrong in ('0', '-1', 'many'):
+        assert wrong in nova(*command, cell, f'--max-count={wrong}', code=127)
+    nova(*command, cell)
+    monkeypatch.setattr(cell_servers, 'BATCH', 2)
+    for number in range(5):
+        add_server(nova, f's{number}', deleted=number == 3 and 7)
+    nova(*command, cell, '--max-count', '3', code=1)
+    assert list(mappings(nova)) == ['s0', 's1', 's2']
+    nova(*command, cell, '--max-count', '2', '--reset')
+    nova(*command, cell)
+    found = mappings(nova)
+    assert list(found) == [f's{number}' for number in range(5)]
+    one = found['s4']
+    assert (one.project_id, one.user_id, one.vcpus, one.memory_mb) == ('p', 'u', 2, 1024)
+    assert [row.queued_for_delete for row in found.values()] == [False] * 3 + [True, False]
+
+
+def test_verify_instance(nova):
+    cell = nova.prepare()
+    command = ('cell_v2', 'verify_instance', '--uuid')
+    for uuid, deleted in (('lives', 0), ('dead', 5)):
+        add_server(nova, uuid, deleted=deleted)
+    assert 'not mapped' in nova(*command, 'lives', code=1)
+    nova('cell_v2', 'map_instances', '--cell_uuid', cell)
+    assert f'is in cell cell1 ({cell})' in nova(*command, 'lives')
+    assert nova(*command, 'lives', '--quiet') == ''
+    assert 'deleted' in nova(*command, 'dead', code=3)
+    with nova.database('api').transaction() as session:
+        session.add(InstanceMapping(instance_uuid='nowhere', project_id='p'))
+        one = session.scalars(
+            sa.select(InstanceMapping).where(InstanceMapping.instance_uuid == 'lives')
+        ).one()
+        session.add(InstanceMapping(instance_uuid='lost', cell_id=one.cell_id, project_id='p'))
+    assert 'names no cell' in nova(*command, 'nowhere', code=2)
+    assert 'no record' in nova(*command, 'lost', code=4)
+
+
+def test_map_cell_and_hosts(nova):
+    nova('api_db', 'sync')
+    nova('cell_v2', 'map_cell0', '--database_connection', nova.urls['cell0'])
+    nova('db', 'sync')
+    command = ('cell_v2', 'map_cell_and_hosts', '--name', 'first', '--verbose')
+    assert 'no compute host' in nova(*command, code=1)
+    nova.add_host('h1')
+    uuid = nova(*command).strip()
+    assert 'mapped already' in nova(*command)
+    nova.add_host('h2')
+    assert nova(*command).strip() == uuid  # it is the same database, so the same cell
+    listed = nova('cell_v2', 'list_hosts')
+    assert 'h1' in listed and 'h2' in listed and listed.count(uuid) == 2
+
+
+def test_machine_types(nova):
+    nova.prepare()
+    with nova.database('cell').transaction() as session:
+        for host, kind in (('h1', 'QEMU'), ('h2', 'fake')):
+            hosts.store_node(session, make_node(host, hypervisor_type=kind))
+    add_server(nova, 'by-image', image={'properties': {'hw_machine_type': 'q35'}})
+    add_server(nova, 'by-host', system_metadata={'image_hw_machine_type': 'pc'})
+    add_server(nova, 'gone', deleted=9)
+    add_server(nova, 'elsewhere', host='h2')
+
+    def check():
+        return _flat(nova('upgrade', 'check', code=2, main=status.main))
+
+    assert 'Check: hw_machine_type unset Result: Success' in check()
+    add_server(nova, 'unset')
+    found = check()
+    assert 'Check: hw_machine_type unset Result: Warning' in found
+    assert '1 servers have no machine type' in found
+
+
 def _flat(table):
     """Undo the frame and the line breaks."""
     return ' '.join(table.replace('|', ' ').split())
@@ -208,11 +306,11 @@ def test_upgrade_check(nova, placement_fixture):
     nova.prepare()
     found = check(1)
     assert 'No compute host has registered yet' in found
-    assert found.count('Result: Success') == 4
+    assert found.count('Result: Success') == 5
     nova.add_host('h1')
     assert 'in no cell: h1' in check(2)
     nova('cell_v2', 'discover_hosts', '--by-service')
-    assert check(0).count('Result: Success') == 5
+    assert check(0).count('Result: Success') == 6
     placement_fixture.intercept = lambda method, path: (503, 'x', 'y')
     assert 'placement is unavailable' in check(2)
 
@@ -240,3 +338,10 @@ def test_first_start_makes_everything(tmp_path):
         assert cells.local(session, conf) is rows[1]
     zero = engine.Database(f'sqlite:///{tmp_path}/nova_cell0.sqlite')
     assert schema.version(zero, 'cell') == schema.head('cell')
+
+
+def test_other_rooms_bring_commands(nova):
+    told = json.loads(nova('api', 'openapi'))
+    assert told['openapi'] == '3.1.0' and '/servers' in told['paths']
+    with pytest.raises(SystemExit):
+        nova('api', 'nothing')

@@ -138,10 +138,10 @@ class TestCreate:
         with world.api_db.transaction() as session:
             session.add(InstanceMapping(instance_uuid='lost', project_id='p', created_at=world.now))
         chores = world.conductor.engine.chores
-        assert [chore() for chore in chores] == [0, 0]
+        assert sum(chore() or 0 for chore in chores) == 0
         world.advance(world.conf.operations.booking_time + 1)
-        assert [chore() for chore in chores] == [1, 0]
-        assert [chore() for chore in chores] == [0, 0]
+        assert sum(chore() or 0 for chore in chores) == 1
+        assert sum(chore() or 0 for chore in chores) == 0
         assert world.usage() == 1
 
 

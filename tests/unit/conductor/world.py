@@ -17,6 +17,7 @@ from oslo_config import cfg
 from kilonova.common import exception
 from kilonova.common.clients.placement import Allocations
 from kilonova.common.context import RequestContext
+from kilonova.common.objects.console import Console, ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.migration import MigrationQuery
@@ -68,6 +69,8 @@ class FakeHost:
     def __init__(self, world: 'World', name: str) -> None:
         self.world, self.name = world, name
         self.guests: set[str] = set()
+        self.incoming: set[str] = set()
+        """Guests that are made ready for."""
         self.left: set[str] = set()
         """Guests that moved away and could come back."""
         self.spawned: list[tuple[str, Fence]] = []
@@ -75,7 +78,9 @@ class FakeHost:
         self.reschedule = True
         self.silent = False
         self.latest: dict[str, int] = {}
+        self.console_port = 5900
         self.worked: list[str] = []
+        self.wishes: list[tuple[str, str]] = []
         self.cannot: set[str] = set()
         """Kinds of work that fail."""
         self.answers: dict[str, WorkResult] = {}
@@ -90,12 +95,24 @@ class FakeHost:
     def perform(self, context: Any, server: Server, fence: Fence, work: Any) -> None:
         self.world.post(self, self._work, server, fence, work)
 
+    def steer_live_migration(self, context: Any, migration: str, wish: str) -> None:
+        self.world.contact('cast')
+        self.wishes.append((migration, wish))
+
     def external_events(self, context: Any, events: Any) -> None:
         self.world.contact('cast')
         self.world.events.append((self.name, [event.name for event in events]))
 
     def get_console_output(self, context: Any, server: Server, length: int | None) -> str:
         return f'{server.name} {length}'
+
+    def get_console(
+        self, context: Any, server: Server, protocol: str, console_type: str
+    ) -> Console:
+        if server.uuid not in self.guests:
+            raise exception.InstanceNotReady(instance_id=server.uuid)
+        place = ConsolePlace(host=self.name, port=self.console_port, tls_port=6970)
+        return Console(place=place, base_url=f'http://proxy/{protocol}?kept=1')
 
     def get_diagnostics(self, context: Any, server: Server) -> Diagnostics:
         return Diagnostics(state='running', driver=server.name)
@@ -146,6 +163,7 @@ class FakeHost:
     def _forget(self, uuid: str) -> None:
         self.guests.discard(uuid)
         self.left.discard(uuid)
+        self.incoming.discard(uuid)
 
     def _move(self, kind: str, uuid: str) -> None:
         """Have guests as a host has them that does, or fails to do, a step of a move."""
@@ -163,6 +181,22 @@ class FakeHost:
         elif kind == 'ConfirmMove' and works:
             self.left.discard(uuid)
 
+    def _move_live(self, kind: str, uuid: str, work: Any) -> None:
+        if kind in self.cannot:
+            return
+        if kind == 'ReceiveLive':
+            self.incoming.add(uuid)
+        elif kind == 'MigrateLive' and uuid in self.guests:
+            to = self.world.hosts[work.target]
+            self.guests.discard(uuid)
+            self.left.add(uuid)
+            to.incoming.discard(uuid)
+            to.guests.add(uuid)
+        elif kind == 'RollbackLive':
+            self.incoming.discard(uuid)
+        elif kind == 'CleanLive':
+            self.left.discard(uuid)
+
     def _work(self, server: Server, fence: Fence, work: Any) -> None:
         if self._is_old(fence):
             return
@@ -170,6 +204,7 @@ class FakeHost:
         self.worked.append(kind)
         result = self.answers.get(kind) or WorkResult(power_state=STATES.get(kind))
         self._move(kind, server.uuid)
+        self._move_live(kind, server.uuid, work)
         if self.fail is not None or kind in self.cannot:
             result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
         self.world.report('work_finished', server.uuid, fence, result)
@@ -199,6 +234,8 @@ class World:
         self.refused: set[str] = set()
         self.ports: dict[str, str] = {}
         self.bound: dict[str, str] = {}
+        self.bindings: set[tuple[str, str]] = set()
+        self.binds_ahead = True
         self.events: list[tuple[str, list[str]]] = []
         self.calls: list[str] = []
         self.selected: list[tuple[str, ...]] = []
@@ -349,6 +386,23 @@ class World:
             self.bound[port_id] = changes['binding:host_id']
         return {}
 
+    def has_extension(self, alias: str) -> bool:
+        self.contact('list extensions')
+        return self.binds_ahead
+
+    def add_binding(self, port: dict[str, Any], host: str) -> dict[str, Any]:
+        self.contact('add binding')
+        self.bindings.add((port['id'], host))
+        return {}
+
+    def activate_binding(self, port_id: str, host: str) -> None:
+        self.contact('activate binding')
+        self.bound[port_id] = host
+
+    def delete_binding(self, port_id: str, host: str) -> None:
+        self.contact('delete binding')
+        self.bindings.discard((port_id, host))
+
     # -- time and life
 
     def heartbeat(self) -> None:
@@ -468,7 +522,9 @@ class World:
         for move in moves:
             held, server = self.allocations.get(move.uuid), self.server(move.instance_uuid)
             waits = move.status == 'finished'
-            assert waits or move.status in ('confirmed', 'reverted', 'error', 'completed')
+            assert waits or move.status in (
+                'confirmed', 'reverted', 'error', 'completed', 'cancelled', 'done'
+            )  # fmt: skip
             assert not waits or server.vm_state == 'resized'
             assert held == (move.source_compute if waits else None)
             if move.source_compute not in self.down:
@@ -478,6 +534,7 @@ class World:
         left = {uuid for name, host in self.hosts.items() if name not in self.down
                 for uuid in host.left}  # fmt: skip
         assert left <= waiting
+        assert not any(h.incoming for name, h in self.hosts.items() if name not in self.down)
 
 
 class Node:

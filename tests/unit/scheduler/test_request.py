@@ -218,5 +218,5 @@ def test_memory_encryption_and_persistent_memory():
 def test_description():
     spec = make_spec(extra_specs={'trait:CUSTOM_A': 'required', 'resources1:VGPU': '1'})
     assert request.from_spec(spec).describe() == (
-        'DISK_GB 1, MEMORY_MB 512, VCPU 1, trait CUSTOM_A; VGPU 1'
+        'DISK_GB 1, MEMORY_MB 512, VCPU 1, trait CUSTOM_A, VGPU 1'
     )

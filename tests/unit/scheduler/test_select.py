@@ -227,6 +227,33 @@ def test_too_large(cloud):
     cloud.add('h1')
     assert fail(cloud.selector(), make_spec(make_flavor(vcpus=8))) == (
         'No valid host was found. Placement: none of 1 known hosts has what is asked for: '
+        'DISK_GB 1 (1 host), MEMORY_MB 512 (1 host), VCPU 8 (no host)'
+    )
+
+
+def test_what_is_missing(cloud):
+    cloud.add('h1', vcpus=16, traits=('COMPUTE_STATUS_DISABLED',))
+    cloud.add('h2', vcpus=16, traits=('HW_CPU_X86_VMX', 'COMPUTE_STATUS_DISABLED'))
+    cloud.add('h3', aggregates=[make_aggregate('z', availability_zone='north')])
+    extra_specs = {'trait:HW_CPU_X86_VMX': 'required', 'trait:HW_CPU_X86_SVM': 'forbidden'}
+    spec = make_spec(make_flavor(vcpus=8, extra_specs=extra_specs), availability_zone='north')
+    selector = cloud.selector()
+    assert fail(selector, spec).endswith(
+        'DISK_GB 1 (3 hosts), MEMORY_MB 512 (3 hosts), VCPU 8 (2 hosts), trait HW_CPU_X86_VMX '
+        '(1 host), no trait HW_CPU_X86_SVM (3 hosts), membership in the required aggregates '
+        '(1 host), enabled (1 host)'
+    )
+    asked = cloud.service.count('GET', '/resource_providers')
+    fail(selector, spec)
+    assert cloud.service.count('GET', '/resource_providers') == asked
+
+
+def test_what_is_missing_cannot_be_found_out(cloud):
+    cloud.add('h1')
+    cloud.service.intercept = lambda method, path: (
+        (503, '', 'down') if path.startswith('/resource_providers') else None
+    )
+    assert fail(cloud.selector(), make_spec(make_flavor(vcpus=8))).endswith(
         'DISK_GB 1, MEMORY_MB 512, VCPU 8'
     )
 
@@ -260,7 +287,7 @@ def test_several_filters(cloud):
 def test_unknown_trait(cloud):
     cloud.add('h1')
     text = fail(cloud.selector(), make_spec(extra_specs={'trait:CUSTOM_NOBODY': 'required'}))
-    assert 'none of 1 known hosts' in text and 'trait CUSTOM_NOBODY' in text
+    assert 'none of 1 known hosts' in text and 'trait CUSTOM_NOBODY (unknown to placement)' in text
 
 
 def test_malformed_request(cloud):

@@ -1,0 +1,59 @@
+"""An identity service as far as it is asked without tokens: endpoints and unified limits."""
+
+from typing import Any
+
+from kilonova.tests.fakes.server import Answer, FakeService, route
+
+Query = dict[str, list[str]]
+SERVICE, REGION, ENDPOINT = 'service-nova', 'region-one', 'endpoint-nova'
+
+
+class FakeKeystone(FakeService):
+    """Keystone v3.  ``registered`` is for all projects, ``limits`` by (project, resource)."""
+
+    def __init__(self) -> None:
+        self.registered: dict[str, int] = {}
+        self.limits: dict[tuple[str, str], int] = {}
+        super().__init__()
+
+    @route('GET', '/v3/endpoints/{endpoint_id}')
+    def endpoint(self, endpoint_id: str, **_: Any) -> Answer:
+        found = {'id': ENDPOINT, 'service_id': SERVICE, 'region_id': REGION, 'interface': 'public'}
+        return (200, {'endpoint': found}) if endpoint_id == ENDPOINT else _missing()
+
+    @route('GET', '/v3/services')
+    def services(self, query: Query, **_: Any) -> Answer:
+        known = {'type': 'compute', 'name': 'nova'}
+        fits = all(known.get(name) == value for name, (value,) in query.items())
+        return 200, {'services': [{'id': SERVICE, **known}] if fits else []}
+
+    @route('GET', '/v3/endpoints')
+    def endpoints(self, query: Query, **_: Any) -> Answer:
+        known = {'service_id': SERVICE, 'region_id': REGION, 'interface': 'public'}
+        fits = all(known.get(name) == value for name, (value,) in query.items())
+        return 200, {'endpoints': [{'id': ENDPOINT, **known}] if fits else []}
+
+    @route('GET', '/v3/registered_limits')
+    def registered_limits(self, query: Query, **_: Any) -> Answer:
+        assert (query['service_id'], query['region_id']) == ([SERVICE], [REGION])
+        return 200, {
+            'registered_limits': [
+                {'resource_name': name, 'default_limit': limit, 'service_id': SERVICE}
+                for name, limit in self.registered.items()
+            ]
+        }
+
+    @route('GET', '/v3/limits')
+    def project_limits(self, query: Query, **_: Any) -> Answer:
+        (wanted,) = query['project_id']
+        return 200, {
+            'limits': [
+                {'resource_name': name, 'resource_limit': limit, 'project_id': project}
+                for (project, name), limit in self.limits.items()
+                if project == wanted
+            ]
+        }
+
+
+def _missing() -> Answer:
+    return 404, {'error': {'code': 404, 'message': 'not there'}}

@@ -1,0 +1,90 @@
+"""Requests made of the OpenAPI document, right ones and wrong ones: no answer is a defect of ours.
+
+The same examples in every run; ``KILONOVA_FUZZ=500`` tries more and new ones.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode, openapi
+
+from kilonova.api import versions
+from kilonova.api.openapi import document
+from kilonova.api.openapi.ranges import MAX, MIN
+from kilonova.tests.functional import routes
+from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.routes import CALLER, Things
+
+CLOUD: dict[str, Any] = {}
+MANY = os.environ.get('KILONOVA_FUZZ')
+FUZZ = settings(
+    max_examples=int(MANY or 6),
+    derandomize=MANY is None,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+PATHS: dict[str, Any] = document.document()['paths']
+# Reads come first: what the others do to the things is not what this is about.
+ORDER = ('get', 'head', 'put', 'post', 'delete')
+OPERATIONS = sorted(
+    ((path, method) for path, item in PATHS.items() for method in item if method in ORDER),
+    key=lambda one: (ORDER.index(one[1]), one[0]),
+)
+# A public flavor has no list of projects, and the server has no share.
+NOTHING_THERE = ('/flavors/{flavor_id}/os-flavor-access', '/servers/{server_id}/shares/{share_id}')
+
+
+def _modes(path: str, method: str) -> list[GenerationMode]:
+    """Where nothing but the path is asked for, nothing can be wrong."""
+    described = PATHS[path][method]
+    takes = 'requestBody' in described or len(described['parameters']) > 1
+    return [GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if takes else [])]
+
+
+CASES = [(path, method, mode) for path, method in OPERATIONS for mode in _modes(path, method)]
+
+
+@pytest.fixture(scope='module')
+def things(cloud: Cloud) -> Things:
+    made = Things.make(cloud)
+    quota = {'quota_set': {'instances': 2, 'force': True}}
+    assert cloud.admin('PUT', '/os-quota-sets/demo', quota).status == 200
+    return made
+
+
+@pytest.fixture(scope='module')
+def schema(cloud: Cloud) -> Iterator[Any]:
+    yield openapi.from_wsgi('/openapi.json', cloud.all.compute_app)
+
+
+@pytest.mark.parametrize('path, method, mode', CASES, ids=lambda part: getattr(part, 'value', part))
+def test_no_defects(schema: Any, things: Things, path: str, method: str, mode: Any) -> None:
+    operation = schema[path][method.upper()]
+    described = PATHS[path][method]
+    ends = [described[MIN], described.get(MAX, str(versions.MAX))]
+    known = routes.arguments(things)
+    strategy = operation.as_strategy(
+        generation_mode=mode,
+        path_parameters={name: known.get(name, 'x') for name in re.findall(r'{(\w+)}', path)},
+        headers={'X-Auth-Token': CALLER},
+    )
+    statuses = set()
+
+    @FUZZ
+    @given(case=strategy, version=st.sampled_from(ends))
+    def check(case: Any, version: str) -> None:
+        case.headers[versions.HEADER] = f'compute {version}'
+        answer = case.call()
+        statuses.add(answer.status_code)
+        assert answer.status_code < 500, (case.query, case.body, answer.text)
+
+    check()
+    if method == 'get' and mode == GenerationMode.POSITIVE and path not in NOTHING_THERE:
+        assert statuses & {200, 204, 410}, statuses

@@ -1,0 +1,124 @@
+"""Limits that Keystone keeps: enforced as ours are, shown, and not changed here."""
+
+import concurrent.futures
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kilonova.common.clients import limits
+from kilonova.tests.functional.cloud import Answer, Cloud
+from kilonova.tests.functional.routes import KEY
+
+CLOUD: dict[str, Any] = {'extra': '[quota]\ndriver = nova.quota.UnifiedLimitsDriver\n'}
+pytestmark = pytest.mark.usefixtures('clean')
+
+
+@pytest.fixture(autouse=True)
+def registered(cloud: Cloud) -> Iterator[None]:
+    cloud.keystone.registered = {'servers': 10, 'class:VCPU': 20, 'class:MEMORY_MB': 51200}
+    cloud.keystone.limits = {}
+    yield
+    cloud.keystone.mend()
+    for option in ('resource_strategy', 'resource_list'):
+        cloud.conf.clear_override(f'unified_limits_{option}', 'quota')
+
+
+def _boot(cloud: Cloud, flavor: str, image: str, **fields: Any) -> Answer:
+    server = {'name': 'x', 'flavorRef': flavor, 'imageRef': image, 'networks': 'none', **fields}
+    return cloud.call('POST', '/servers', {'server': server})
+
+
+def _refused(answer: Answer) -> str:
+    assert answer.status == 403, answer.text
+    return str(answer.json['forbidden']['message'])
+
+
+def test_a_projects_own_limit(cloud: Cloud, flavor: str, image: str) -> None:
+    cloud.keystone.limits['demo', 'servers'] = 1
+    assert _boot(cloud, flavor, image).status == 202
+    assert _refused(_boot(cloud, flavor, image)) == (
+        'Project demo is over a limit for [Resource servers is over limit of 1 due to current '
+        'usage 1 and delta 1]'
+    )
+    cloud.keystone.limits['other', 'servers'] = 0
+    cloud.keystone.limits['demo', 'servers'] = 2
+    assert _boot(cloud, flavor, image).status == 202
+
+
+def test_the_common_limit(cloud: Cloud, flavor: str, image: str) -> None:
+    cloud.keystone.registered['class:MEMORY_MB'] = 511
+    assert 'class:MEMORY_MB is over limit of 511' in _refused(_boot(cloud, flavor, image))
+
+
+@pytest.mark.parametrize(
+    'strategy, listed, status',
+    [('require', ['servers'], 403), ('require', ['class:VCPU'], 202),
+     ('ignore', ['servers'], 202), ('ignore', ['class:VCPU'], 403)],
+)  # fmt: skip
+def test_what_is_not_registered(
+    cloud: Cloud, flavor: str, image: str, strategy: str, listed: list[str], status: int
+) -> None:
+    del cloud.keystone.registered['servers']
+    cloud.conf.set_override('unified_limits_resource_strategy', strategy, 'quota')
+    cloud.conf.set_override('unified_limits_resource_list', listed, 'quota')
+    assert _boot(cloud, flavor, image).status == status
+
+
+def test_a_hundred_at_once(cloud: Cloud, flavor: str, image: str) -> None:
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(lambda _: _boot(cloud, flavor, image).status, range(100)))
+    assert (found.count(202), found.count(403)) == (10, 90)
+
+
+def test_per_request_limits(cloud: Cloud, flavor: str, image: str) -> None:
+    cloud.conf.set_override(
+        'unified_limits_resource_list', ['server_key_pairs', 'server_metadata_items'], 'quota'
+    )
+    metadata = {'a': 'b'}
+    assert 'metadata items' in _refused(_boot(cloud, flavor, image, metadata=metadata))
+    body = {'keypair': {'name': 'x', 'public_key': KEY}}
+    assert 'too many key pairs' in _refused(cloud.call('POST', '/os-keypairs', body))
+    cloud.keystone.registered |= {'server_metadata_items': 1, 'server_key_pairs': 1}
+    assert _boot(cloud, flavor, image, metadata=metadata).status == 202
+    assert cloud.call('POST', '/os-keypairs', body).status == 201
+
+
+def test_shown_and_not_changed(cloud: Cloud, flavor: str, image: str) -> None:
+    cloud.keystone.limits['demo', 'class:VCPU'] = 7
+    assert _boot(cloud, flavor, image).status == 202
+    shown = cloud.get('/os-quota-sets/demo/detail')['quota_set']
+    assert shown['cores'] == {'limit': 7, 'in_use': 1, 'reserved': 0}
+    assert shown['instances'] == {'limit': 10, 'in_use': 1, 'reserved': 0}
+    assert cloud.get('/os-quota-sets/demo/defaults')['quota_set']['cores'] == 20
+    assert cloud.get('/limits')['limits']['absolute']['maxTotalCores'] == 7
+    update = cloud.admin('PUT', '/os-quota-sets/demo', {'quota_set': {'cores': 99}})
+    assert (update.status, update.json['quota_set']['cores']) == (200, 7)
+    update = cloud.admin('PUT', '/os-quota-class-sets/default', {'quota_class_set': {'cores': 9}})
+    assert (update.status, update.json['quota_class_set']['cores']) == (200, 20)
+    assert cloud.admin('DELETE', '/os-quota-sets/demo').status == 202
+
+
+@pytest.mark.parametrize('broken', ['registered_limits', 'v3/limits'])
+def test_without_keystone_nothing_is_begun(
+    cloud: Cloud, flavor: str, image: str, broken: str
+) -> None:
+    cloud.keystone.break_with(503, broken)
+    assert _boot(cloud, flavor, image).status == 503
+    assert cloud.get('/servers')['servers'] == []
+
+
+def test_our_endpoint_by_its_service(cloud: Cloud, flavor: str, image: str) -> None:
+    cloud.conf.set_override('endpoint_id', None, 'oslo_limit')
+    cloud.conf.set_override('endpoint_service_type', 'compute', 'oslo_limit')
+    cloud.conf.set_override('endpoint_region_name', 'region-one', 'oslo_limit')
+    limits.forget()
+    try:
+        assert _boot(cloud, flavor, image).status == 202
+        limits.forget()
+        cloud.conf.set_override('endpoint_region_name', 'nowhere', 'oslo_limit')
+        assert _boot(cloud, flavor, image).status == 503
+    finally:
+        for option in ('endpoint_id', 'endpoint_service_type', 'endpoint_region_name'):
+            cloud.conf.clear_override(option, 'oslo_limit')
+        limits.forget()
