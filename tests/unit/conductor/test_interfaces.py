@@ -104,13 +104,34 @@ def test_what_the_host_failed_with(world: World, uuid: str, code: int, kind: Any
 
 def test_another_action_takes_its_place(world: World, uuid: str, monkeypatch: Any) -> None:
     def pause(seconds: float) -> None:
-        world.conductor.stop_server(world.new_context(), uuid)
+        world.conductor.reset_server_state(world.new_context(), uuid, 'error')
 
     monkeypatch.setattr(waiting, 'pause', pause)
     with pytest.raises(exception.Conflict, match='taken the place'):
         attach(world, uuid)
     world.settle()
+    assert world.server(uuid).vm_state == 'error' and ports(world, uuid) == []
+
+
+def test_other_actions_wait_for_a_change(world: World, uuid: str, pauses: list[float]) -> None:
+    attach(world, uuid)
+    detach(world, uuid)
+    pauses.clear()
+    world.conductor.stop_server(world.new_context(), uuid)
+    assert len(pauses) == 1
+    world.settle()
     assert world.server(uuid).vm_state == 'stopped' and ports(world, uuid) == []
+
+
+def test_a_deletion_does_not_wait(world: World, uuid: str, pauses: list[float]) -> None:
+    attach(world, uuid)
+    detach(world, uuid)
+    pauses.clear()
+    world.conductor.delete_server(world.new_context(), uuid)
+    assert pauses == []
+    world.settle()
+    assert world.server(uuid).vm_state == 'deleted'
+    world.check()
 
 
 def test_refusals_change_nothing(world: World, uuid: str) -> None:
