@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kilonova.common import exception
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.host import ComputeNode, Service
 from kilonova.common.objects.migration import Migration, Progress
 from kilonova.common.objects.network import VIF
@@ -130,6 +131,12 @@ class FakeConductor(ConductorInterface):
         return self._fenced(
             'server_progress', uuid, fence, task_state=task_state, network_info=network_info
         )
+
+    def update_block_devices(
+        self, context: Any, uuid: str, fence: Fence, devices: list[BlockDevice]
+    ) -> bool:
+        self._note('update_block_devices', uuid=uuid, fence=fence, devices=devices)
+        return 'update_block_devices' not in self.refuse
 
     def build_finished(
         self,
