@@ -10,6 +10,7 @@ from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
 from kilonova.compute.operations import Operations, Slots
 from kilonova.compute.virt.driver import Driver
+from kilonova.compute.volumes import Volumes
 from kilonova.conductor.interface import ConductorInterface
 
 
@@ -22,6 +23,7 @@ class Host:
     driver: Driver
     conductor: ConductorInterface
     ports: Ports
+    volumes: Volumes
     inventory: HostInventory
     operations: Operations = dataclasses.field(default_factory=Operations)
     events: PlugEvents = dataclasses.field(default_factory=PlugEvents)
@@ -29,7 +31,6 @@ class Host:
     """The power states that the conductor has from us, so that only news is sent."""
     wishes: dict[str, str] = dataclasses.field(default_factory=dict)
     """What is wanted of live migrations that leave this host, by migration."""
-    leaving: Slots = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.leaving = Slots(self.conf.max_concurrent_live_migrations)

@@ -14,6 +14,7 @@ from oslo_config import cfg
 from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.console import ConsoleAccess
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
@@ -42,7 +43,7 @@ from kilonova.common.objects.server import (
 from kilonova.common.objects.server_group import ServerGroup
 from kilonova.common.objects.share import Share
 from kilonova.common.objects.usage import UsageAudit, UsagePage
-from kilonova.common.objects.work import WorkResult
+from kilonova.common.objects.work import SnapshotVolume, WorkResult
 
 
 class ConductorInterface(rpc.Interface):
@@ -272,6 +273,21 @@ class ConductorInterface(rpc.Interface):
         """
 
     @rpc.call()
+    def evacuate_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        admin_password: str,
+        host: str | None = None,
+        force: bool = False,
+        stopped: bool = False,
+    ) -> None:
+        """Accept that a server of a host that is down is made anew on another one.
+
+        ``stopped``: it is not started there.  Raises NotFound (host), ComputeServiceInUse.
+        """
+
+    @rpc.call()
     def abort_live_migration(
         self,
         context: Ctx,
@@ -398,6 +414,33 @@ class ConductorInterface(rpc.Interface):
     @rpc.call()
     def get_server_by_port(self, context: Ctx, port_id: str) -> Server:
         """Return the server that owns a port."""
+
+    @rpc.call()
+    def attach_volume(self, context: Ctx, uuid: str, device: BlockDevice) -> BlockDevice:
+        """Reserve a volume and accept its attaching; returns the device with its name.
+
+        Raises InvalidVolume, VolumeNotFound, DevicePathInUse, TooManyDiskDevices, InstanceInvalidState.
+        """
+
+    @rpc.call()
+    def detach_volume(self, context: Ctx, uuid: str, volume_id: str) -> None:
+        """Accept a detaching.  Raises VolumeBDMNotFound, Invalid (root device), InvalidVolume."""
+
+    @rpc.call()
+    def swap_volume(
+        self, context: Ctx, uuid: str, volume_id: str, new: BlockDevice, migration: bool
+    ) -> None:
+        """Accept that a volume's content moves to ``new``; ``migration``: Cinder wants an answer."""
+
+    @rpc.call()
+    def update_volume_attachment(
+        self, context: Ctx, uuid: str, volume_id: str, delete_on_termination: bool
+    ) -> None:
+        """Say whether a volume ends with its server.  Raises VolumeBDMNotFound."""
+
+    @rpc.call()
+    def assist_volume_snapshot(self, context: Ctx, request: SnapshotVolume) -> None:
+        """Accept a snapshot that Cinder asks for.  Raises VolumeBDMNotFound, VolumeBDMIsMultiAttach."""
 
     @rpc.call()
     def attach_share(self, context: Ctx, uuid: str, share: Share) -> Share:
@@ -715,6 +758,10 @@ class ConductorInterface(rpc.Interface):
         """
 
     @rpc.call()
+    def evacuated_removed(self, context: Ctx, host: str, migrations: list[str]) -> None:
+        """A host that was evacuated is back and has nothing of these servers any more."""
+
+    @rpc.call()
     def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:
         """Return the moves for which a host has, or may have, a guest that is not recorded there."""
 
@@ -728,6 +775,12 @@ class ConductorInterface(rpc.Interface):
         network_info: list[VIF] | None = None,
     ) -> bool:
         """A step of a build.  False: the fence is old; undo what was made and stop."""
+
+    @rpc.call()
+    def update_block_devices(
+        self, context: Ctx, uuid: str, fence: Fence, devices: list[BlockDevice]
+    ) -> bool:
+        """A host that builds has made or connected volumes.  False: the fence is old."""
 
     @rpc.call()
     def build_finished(

@@ -1,12 +1,14 @@
 """The conductor daemon: its endpoints, put together."""
 
+import functools
+
 import oslo_messaging as messaging
 import sqlalchemy as sa
 from oslo_config import cfg
 
 from kilonova.common import config, exception, rpc, service, version
 from kilonova.common import context as ctx
-from kilonova.common.clients import keystone, neutron
+from kilonova.common.clients import cinder, keystone, neutron
 from kilonova.common.clients.placement import Placement
 from kilonova.common.notifications import config as notifications_config
 from kilonova.common.notifications.notifier import Notifier
@@ -37,11 +39,13 @@ from kilonova.conductor.servers.migrations import ServerMigrations
 from kilonova.conductor.servers.reports import Reports
 from kilonova.conductor.servers.resize import ResizeServers
 from kilonova.conductor.servers.show import ShowServers
+from kilonova.conductor.servers.volumes import ServerVolumes
 from kilonova.conductor.services import Heartbeats, Services
 from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
+from kilonova.conductor.tasks.evacuation import Evacuation
 from kilonova.conductor.tasks.interfaces import Interfaces
 from kilonova.conductor.tasks.moving import Debts, Mover
 from kilonova.conductor.tasks.rebuild import Rebuild
@@ -73,6 +77,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     build, delete = Build(parts, engine), Delete(parts, engine, debts)
     engine.superseding.append(debts.close)
     engine.chores += [Bookings(parts).sweep, Sizes(parts).sweep, debts.sweep]
+    volumes = ServerVolumes(parts, engine)
     return [
         CreateServers(parts, engine, build),
         ShowServers(parts),
@@ -82,7 +87,8 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerLocks(parts, engine),
         ServerActions(parts),
         ServerMigrations(parts),
-        ServerHosts(parts),
+        ServerHosts(parts, volumes.extending.extend),
+        volumes,
         ServerConsoles(parts, engine),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
@@ -91,6 +97,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerShares(parts, engine),
         ResizeServers(parts, engine, mover),
         LiveMigrations(parts, engine, mover),
+        Evacuation(parts, engine, mover),
         Reports(parts, engine, build, delete),
     ]
 
@@ -142,6 +149,7 @@ class Conductor:
             compute=compute,
             placement=placement,
             neutron=neutron.client(conf),
+            volumes=functools.partial(cinder.client, conf),
             cell_id=cell_id,
         )
         self._notifier = Notifier(conf)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kilonova.common import exception
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.host import ComputeNode, Service
 from kilonova.common.objects.migration import Migration
 from kilonova.common.objects.network import VIF
@@ -83,6 +84,10 @@ class FakeConductor(ConductorInterface):
         self._note('get_host_servers', host=host)
         return [s for s in self.servers.values() if s.host == host and not s.deleted]
 
+    def evacuated_removed(self, context: Any, host: str, migrations: list[str]) -> None:
+        self._note('evacuated_removed', host=host, migrations=migrations)
+        self.moves = [m for m in self.moves if m.uuid not in migrations]
+
     def get_host_moves(self, context: Any, host: str) -> list[Migration]:
         self._note('get_host_moves', host=host)
         return [m for m in self.moves if host in (m.source_compute, m.dest_compute)]
@@ -119,6 +124,12 @@ class FakeConductor(ConductorInterface):
         return self._fenced(
             'server_progress', uuid, fence, task_state=task_state, network_info=network_info
         )
+
+    def update_block_devices(
+        self, context: Any, uuid: str, fence: Fence, devices: list[BlockDevice]
+    ) -> bool:
+        self._note('update_block_devices', uuid=uuid, fence=fence, devices=devices)
+        return 'update_block_devices' not in self.refuse
 
     def build_finished(
         self,

@@ -253,7 +253,7 @@ def _server_group(world: World, _asked: Version) -> Ready:
     rules = {'max_server_per_host': 3}
     body = {'name': world.name(), 'policy': 'anti-affinity', 'rules': rules}
     made = world.ask('POST', '/os-server-groups', {'server_group': body})['server_group']
-    return Ready({'group_id': made['id']})
+    return Ready({'server_group_id': made['id']})
 
 
 def _class(_world: World, _asked: Version) -> Ready:

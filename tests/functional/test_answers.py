@@ -22,7 +22,7 @@ from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.api.reference import Key
 
 pytestmark = reference.needed
-CLOUD: dict[str, Any] = {'hosts': 2}
+CLOUD: dict[str, Any] = {'hosts': 2, 'extra': moved_states.CONF}
 
 states.PREPARE.update(proxied_states.PREPARE | moved_states.PREPARE)
 ROWS = {row.key: row for row in LIVE}

@@ -65,11 +65,8 @@ def test_states(action, vm_states, tasks):
 def test_lock(action):
     rule = state.RULES[action]
     vm_state = min(map(str, rule.vm_states or ['active']))
-    task_state = (
-        None
-        if rule.task_states is None or None in rule.task_states
-        else min(map(str, rule.task_states))
-    )
+    tasks = rule.task_states or state.IDLE
+    task_state = None if None in tasks else min(map(str, tasks))
     server = make(vm_state=vm_state, task_state=task_state, locked=True)
     state.check(ADMIN, server, rule)
     if rule.lockable:
