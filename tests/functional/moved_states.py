@@ -7,7 +7,6 @@ from kilonova.api.versions import Version
 from kilonova.tests.functional.cloud import wait
 from kilonova.tests.functional.states import Prepare, Ready, World
 
-
 CONF = """
 [spice]
 enabled = true

@@ -61,13 +61,14 @@ def published() -> policy.Enforcer:
     return enforcer
 
 
-def _is_hidden(route: Route) -> bool:
-    """Tell whether the path names what other projects do not see."""
-    return any(name in route.one.path for name in ('{server_id}', '{server_group_id}'))
-
-
 def _is_of_a_project(route: Route) -> bool:
-    return _is_hidden(route) or '{project_id}' in route.one.path
+    return any(
+        name in route.one.path for name in ('{server_id}', '{project_id}', '{server_group_id}')
+    )
+
+
+def _is_hidden(route: Route) -> bool:
+    return any(name in route.one.path for name in ('{server_id}', '{server_group_id}'))
 
 
 def _expected(published: policy.Enforcer, route: Route, caller: Caller) -> int:
