@@ -109,6 +109,15 @@ def limit_and_marker(request: Request) -> tuple[int, str | None]:
     return min(limit or most, most), request.query.one('marker')
 
 
+def window(request: Request, found: list[Any]) -> list[Any]:
+    """Return the part of a whole list that ``offset`` and ``limit`` ask for."""
+    limit, _marker = limit_and_marker(request)
+    asked = request.query.one('offset') or '0'
+    # int() refuses thousands of digits, and no list is that long.
+    offset = int(asked) if len(asked) < 10 else len(found)
+    return found[offset : offset + limit]
+
+
 def with_prefix(url: str, prefix: str | None) -> str:
     """Put the public scheme, host and path of ``[api]*_link_prefix`` before a URL's path."""
     if not prefix:

@@ -136,6 +136,32 @@ GLANCE = [
     *fellow_service('image'),
 ]
 
+CINDER = [
+    cfg.StrOpt(
+        'catalog_info',
+        default='volumev3::publicURL',
+        regex=r'^[\w-]+:\w*:.*$',
+        help='Where the catalog has Cinder, as service type, service name and interface with '
+        'colons between; the name may be empty.',
+    ),
+    cfg.StrOpt(
+        'endpoint_template',
+        help="Cinder's URL when the catalog is not to be used; %(project_id)s becomes the "
+        "caller's project, e.g. http://localhost:8776/v3/%(project_id)s",
+    ),
+    cfg.StrOpt('os_region_name', help='Region of the catalog that Cinder is looked up in.'),
+    cfg.IntOpt('http_retries', default=3, min=0, help='How often a connection is tried again.'),
+    cfg.BoolOpt(
+        'cross_az_attach',
+        default=True,
+        help='Servers may have volumes of other availability zones. When false, a new server '
+        "is put into its volumes' zone.",
+    ),
+    *ks.get_session_conf_options(),
+    *ks.get_auth_common_conf_options(),
+]
+
+
 MANILA = [
     cfg.IntOpt(
         'share_apply_policy_timeout',
@@ -181,6 +207,7 @@ def list_opts() -> Opts:
         ('placement', fellow_service('placement')),
         ('neutron', NEUTRON),
         ('glance', GLANCE),
+        ('cinder', CINDER),
         ('manila', MANILA),
         ('service_user', SERVICE_USER),
     ]

@@ -123,6 +123,26 @@ class ImageNotFound(NotFound):
     msg = 'Image %(image_id)s could not be found.'
 
 
+class VolumeNotFound(NotFound):
+    msg = 'Volume %(volume_id)s could not be found.'
+
+
+class VolumeTypeNotFound(NotFound):
+    msg = 'Volume type %(id_or_name)s could not be found.'
+
+
+class VolumeAttachmentNotFound(NotFound):
+    msg = 'Volume attachment %(attachment_id)s could not be found.'
+
+
+class VolumeBDMNotFound(NotFound):
+    msg = 'No volume Block Device Mapping with id %(volume_id)s.'
+
+
+class SnapshotNotFound(NotFound):
+    msg = 'Snapshot %(snapshot_id)s could not be found.'
+
+
 class NetworkNotFound(NotFound):
     msg = 'Network %(network_id)s could not be found.'
 
@@ -348,6 +368,113 @@ class ImageNotActive(Invalid):
     msg = 'Image %(image_id)s is not active.'
 
 
+class InvalidVolume(Invalid):
+    msg = 'Invalid volume: %(reason)s'
+
+
+class InvalidBDM(Invalid):
+    msg = 'Block Device Mapping is Invalid.'
+
+
+class InvalidBDMFormat(InvalidBDM):
+    msg = 'Block Device Mapping is Invalid: %(details)s'
+
+
+class InvalidBDMBootSequence(InvalidBDM):
+    msg = (
+        'Block Device Mapping is Invalid: Boot sequence for the instance and image/block device '
+        'mapping combination is not valid.'
+    )
+
+
+class InvalidBDMVolume(InvalidBDM):
+    msg = 'Block Device Mapping is Invalid: failed to get volume %(id)s.'
+
+
+class InvalidBDMSnapshot(InvalidBDM):
+    msg = 'Block Device Mapping is Invalid: failed to get snapshot %(id)s.'
+
+
+class InvalidBDMImage(InvalidBDM):
+    msg = 'Block Device Mapping is Invalid: failed to get image %(id)s.'
+
+
+class InvalidBDMVolumeNotBootable(InvalidBDM):
+    msg = 'Block Device %(id)s is not bootable.'
+
+
+class InvalidBDMLocalsLimit(InvalidBDM):
+    msg = 'Block Device Mapping is Invalid: You specified more local devices than the limit allows'
+
+
+class InvalidBDMEphemeralSize(InvalidBDM):
+    msg = (
+        'Ephemeral disks requested are larger than the instance type allows. If no size is given '
+        'in one block device mapping, flavor ephemeral size will be used.'
+    )
+
+
+class InvalidBDMSwapSize(InvalidBDM):
+    msg = 'Swap drive requested is larger than instance type allows.'
+
+
+class InvalidBDMDiskBus(InvalidBDM):
+    msg = 'Block Device Mapping is invalid: The provided disk bus %(disk_bus)s is not valid.'
+
+
+class TooManyDiskDevices(InvalidBDM):
+    code = 403
+    msg = (
+        'The maximum allowed number of disk devices (%(maximum)d) to attach to a single instance '
+        'has been exceeded.'
+    )
+
+
+class VolumeSmallerThanMinDisk(Invalid):
+    msg = (
+        'Volume is smaller than the minimum size specified in image metadata. Volume size is '
+        '%(volume_size)d bytes, minimum size is %(image_min_disk)d bytes.'
+    )
+
+
+class MismatchVolumeAZ(Invalid):
+    msg = (
+        'The availability zone between the server and its attached volumes do not match: '
+        '%(reason)s.'
+    )
+
+
+class MultiattachNotSupportedOldMicroversion(Invalid):
+    msg = 'Multiattach volumes are only supported starting with compute API version 2.60.'
+
+
+class MultiattachToShelvedNotSupported(Invalid):
+    msg = 'Attaching multiattach volumes is not supported for shelved-offloaded instances.'
+
+
+class MultiattachSwapVolumeNotSupported(Invalid):
+    msg = 'Swapping multi-attach volumes with more than one read/write attachment is not supported.'
+
+
+class VolumeTaggedAttachToShelvedNotSupported(Invalid):
+    msg = 'Tagged volume attachment is not supported for shelved-offloaded instances.'
+
+
+class VolumeBDMIsMultiAttach(Invalid):
+    msg = (
+        'Block Device Mapping %(volume_id)s is a multi-attach volume and is not valid for this '
+        'operation.'
+    )
+
+
+class InvalidDevicePath(Invalid):
+    msg = 'The supplied device path (%(path)s) is invalid.'
+
+
+class DevicePathInUse(Conflict):
+    msg = 'The supplied device path (%(path)s) is in use.'
+
+
 class ComputeServiceUnavailable(KilonovaError):
     code = 400
     msg = 'Compute service of %(host)s is unavailable at this time.'
@@ -407,6 +534,13 @@ class FlavorDiskSmallerThanImage(BuildAborted):
     msg = (
         "Flavor's disk is too small for requested image. Flavor disk is %(flavor_size)d bytes, "
         'image is %(image_size)d bytes.'
+    )
+
+
+class VolumeNotCreated(BuildAborted):
+    msg = (
+        'Volume %(volume_id)s did not finish being created even after we waited %(seconds)s '
+        'seconds or %(attempts)s attempts. And its status is %(volume_status)s.'
     )
 
 

@@ -1,4 +1,4 @@
-"""Building servers: ports, configuration drive, guest, and the report.
+"""Building servers: ports, volumes, configuration drive, guest, and the report.
 
 Whatever a step makes is put on a stack with its undoing; only a report that the
 conductor takes clears the stack.
@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import BuildRequest
 from kilonova.compute import config_drive, plugging, report
@@ -72,6 +73,7 @@ class _Build:
         with contextlib.ExitStack() as undo:
             try:
                 vifs = self._make_ports(undo)
+                self._make_volumes(undo)
                 changes = self._make_guest(undo, vifs, expectation)
                 self._finish(vifs, changes)
             except Abandoned:
@@ -93,6 +95,38 @@ class _Build:
             )
         )
         return vifs
+
+    def _make_volumes(self, undo: contextlib.ExitStack) -> None:
+        volumes = self.host.volumes
+        if not any(device.is_volume for device in self.server.block_devices):
+            return
+        undo.callback(
+            self._undo, 'volumes', lambda: volumes.roll_back(self.server, self._report_devices)
+        )
+        self._fenced(
+            lambda: self.host.conductor.server_progress(
+                self.context, self.server.uuid, self.fence, 'block_device_mapping'
+            )
+        )
+        volumes.prepare(
+            self.context,
+            self.server,
+            self.fence.attempt > 1,
+            self._report_devices,
+            self.task.sleep,
+        )
+        self._fenced(
+            lambda: self.host.conductor.server_progress(
+                self.context, self.server.uuid, self.fence, 'spawning'
+            )
+        )
+
+    def _report_devices(self, devices: list[BlockDevice]) -> None:
+        self._fenced(
+            lambda: self.host.conductor.update_block_devices(
+                self.context, self.server.uuid, self.fence, devices
+            )
+        )
 
     def _make_guest(
         self, undo: contextlib.ExitStack, vifs: list[VIF], expectation: Expectation
@@ -128,6 +162,7 @@ class _Build:
 
     def _finish(self, vifs: list[VIF], changes: dict[str, Any]) -> None:
         power_state = int(self.host.driver.get_power_state(self.server.uuid))
+        self.host.volumes.complete(self.server.block_devices)
         self._fenced(
             lambda: self.host.conductor.build_finished(
                 self.context, self.server.uuid, self.fence, power_state, vifs, changes

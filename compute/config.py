@@ -105,6 +105,18 @@ BUILD = [
         min=0,
         help='How often making the ports of a server is tried again.',
     ),
+    cfg.IntOpt(
+        'block_device_allocate_retries',
+        default=60,
+        min=0,
+        help='How often it is looked again whether Cinder has made a volume for a new server.',
+    ),
+    cfg.IntOpt(
+        'block_device_allocate_retries_interval',
+        default=3,
+        min=0,
+        help='Seconds between two such looks.',
+    ),
 ]
 
 PERIODIC = [
@@ -178,6 +190,8 @@ FAKE = [
     cfg.ListOpt('abort_spawn', default=[], help='Builds that fail for good; patterns likewise.'),
     cfg.ListOpt('fail_destroy', default=[], help='Guests that cannot be removed.'),
     cfg.ListOpt('fail_power', default=[], help='Guests whose power cannot be changed.'),
+    cfg.ListOpt('fail_attach_volume', default=[], help='Guests that no volume can be given to.'),
+    cfg.ListOpt('fail_detach_volume', default=[], help='Guests that no volume can be taken from.'),
     cfg.ListOpt('fail_attach', default=[], help='Guests that take and give no interfaces.'),
     cfg.FloatOpt(
         'move_delay', default=0.0, min=0.0, help='Seconds that each step of a move takes.'

@@ -1,4 +1,4 @@
-"""Removing servers: guest, disks, ports."""
+"""Removing servers: guest, disks, ports, volumes."""
 
 from oslo_log import log as logging
 
@@ -44,6 +44,7 @@ class DeleteEndpoint:
         try:
             self._remove(server)
             self._host.ports.deallocate(server)
+            self._host.volumes.release(server)
             shares.release_all(self._host, server)
         except (exception.Superseded, Abandoned):
             raise

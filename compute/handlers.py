@@ -2,6 +2,7 @@
 
 from kilonova.common.objects import work
 from kilonova.compute import (
+    attachments,
     interfaces,
     live_migration,
     moving,
@@ -30,6 +31,11 @@ HANDLERS: dict[type, Handler] = {
     work.SoftDelete: power.soft_delete,
     work.Restore: power.restore,
     work.Snapshot: snapshot.snapshot,
+    work.AttachVolume: attachments.attach,
+    work.DetachVolume: attachments.detach,
+    work.SwapVolume: attachments.swap,
+    work.ExtendVolume: attachments.extend,
+    work.SnapshotVolume: attachments.snapshot,
     work.Shelve: shelve.shelve,
     work.Offload: shelve.offload,
     work.Unshelve: shelve.unshelve,

@@ -10,6 +10,7 @@ from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
 from kilonova.compute.operations import Operations, Slots
 from kilonova.compute.virt.driver import Driver
+from kilonova.compute.volumes import Volumes
 from kilonova.conductor.interface import ConductorInterface
 
 
@@ -22,6 +23,7 @@ class Host:
     driver: Driver
     conductor: ConductorInterface
     ports: Ports
+    volumes: Volumes
     inventory: HostInventory
     operations: Operations = dataclasses.field(default_factory=Operations)
     events: PlugEvents = dataclasses.field(default_factory=PlugEvents)

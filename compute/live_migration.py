@@ -1,11 +1,14 @@
 """Moves of running guests: checks on both hosts, the move itself, and its ends."""
 
+import copy
 import time
 
+import msgspec
 from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.migration import Progress
 from kilonova.common.objects.work import WorkResult
 from kilonova.compute import moving
@@ -14,6 +17,8 @@ from kilonova.compute.work import Job
 
 LOG = logging.getLogger(__name__)
 
+VOLUMES = 'volumes'
+"""In the data of a move: the devices as the destination has them."""
 INTERVAL = 2.0
 """Seconds between two reports of how far a migration is."""
 
@@ -43,8 +48,17 @@ def check_source(job: Job) -> WorkResult:
 def receive(job: Job) -> WorkResult:
     """Make ready; when nobody wants it any more, all of that goes again."""
     host, server, data = job.host, job.server, job.work.data
-    job.undo = lambda: host.driver.rollback_live(server, server.network_info, data)
-    return WorkResult(values=host.driver.receive_live(server, server.network_info, data))
+    recorded = copy.deepcopy(server)
+
+    def undo() -> None:
+        host.driver.rollback_live(server, server.network_info, data)
+        host.volumes.drop_others(recorded)
+
+    job.undo = undo
+    # The record goes on naming the source's attachments until the guest has come.
+    devices = host.volumes.connect_too(server)
+    values = host.driver.receive_live(server, server.network_info, data)
+    return WorkResult(values={**values, VOLUMES: msgspec.to_builtins(devices)})
 
 
 def migrate(job: Job) -> WorkResult:
@@ -108,14 +122,22 @@ class _Steering:
 
 def arrive(job: Job) -> WorkResult:
     vifs = moving.ports(job)
+    devices = msgspec.convert(job.work.data.get(VOLUMES, []), list[BlockDevice])
+    job.server.block_devices = [
+        *devices,
+        *(one for one in job.server.block_devices if not one.is_volume),
+    ]
     job.host.driver.arrive_live(job.server, vifs, job.work.data)
-    return WorkResult(network_info=vifs)
+    job.host.volumes.complete_rest(devices)
+    return WorkResult(network_info=vifs, devices=devices)
 
 
 def rollback(job: Job) -> None:
     job.host.driver.rollback_live(job.server, job.server.network_info, job.work.data)
+    job.host.volumes.drop_others(job.server)
 
 
 def clean(job: Job) -> None:
     job.host.told.pop(job.server.uuid, None)
     job.host.driver.clean_live(job.server, job.server.network_info, job.work.data)
+    job.host.volumes.drop_others(job.server)

@@ -27,22 +27,22 @@ def prepare(job: Job) -> None:
 
 def leave(job: Job) -> WorkResult:
     server, wanted = job.server, job.work.flavor
-    local = not any(
-        device.boot_index == 0 and device.destination_type == 'volume'
-        for device in server.block_devices
-    )
-    if local and wanted.root_gb < server.flavor.root_gb:
+    if not server.boots_from_volume and wanted.root_gb < server.flavor.root_gb:
         raise exception.ResizeError(reason='Unable to resize disk down.')
     data = job.host.driver.leave(
         server, server.network_info, wanted, job.host.shutdown_timeout(server)
     )
-    return WorkResult(values=data, power_state=PowerState.SHUTDOWN)
+    devices = job.host.volumes.hand_back(server)
+    return WorkResult(values=data, devices=devices, power_state=PowerState.SHUTDOWN)
 
 
 def finish(job: Job) -> WorkResult:
     """Make the guest; when nobody wants it any more, it goes again."""
     host, server = job.host, _server(job)
-    with host.events.expect(server.uuid) as expectation:
+    with (
+        host.events.expect(server.uuid) as expectation,
+        host.volumes.taken_over(server) as devices,
+    ):
         vifs = ports(job)
         job.undo = lambda: host.driver.destroy(server, vifs)
         job.task.check()
@@ -54,18 +54,20 @@ def finish(job: Job) -> WorkResult:
             if job.work.power_on
             else None,
         )
-    return WorkResult(network_info=vifs)
+    return WorkResult(network_info=vifs, devices=devices)
 
 
-def abandon(job: Job) -> None:
+def abandon(job: Job) -> WorkResult:
     job.host.told.pop(job.server.uuid, None)
     job.host.driver.destroy(_server(job), job.server.network_info)
+    return WorkResult(devices=job.host.volumes.hand_back(job.server))
 
 
 def revert(job: Job) -> WorkResult:
     vifs = ports(job)
-    job.host.driver.revert_move(_server(job), vifs, job.work.power_on)
-    return WorkResult(network_info=vifs)
+    with job.host.volumes.taken_over(job.server) as devices:
+        job.host.driver.revert_move(_server(job), vifs, job.work.power_on)
+    return WorkResult(network_info=vifs, devices=devices)
 
 
 def confirm(job: Job) -> None:

@@ -32,6 +32,7 @@ from kilonova.compute.periodic import Periodic
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt import loader
+from kilonova.compute.volumes import Volumes
 from kilonova.compute.work import WorkEndpoint
 from kilonova.conductor import interface
 
@@ -70,6 +71,7 @@ class Compute:
             driver=driver,
             conductor=conductor,
             ports=Ports(conf, name),
+            volumes=Volumes(conf, name, driver),
             inventory=HostInventory(conf, name, driver, conductor, placement),
         )
         self.power_sync = PowerSync(self.host)

@@ -22,7 +22,8 @@ def shelve(job: Job) -> None:
 def offload(job: Job) -> WorkResult:
     job.host.told.pop(job.server.uuid, None)
     job.host.driver.destroy(job.server, job.server.network_info)
-    return WorkResult(power_state=PowerState.NOSTATE)
+    devices = job.host.volumes.hand_back(job.server)
+    return WorkResult(power_state=PowerState.NOSTATE, devices=devices)
 
 
 def unshelve(job: Job) -> WorkResult:
@@ -32,5 +33,6 @@ def unshelve(job: Job) -> WorkResult:
         job.server = msgspec.structs.replace(job.server, image=image)
     vifs = moving.ports(job)
     job.undo = lambda: job.host.driver.destroy(job.server, vifs)
-    changes = rebuild.spawn(job, vifs, None, [])
-    return WorkResult(changes=changes, network_info=vifs)
+    with job.host.volumes.taken_over(job.server) as devices:
+        changes = rebuild.spawn(job, vifs, None, [])
+    return WorkResult(changes=changes, network_info=vifs, devices=devices)

@@ -137,6 +137,12 @@ MOVES = [
         min=0,
         help='Seconds after which a resize is confirmed by itself. 0: never.',
     ),
+    cfg.IntOpt(
+        'max_local_block_devices',
+        default=3,
+        help="How many local disks a server may have, the flavor's included. 0: it has to boot "
+        'from a volume. Below 0: as many as are asked for.',
+    ),
 ]
 
 IMAGE_CACHE = [
@@ -178,6 +184,15 @@ SCHEDULER = [
         min=1,
         help='On how many hosts a build is tried before the server goes to ERROR. The scheduler '
         'is asked for that many hosts at once.',
+    ),
+]
+
+COMPUTE = [
+    cfg.IntOpt(
+        'max_disk_devices_to_attach',
+        default=-1,
+        min=-1,
+        help='How many disks a server may have when one more is attached. -1: no limit.',
     ),
 ]
 
@@ -241,6 +256,7 @@ def list_opts() -> Opts:
     return [
         (None, HOSTS + SERVERS + MOVES + USAGE),
         ('conductor', CONDUCTOR),
+        ('compute', COMPUTE),
         ('quota', QUOTA),
         ('consoleauth', CONSOLEAUTH),
         ('oslo_limit', OSLO_LIMIT),

@@ -14,6 +14,7 @@ from oslo_config import cfg
 from kilonova.common import rpc, service
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.console import ConsoleAccess
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
@@ -42,7 +43,7 @@ from kilonova.common.objects.server import (
 from kilonova.common.objects.server_group import ServerGroup
 from kilonova.common.objects.share import Share
 from kilonova.common.objects.usage import UsageAudit, UsagePage
-from kilonova.common.objects.work import WorkResult
+from kilonova.common.objects.work import SnapshotVolume, WorkResult
 
 
 class ConductorInterface(rpc.Interface):
@@ -400,6 +401,33 @@ class ConductorInterface(rpc.Interface):
         """Return the server that owns a port."""
 
     @rpc.call()
+    def attach_volume(self, context: Ctx, uuid: str, device: BlockDevice) -> BlockDevice:
+        """Reserve a volume and accept its attaching; returns the device with its name.
+
+        Raises InvalidVolume, VolumeNotFound, DevicePathInUse, TooManyDiskDevices, InstanceInvalidState.
+        """
+
+    @rpc.call()
+    def detach_volume(self, context: Ctx, uuid: str, volume_id: str) -> None:
+        """Accept a detaching.  Raises VolumeBDMNotFound, Invalid (root device), InvalidVolume."""
+
+    @rpc.call()
+    def swap_volume(
+        self, context: Ctx, uuid: str, volume_id: str, new: BlockDevice, migration: bool
+    ) -> None:
+        """Accept that a volume's content moves to ``new``; ``migration``: Cinder wants an answer."""
+
+    @rpc.call()
+    def update_volume_attachment(
+        self, context: Ctx, uuid: str, volume_id: str, delete_on_termination: bool
+    ) -> None:
+        """Say whether a volume ends with its server.  Raises VolumeBDMNotFound."""
+
+    @rpc.call()
+    def assist_volume_snapshot(self, context: Ctx, request: SnapshotVolume) -> None:
+        """Accept a snapshot that Cinder asks for.  Raises VolumeBDMNotFound, VolumeBDMIsMultiAttach."""
+
+    @rpc.call()
     def attach_share(self, context: Ctx, uuid: str, share: Share) -> Share:
         """Accept a share for a stopped server.
 
@@ -727,6 +755,12 @@ class ConductorInterface(rpc.Interface):
         """A step of a build.  False: the fence is old; undo what was made and stop."""
 
     @rpc.call()
+    def update_block_devices(
+        self, context: Ctx, uuid: str, fence: Fence, devices: list[BlockDevice]
+    ) -> bool:
+        """A host that builds has made or connected volumes.  False: the fence is old."""
+
+    @rpc.call()
     def build_finished(
         self,
         context: Ctx,
@@ -777,8 +811,10 @@ class ConductorInterface(rpc.Interface):
         """
 
     @rpc.call()
-    def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
-        """Store what Neutron says now of a server's ports."""
+    def update_network_info(
+        self, context: Ctx, uuid: str, network_info: list[VIF], before: list[VIF] | None = None
+    ) -> None:
+        """Store what Neutron says now of a server's ports, if ``before`` is what was stored."""
 
     @rpc.call()
     def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:

@@ -14,21 +14,22 @@ earlier owner does then changes nothing.  Messages are hints: one that is lost i
 again when the lease runs out.
 """
 
+import contextlib
 import os
 import random
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import oslo_messaging as messaging
 from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
-from kilonova.common import concurrency, exception
+from kilonova.common import concurrency, exception, volumes
 from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
-from kilonova.db import hosts, operations, servers, types
+from kilonova.db import block_devices, hosts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
@@ -83,6 +84,18 @@ class Engine:
                 return  # what we own is handed over
             self._working.update(ids)
         self._spawn(self._run, ids, function, args)
+
+    @contextlib.contextmanager
+    def keeping(self, operation_id: str) -> Iterator[None]:
+        """Keep the lease on an operation that is worked on while somebody waits."""
+        with self._idle:
+            self._working.add(operation_id)
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._working.discard(operation_id)
+                self._idle.notify_all()
 
     def _run(
         self, ids: Sequence[str], function: Callable[..., object], args: tuple[Any, ...]
@@ -278,7 +291,7 @@ class Engine:
         """Sweep now: something does not want to wait."""
         self._wake.set()
 
-    # -- what ended operations may have left in placement
+    # -- what ended operations may have left in placement and Cinder
 
     def release(self, operation_id: str, server_uuid: str, again: bool = False) -> None:
         """Give back what an ended operation may hold; what fails is done by the sweep.
@@ -286,12 +299,19 @@ class Engine:
         ``again``: a late claim may still arrive, so the sweep shall look once more.
         """
         try:
-            self.parts.placement.delete_allocations(server_uuid)
+            self._give_back(server_uuid)
         except exception.KilonovaError as error:
-            LOG.warning('Allocations of server %s stay for now: %s', server_uuid, error)
+            LOG.warning('What server %s holds stays for now: %s', server_uuid, error)
             return
         if not again:
             self._released(operation_id)
+
+    def _give_back(self, server_uuid: str) -> None:
+        self.parts.placement.delete_allocations(server_uuid)
+        with self.parts.cell_db.reader() as session:
+            devices = block_devices.of_server(session, server_uuid)
+        if any(device.is_volume for device in devices):
+            volumes.release(self.parts.volumes(None), server_uuid, devices)
 
     @retry
     def _released(self, operation_id: str) -> None:
@@ -307,7 +327,7 @@ class Engine:
             with self.parts.cell_db.transaction() as session:
                 operations.move(session, operation, owner=None, lease_until=self.parts.lease())
             return
-        self.parts.placement.delete_allocations(operation.instance_uuid)
+        self._give_back(operation.instance_uuid)
         with self.parts.cell_db.transaction() as session:
             operations.move(session, operation, owner=None, lease_until=None)
 

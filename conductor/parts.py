@@ -2,13 +2,16 @@
 
 import dataclasses
 import datetime
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 from oslo_config import cfg
 from sqlalchemy import orm
 
+from kilonova.common.clients.cinder import Cinder
 from kilonova.common.clients.placement import Allocations
+from kilonova.common.context import RequestContext as Ctx
 from kilonova.compute.interface import ComputeInterface
 from kilonova.db import hosts, types
 from kilonova.db.engine import Database
@@ -65,6 +68,8 @@ class Parts:
     compute: ComputeInterface
     placement: Claims
     neutron: Ports
+    volumes: Callable[[Ctx | None], Cinder]
+    """Cinder as a user sees it, or for None as the service does."""
     cell_id: int | None = None
     """The cell's mapping in the API database."""
 

@@ -1,12 +1,14 @@
 """The conductor daemon: its endpoints, put together."""
 
+import functools
+
 import oslo_messaging as messaging
 import sqlalchemy as sa
 from oslo_config import cfg
 
 from kilonova.common import config, exception, rpc, service, version
 from kilonova.common import context as ctx
-from kilonova.common.clients import keystone, neutron
+from kilonova.common.clients import cinder, keystone, neutron
 from kilonova.common.clients.placement import Placement
 from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor import config as conductor_config
@@ -33,6 +35,7 @@ from kilonova.conductor.servers.migrations import ServerMigrations
 from kilonova.conductor.servers.reports import Reports
 from kilonova.conductor.servers.resize import ResizeServers
 from kilonova.conductor.servers.show import ShowServers
+from kilonova.conductor.servers.volumes import ServerVolumes
 from kilonova.conductor.services import Heartbeats, Services
 from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
@@ -65,6 +68,7 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     build, delete = Build(parts, engine), Delete(parts, engine, debts)
     engine.superseding.append(debts.close)
     engine.chores += [Bookings(parts).sweep, Sizes(parts).sweep, debts.sweep]
+    volumes = ServerVolumes(parts, engine)
     return [
         CreateServers(parts, engine, build),
         ShowServers(parts),
@@ -74,7 +78,8 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         ServerLocks(parts, engine),
         ServerActions(parts),
         ServerMigrations(parts),
-        ServerHosts(parts),
+        ServerHosts(parts, volumes.extending.extend),
+        volumes,
         ServerConsoles(parts, engine),
         SimpleActions(parts, engine),
         Rebuild(parts, engine),
@@ -134,6 +139,7 @@ class Conductor:
             compute=compute,
             placement=placement,
             neutron=neutron.client(conf),
+            volumes=functools.partial(cinder.client, conf),
             cell_id=cell_id,
         )
         self.engine = Engine(self._parts)

@@ -22,6 +22,12 @@ HARD_REBOOT: States = frozenset(
 ) | {None}
 
 
+# Volumes come and go in all of these.
+WITH_VOLUMES: States = frozenset(
+    [ACTIVE, PAUSED, STOPPED, RESIZED, SHELVED, OFFLOADED, SOFT_DELETED]
+)
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One action.  ``vm_states`` or ``task_states`` None: any but ``refused_task_states``.
 
@@ -243,6 +249,35 @@ RULES = {
         task_state='restoring',
         vm_state=ACTIVE,
         action='restore',
+    ),
+    'attach_volume': Rule(name='attach_volume', vm_states=WITH_VOLUMES, action='attach_volume'),
+    'detach_volume': Rule(name='detach_volume', vm_states=WITH_VOLUMES, action='detach_volume'),
+    'swap_volume': Rule(
+        name='swap_volume',
+        vm_states=frozenset([ACTIVE, PAUSED, RESIZED]),
+        action='swap_volume',
+    ),
+    'extend_volume': Rule(
+        name='extend_volume',
+        vm_states=frozenset([ACTIVE, PAUSED, STOPPED, RESIZED]),
+        task_states=None,
+        lockable=False,
+        needs_host=True,
+        action='extend_volume',
+    ),
+    'volume_snapshot_create': Rule(
+        name='volume_snapshot_create',
+        needs_host=True,
+        launched=False,
+        lockable=False,
+        action='volume_snapshot_create',
+    ),
+    'volume_snapshot_delete': Rule(
+        name='volume_snapshot_delete',
+        needs_host=True,
+        launched=False,
+        lockable=False,
+        action='volume_snapshot_delete',
     ),
     'lock': Rule(
         name='lock',

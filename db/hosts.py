@@ -230,7 +230,11 @@ def usage(session: Session, hosts: Iterable[str] | None = None) -> Mapping[Node,
             sa.func.count(),
             sa.func.sum(InstanceRow.vcpus),
             sa.func.sum(InstanceRow.memory_mb),
-            sa.func.sum(InstanceRow.root_gb + InstanceRow.ephemeral_gb),
+            # Without an image the root disk is a volume.
+            sa.func.sum(
+                sa.case((InstanceRow.image_id == '', 0), else_=InstanceRow.root_gb)
+                + InstanceRow.ephemeral_gb
+            ),
             sa.func.count(InstanceRow.task_state),
             sa.func.sum(
                 sa.case(

@@ -119,6 +119,19 @@ def finish(
     finish_events(session, operation_id, 'Success' if state == DONE else 'Error', details)
 
 
+def payloads(session: Session, server_uuid: str, actions: Iterable[str]) -> list[str]:
+    """Return what the running operations of some kinds on a server carry."""
+    c = OPERATIONS.c
+    query = sa.select(c.payload).where(c.instance_uuid == server_uuid, c.state == RUNNING)
+    return list(session.scalars(query.where(c.action.in_(list(actions)))))
+
+
+def erase(session: Session, operation_id: str) -> None:
+    """Forget an operation that came to nothing before it was accepted."""
+    session.execute(sa.delete(EVENTS).where(EVENTS.c.operation_id == operation_id))
+    session.execute(sa.delete(OPERATIONS).where(OPERATIONS.c.id == operation_id))
+
+
 def supersede(session: Session, operation_id: str, release_at: datetime.datetime) -> None:
     """End an operation in favour of another.
 

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from oslo_log import log as logging
 
-from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import HostState, HostTable
 from kilonova.common.objects.request_spec import RequestSpec
 
@@ -118,7 +117,7 @@ class Hosts:
             counts = alike.setdefault(name, {})
             counts[value] = counts.get(value, 0) + sign
         self.free_ram_mb[i] -= sign * flavor.memory_mb
-        self.free_disk_mb[i] -= sign * disk_mb(flavor)
+        self.free_disk_mb[i] -= sign * disk_mb(spec)
         self.free_vcpus[i] -= sign * flavor.vcpus
         self.num_instances[i] += sign
         self.num_io_ops[i] += sign
@@ -129,8 +128,10 @@ def column(values: Iterable[Any], kind: type = float) -> npt.NDArray[Any]:
     return np.array(list(values), dtype=kind)
 
 
-def disk_mb(flavor: Flavor) -> int:
-    return (flavor.root_gb + flavor.ephemeral_gb) * 1024 + flavor.swap
+def disk_mb(spec: RequestSpec) -> int:
+    """Return what a server takes of its host's disk; a root disk may be a volume."""
+    root = 0 if spec.is_bfv else spec.flavor.root_gb
+    return (root + spec.flavor.ephemeral_gb) * 1024 + spec.flavor.swap
 
 
 def free_disk_gb(state: HostState) -> int:

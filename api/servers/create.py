@@ -11,10 +11,8 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import Answer, operation
 from kilonova.api.policies import ADMIN, PROJECT_MEMBER_OR_ADMIN, SoftRule
 from kilonova.api.request import Request
-from kilonova.api.servers import create_schema, networks, password, root_disk
+from kilonova.api.servers import boot_source, create_schema, networks, password
 from kilonova.common import exception
-from kilonova.common.clients import glance
-from kilonova.common.objects.image import Image
 from kilonova.common.objects.server import ServerCreate
 
 RULE = 'os_compute_api:servers:create'
@@ -47,6 +45,7 @@ _MISTAKES = (
     exception.SecurityGroupNotFound,
     exception.HostNotFound,
     exception.ComputeHostNotFound,
+    exception.VolumeTypeNotFound,
 )
 
 Json = dict[str, Any]
@@ -106,8 +105,8 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
     zone, forced_host, forced_node = _placement(request, asked)
     personality = create_schema.personality(asked)
     wanted_networks = networks.read(asked.get('networks'))
-    image_id, devices = root_disk.read(asked)
-    image = _image(request, image_id)
+    image, devices = boot_source.resolve(request, asked, max_count)
+    zone = boot_source.volumes_zone(request, devices, zone)
     found_networks, max_count = networks.resolve(request, wanted_networks, min_count, max_count)
     groups = networks.security_groups(request, asked.get('security_groups'), found_networks)
     return ServerCreate(
@@ -185,15 +184,6 @@ def _description(request: Request, asked: Json) -> str | None:
 def _flavorid(reference: str | int) -> str:
     """Return a flavor's id from an id or from a link to it."""
     return str(reference).rstrip('/').rpartition('/')[2] or str(reference)
-
-
-def _image(request: Request, image_id: str | None) -> Image:
-    if image_id is None:
-        raise Fault(400, 'Invalid imageRef provided.')
-    image = glance.get_bootable_image(request.conf, request.context, image_id)
-    if image.properties.get('block_device_mapping') or image.properties.get('bdm_v2'):
-        raise Fault(400, 'imageRef: booting an image of volume snapshots is not supported yet')
-    return image
 
 
 def _hints(body: Json) -> Json:

@@ -8,7 +8,7 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import Answer, operation
 from kilonova.api.policies import SoftRule
 from kilonova.api.request import Request
-from kilonova.api.servers import lookup, root_disk
+from kilonova.api.servers import lookup
 from kilonova.common import exception
 from kilonova.common.clients import glance, glance_snapshots
 from kilonova.common.objects.server import Server
@@ -45,7 +45,7 @@ def create_image(request: Request, server_id: str, body: Json) -> Answer:
     """Create an image of a server."""
     asked = body['createImage']
     server = lookup.get(request, server_id, 'block_devices')
-    if root_disk.is_volume(server):
+    if server.boots_from_volume:
         raise Fault(400, f'Instance {server.uuid} boots from a volume: snapshot the volume')
 
     def accept(image_id: str) -> None:
@@ -78,7 +78,7 @@ def create_backup(request: Request, server_id: str, body: Json) -> Answer:
     asked = body['createBackup']
     kind, rotation = asked['backup_type'], int(asked['rotation'])
     server = lookup.get(request, server_id, 'block_devices')
-    if root_disk.is_volume(server):
+    if server.boots_from_volume:
         raise Fault(400, 'Backup is not supported for volume-backed instances.')
 
     def accept(image_id: str) -> None:

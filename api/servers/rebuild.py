@@ -9,7 +9,7 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import Answer, operation
 from kilonova.api.policies import SoftRule
 from kilonova.api.request import Request
-from kilonova.api.servers import create_schema, fields, lookup, password, root_disk, update, view
+from kilonova.api.servers import create_schema, fields, lookup, password, update, view
 from kilonova.api.servers.create import ZERO_DISK
 from kilonova.api.servers.view import NEWEST
 from kilonova.common import exception
@@ -100,7 +100,7 @@ def _image(request: Request, image_id: str) -> Image:
 
 
 def _check_volume_backed(server: Server, image: Image) -> None:
-    if root_disk.is_volume(server) and server.image.id != image.id:
+    if server.boots_from_volume and server.image.id != image.id:
         raise Fault(400, 'Unable to rebuild with a different image for a volume-backed server.')
 
 

@@ -7,7 +7,7 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import operation
 from kilonova.api.policies import SoftRule
 from kilonova.api.request import Request
-from kilonova.api.servers import create_image, lookup, root_disk
+from kilonova.api.servers import create_image, lookup
 from kilonova.common import exception
 from kilonova.common.clients import glance
 from kilonova.common.objects.image import Image
@@ -33,7 +33,7 @@ SHELVED_IMAGE = 'shelved_image_id'
 def shelve(request: Request, server_id: str, body: Json) -> None:
     """Shelve a server."""
     server = lookup.get(request, server_id, 'block_devices')
-    if root_disk.is_volume(server):
+    if server.boots_from_volume:
         request.conductor.shelve_server(request.context, server.uuid)
         return
     name = f'{server.name}-shelved'

@@ -65,11 +65,6 @@ class _Section:
             self.session.timeout = DEFAULT_TIMEOUT
         self.service_auth = _load_auth(conf, 'service_user') if _wants_service_token(conf) else None
 
-    def adapter(self, auth: plugin.BaseAuthPlugin | None, **kwargs: Any) -> ks_adapter.Adapter:
-        return ks.load_adapter_from_conf_options(
-            self.conf, self.group, session=self.session, auth=auth, **kwargs
-        )
-
 
 def _wants_service_token(conf: cfg.ConfigOpts) -> bool:
     return bool(conf.service_user.send_service_user_token)
@@ -100,6 +95,27 @@ def _section(conf: cfg.ConfigOpts, group: str) -> _Section:
     return section
 
 
+def identity(
+    conf: cfg.ConfigOpts,
+    group: str,
+    context: ctx.RequestContext | None = None,
+    *,
+    doubly: bool = False,
+) -> tuple[ks_session.Session, plugin.BaseAuthPlugin | None]:
+    """Return the session of ``[group]``, and who speaks: the user (with a token), or the service.
+
+    ``doubly``: the service sends its service token, too; some rights hang on that one alone.
+    """
+    section = _section(conf, group)
+    as_user = context is not None and context.auth_token
+    auth = _UserAuth(context, section.auth) if context and as_user else section.auth
+    if auth is not None and section.service_auth is not None and (as_user or doubly):
+        auth = service_token.ServiceTokenAuthWrapper(
+            user_auth=auth, service_auth=section.service_auth
+        )
+    return section.session, auth
+
+
 def adapter(
     conf: cfg.ConfigOpts, group: str, context: ctx.RequestContext | None = None
 ) -> ks_adapter.Adapter:
@@ -108,15 +124,11 @@ def adapter(
     With ``context`` (and a token in it) requests are made as that user, with our service
     token beside it where ``[service_user]send_service_user_token`` says so.
     """
-    section = _section(conf, group)
-    if context is None or not context.auth_token:
-        return section.adapter(section.auth)
-    auth: plugin.BaseAuthPlugin = _UserAuth(context, section.auth)
-    if section.service_auth is not None:
-        auth = service_token.ServiceTokenAuthWrapper(
-            user_auth=auth, service_auth=section.service_auth
-        )
-    return section.adapter(auth, global_request_id=context.global_id)
+    session, auth = identity(conf, group, context)
+    more = {}
+    if context is not None and context.auth_token:
+        more['global_request_id'] = context.global_id
+    return ks.load_adapter_from_conf_options(conf, group, session=session, auth=auth, **more)
 
 
 def identity_path(client: ks_adapter.Adapter, path: str) -> str:

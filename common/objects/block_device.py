@@ -1,12 +1,17 @@
 """Block device mappings."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 
 class BlockDevice(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One disk of a server; words as in ``block_device_mapping_v2``.  Size in GiB."""
+    """One disk of a server; words as in ``block_device_mapping_v2``.
+
+    Size in GiB, that of swap in MiB.  ``connection_info`` is Cinder's, for the host alone: it may
+    hold secrets.  ``host`` is the one that it was made for.
+    """
 
     id: int = 0
     uuid: str | None = None
@@ -27,3 +32,41 @@ class BlockDevice(msgspec.Struct, kw_only=True, omit_defaults=True):
     tag: str | None = None
     attachment_id: str | None = None
     connection_info: dict[str, Any] | None = None
+    multiattach: bool = False
+    host: str | None = None
+
+    @property
+    def is_volume(self) -> bool:
+        return self.destination_type == 'volume'
+
+    @property
+    def is_root(self) -> bool:
+        return self.boot_index == 0
+
+    @property
+    def is_swap(self) -> bool:
+        return self.source_type == 'blank' and self.guest_format == 'swap'
+
+    @property
+    def is_ephemeral(self) -> bool:
+        return self.source_type == 'blank' and not self.is_volume and not self.is_swap
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the volume was there before the server."""
+        return self.is_volume and self.source_type == 'volume'
+
+
+def volumes(devices: Iterable[BlockDevice]) -> list[BlockDevice]:
+    """Return the devices that are (or become) volumes."""
+    return [device for device in devices if device.is_volume]
+
+
+def root(devices: Iterable[BlockDevice]) -> BlockDevice | None:
+    return next((device for device in devices if device.is_root), None)
+
+
+def boots_from_volume(devices: Iterable[BlockDevice]) -> bool:
+    """Tell whether the root disk is a volume."""
+    found = root(devices)
+    return found is not None and found.is_volume

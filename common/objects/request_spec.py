@@ -29,6 +29,8 @@ class RequestSpec(msgspec.Struct, kw_only=True):
     swap_mb: int = 0
     ephemeral_gb: int = 0
     group: Membership | None = None
+    has_volumes: bool = False
+    """Volumes may be reserved for the servers."""
     networks: list[NetworkRequest] = []
     cell_id: int | None = None
     """Of a move that may leave it: the cell in which the server is."""

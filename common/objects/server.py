@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.block_device import BlockDevice, boots_from_volume
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, Networks
@@ -103,6 +103,12 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
     operation: str | None = None
     attempt: int = 0
     host_status: str | None = None
+
+    @property
+    def boots_from_volume(self) -> bool:
+        """Whether the root disk is a volume; needs ``block_devices``."""
+        return boots_from_volume(self.block_devices)
+
     numa_topology: NumaTopology | None = None
     shares: list[Share] = []
 
@@ -127,7 +133,7 @@ class ServerCreate(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``name`` is the display name as asked for; with ``max_count`` > 1 the conductor names
     the servers by Nova's ``name-1``, ``name-2`` … rule.  ``flavorid`` and ``key_name``
     are resolved by the conductor.  ``personality`` is a list of (path, base64 contents).
-    ``block_devices`` holds the root disk; the conductor adds what the flavor brings.
+    ``block_devices`` holds what was asked for; the conductor adds what the flavor brings.
     ``zero_disk_allowed`` false: a flavor without a root disk needs a volume to boot from.
     """
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, NetworkRequest
@@ -166,6 +167,40 @@ class Snapshot(msgspec.Struct, kw_only=True, tag='snapshot'):
     backup_type: str | None = None
 
 
+class AttachVolume(msgspec.Struct, tag='attach volume'):
+    """Connect a volume that is reserved, and give it to the guest; ``device`` is in the values."""
+
+    device: BlockDevice
+
+
+class DetachVolume(msgspec.Struct, tag='detach volume'):
+    """Take a volume from the guest."""
+
+    device: BlockDevice
+
+
+class SwapVolume(msgspec.Struct, tag='swap volume'):
+    """Connect ``new``, copy ``old`` to it and go on with it; the new ``device`` is in the values."""
+
+    old: BlockDevice
+    new: BlockDevice
+
+
+class ExtendVolume(msgspec.Struct, tag='extend volume'):
+    """Let the guest see that a volume has grown to what ``device`` says."""
+
+    device: BlockDevice
+
+
+class SnapshotVolume(msgspec.Struct, tag='snapshot volume'):
+    """Make (or with ``delete`` remove) a snapshot that Cinder cannot do without the hypervisor."""
+
+    volume_id: str
+    snapshot_id: str
+    info: dict[str, Any]
+    delete: bool = False
+
+
 class AttachInterface(msgspec.Struct, kw_only=True, tag='attach interface'):
     """Bind a port, made for it or given, and put it into the guest.
 
@@ -246,6 +281,11 @@ HostWork = (
     | CrashDump
     | SoftDelete
     | Restore
+    | AttachVolume
+    | DetachVolume
+    | SwapVolume
+    | ExtendVolume
+    | SnapshotVolume
     | Snapshot
     | Shelve
     | Offload
@@ -261,7 +301,8 @@ HostWork = (
 class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How a piece of work ended.
 
-    ``changes`` are columns of the server; ``values`` are for the phases that follow.  With
+    ``changes`` are columns of the server, ``devices`` those of its block devices that have
+    changed; ``values`` are for the phases that follow.  With
     ``error`` (for the user) and ``details`` (for administrators) the work has failed.
     """
 
@@ -269,6 +310,7 @@ class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     network_info: list[VIF] | None = None
     changes: dict[str, Any] = {}
     values: dict[str, Any] = {}
+    devices: list[BlockDevice] = []
     error: str | None = None
     details: str | None = None
     code: int = 500

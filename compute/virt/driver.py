@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from kilonova.common import exception
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.console import ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.flavor import Flavor
@@ -74,7 +75,7 @@ class ImageSink(abc.ABC):
 
 
 class GuestSpec(msgspec.Struct, kw_only=True):
-    """All that spawn needs beside the server itself.
+    """All that spawn needs beside the server itself, whose volumes are connected to the host.
 
     ``config_drive`` is the path-to-bytes tree of a config drive to make, or None.
     ``wait_plugged`` is called with a function that plugs and starts the guest paused; it returns when Neutron has
@@ -164,6 +165,38 @@ class Suspending:
     def resume(self, server: Server, vifs: list[VIF]) -> None:
         """Bring back what was suspended; plugs its ports anew."""
         raise exception.NotSupported(feature='resume')
+
+
+class Volumes:
+    """Volumes of guests; how to reach one is in its device's ``connection_info``."""
+
+    def get_volume_connector(self, server: Server) -> dict[str, Any]:
+        """Return what Cinder has to know of this host to let it reach volumes (``host`` …)."""
+        raise exception.NotSupported(feature='volumes')
+
+    def attach_volume(self, server: Server, device: BlockDevice) -> None:
+        """Give a volume to a guest, running or not.  Raises GuestNotFound, VirtDriverError."""
+        raise exception.NotSupported(feature='attaching volumes')
+
+    def detach_volume(self, server: Server, device: BlockDevice) -> None:
+        """Take a volume from a guest.  No error when it has neither that volume nor any other."""
+        raise exception.NotSupported(feature='detaching volumes')
+
+    def swap_volume(self, server: Server, old: BlockDevice, new: BlockDevice) -> None:
+        """Copy a volume's content to another one and let the guest go on with that."""
+        raise exception.NotSupported(feature='swapping volumes')
+
+    def extend_volume(self, server: Server, device: BlockDevice, size: int) -> None:
+        """Let a guest see that its volume has grown to ``size`` bytes."""
+        raise exception.NotSupported(feature='extending volumes')
+
+    def create_volume_snapshot(self, server: Server, volume_id: str, info: dict[str, Any]) -> None:
+        """Let a guest write to ``info['new_file']`` from now on."""
+        raise exception.NotSupported(feature='assisted volume snapshots')
+
+    def delete_volume_snapshot(self, server: Server, volume_id: str, info: dict[str, Any]) -> None:
+        """Merge the files that ``info`` names."""
+        raise exception.NotSupported(feature='assisted volume snapshots')
 
 
 class Moving:
@@ -389,6 +422,7 @@ class Events(enum.Enum):
 class Driver(
     Lifecycle,
     Power,
+    Volumes,
     Suspending,
     Moving,
     MovingLive,

@@ -6,7 +6,6 @@ hypervisor, at any size, with the delays and failures of ``[fake_driver]``.
 """
 
 import collections
-import datetime
 import fnmatch
 import os
 import random
@@ -24,6 +23,7 @@ from oslo_log import log as logging
 from oslo_utils import timeutils
 
 from kilonova.common import exception
+from kilonova.common.objects import block_device
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
@@ -33,7 +33,9 @@ from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.driver import Events, PowerState
 from kilonova.compute.virt.fake_consoles import FakeConsoles
+from kilonova.compute.virt.fake_guest import Guest, boot_text, clock, guest_of
 from kilonova.compute.virt.fake_moves import FakeMoves
+from kilonova.compute.virt.fake_volumes import FakeVolumes
 
 LOG = logging.getLogger(__name__)
 
@@ -51,26 +53,7 @@ TRAITS = [
 ]
 
 
-class Guest(msgspec.Struct, kw_only=True):
-    """One guest, as it is kept in the state file."""
-
-    uuid: str
-    name: str
-    state: int
-    vcpus: int
-    memory_mb: int
-    disk_gb: int
-    image_id: str = ''
-    rescue_image_id: str = ''
-    ports: list[str] = []
-    config_drive: list[str] = []
-    boots: int = 0
-    started_at: datetime.datetime | None = None
-    console: list[str] = []
-    left: bool = False
-
-
-class FakeDriver(FakeMoves, FakeConsoles):
+class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
     """As many guests as there is memory for."""
 
     supports_shares = True
@@ -136,7 +119,9 @@ class FakeDriver(FakeMoves, FakeConsoles):
             self._remove(server.uuid)
             raise
         self._schedule_mishaps(server)
-        return {'root_device_name': '/dev/vda', 'system_metadata': {}}
+        root = block_device.root(server.block_devices)
+        name = root.device_name if root else None
+        return {'root_device_name': name or '/dev/vda', 'system_metadata': {}}
 
     def destroy(self, server: Server, vifs: list[VIF]) -> None:
         self.calls['destroy'] += 1
@@ -249,11 +234,11 @@ class FakeDriver(FakeMoves, FakeConsoles):
 
     def set_admin_password(self, server: Server, password: str) -> None:
         guest = self._change_power(server)
-        guest.console.append(f'[{_clock()}] The password of the administrator has changed')
+        guest.console.append(f'[{clock()}] The password of the administrator has changed')
 
     def trigger_crash_dump(self, server: Server) -> None:
         guest = self._change_power(server)
-        guest.console.append(f'[{_clock()}] Non-maskable interrupt: the kernel writes a dump')
+        guest.console.append(f'[{clock()}] Non-maskable interrupt: the kernel writes a dump')
 
     def _stand(self, server: Server, state: PowerState, event: Events) -> None:
         guest = self._change_power(server)
@@ -364,7 +349,7 @@ class FakeDriver(FakeMoves, FakeConsoles):
     def halt(self, uuid: str) -> None:
         """Shut a guest down as from the inside."""
         guest = self._get(uuid)
-        guest.console.append(f'[{_clock()}] reboot: Power down')
+        guest.console.append(f'[{clock()}] reboot: Power down')
         self._set_state(guest, PowerState.SHUTDOWN, Events.STOPPED)
 
     def lose(self, uuid: str) -> None:
@@ -393,7 +378,7 @@ class FakeDriver(FakeMoves, FakeConsoles):
     # -- the guests
 
     def _guest_of(self, spec: driver.GuestSpec) -> Guest:
-        return _guest_of(spec)
+        return guest_of(spec, self._host)
 
     def _get(self, uuid: str) -> Guest:
         with self._lock:
@@ -419,7 +404,7 @@ class FakeDriver(FakeMoves, FakeConsoles):
             guest.boots += 1
             guest.started_at = timeutils.utcnow()
             guest.ports = [vif.id for vif in vifs]
-            guest.console += _boot_text(guest, vifs)
+            guest.console += boot_text(guest, vifs)
             del guest.console[:-CONSOLE_LINES]
         self._set_state(guest, PowerState.RUNNING, Events.STARTED)
 
@@ -453,36 +438,3 @@ class MediumFakeDriver(FakeDriver):
     """Room for some guests."""
 
     VCPUS, MEMORY_MB, LOCAL_GB = 10, 8192, 1028
-
-
-def _guest_of(spec: driver.GuestSpec) -> Guest:
-    flavor = spec.server.flavor
-    return Guest(
-        uuid=spec.server.uuid,
-        name=spec.server.name,
-        state=PowerState.PAUSED,
-        vcpus=flavor.vcpus,
-        memory_mb=flavor.memory_mb,
-        disk_gb=flavor.root_gb + flavor.ephemeral_gb,
-        image_id=spec.server.image.id,
-        config_drive=sorted(spec.config_drive or {}),
-    )
-
-
-def _clock() -> str:
-    return f'{timeutils.utcnow():%Y-%m-%d %H:%M:%S}'
-
-
-def _boot_text(guest: Guest, vifs: list[VIF]) -> list[str]:
-    addresses = [
-        f'[{_clock()}] eth{number}: {vif.address} '
-        + ' '.join(fixed_ip.address for fixed_ip in vif.fixed_ips)
-        for number, vif in enumerate(vifs)
-    ]
-    return [
-        f'[{_clock()}] Fake guest {guest.uuid} boots for the {guest.boots}. time',
-        f'[{_clock()}] {guest.vcpus} processors, {guest.memory_mb} MiB of memory, '
-        f'{guest.disk_gb} GiB of disk, image {guest.rescue_image_id or guest.image_id or "none"}',
-        *(line.rstrip() for line in addresses),
-        f'{guest.name} login:',
-    ]

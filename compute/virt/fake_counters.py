@@ -14,7 +14,7 @@ from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import PowerState
 
 if TYPE_CHECKING:
-    from kilonova.compute.virt.fake import Guest
+    from kilonova.compute.virt.fake_guest import Guest
 
 # A second of a guest's life: nanoseconds of a processor, requests of a disk, packets of a port.
 CPU_TIME, REQUESTS, PACKETS = 10_000_000, 2, 3

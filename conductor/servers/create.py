@@ -8,13 +8,14 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.block_device import boots_from_volume, volumes
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.common.objects.server import CreatedServers, Keypair, Server, ServerCreate
 from kilonova.common.objects.server_group import Membership
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.servers import devices, names, rules
+from kilonova.conductor.servers import devices, names, reserve, rules
 from kilonova.conductor.tasks import faults, groups, ports
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.work import Payload, Work, encode
@@ -34,9 +35,12 @@ class CreateServers:
     def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
         flavor, keypair, group = self._look_up(context, request)
         rules.check_image(flavor, request)
+        request.block_devices = devices.of_flavor(request.block_devices, flavor)
+        rules.check_devices(self._parts.conf, flavor, request.block_devices)
         spec = _spec(context, request, flavor, group)
         uuids = self._reserve(context, request, flavor, spec)
         made = self._servers(context, request, flavor, keypair, uuids)
+        self._reserve_volumes(context, made)
         works = [self._work(context, request, server, spec) for server in made]
         self._record(works)
         self._build.start(works)
@@ -95,6 +99,22 @@ class CreateServers:
             groups.join(session, self._parts.conf, spec, uuids)
         return uuids
 
+    def _reserve_volumes(self, context: Ctx, made: Sequence[Server]) -> None:
+        """Reserve what the servers are to have; when that fails, nothing has happened."""
+        try:
+            reserve.reserve_all(self._parts, context, made)
+        except exception.KilonovaError:
+            uuids = [server.uuid for server in made]
+            if reserve.undo(self._parts, uuids):
+                self._take_back(uuids)
+            raise
+
+    @retry
+    def _take_back(self, uuids: Sequence[str]) -> None:
+        with self._parts.api_db.transaction() as session:
+            for model in (RequestSpecRow, InstanceMapping):
+                session.execute(sa.delete(model).where(model.instance_uuid.in_(uuids)))
+
     def _servers(
         self,
         context: Ctx,
@@ -134,7 +154,7 @@ class CreateServers:
                     system_metadata=ports.remember(request.networks),
                     tags=sorted(set(request.tags)),
                     security_groups=request.security_groups,
-                    block_devices=devices.of_server(request.block_devices, flavor),
+                    block_devices=devices.of_server(request.block_devices, flavor, request.image),
                     trusted_image_certificates=request.trusted_image_certificates,
                     scheduler_hints=request.scheduler_hints,
                     access_ip_v4=request.access_ip_v4,
@@ -195,7 +215,8 @@ def _spec(
         requested_host=request.requested_host,
         requested_hypervisor_hostname=request.requested_hypervisor_hostname,
         scheduler_hints=request.scheduler_hints,
-        is_bfv=rules.boots_from_volume(request),
+        is_bfv=boots_from_volume(request.block_devices),
+        has_volumes=bool(volumes(request.block_devices)),
         swap_mb=flavor.swap,
         ephemeral_gb=flavor.ephemeral_gb,
         networks=request.networks.requests,

@@ -1,6 +1,7 @@
 """What goes to a server's host and back at once: console output, events, power states."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from oslo_log import log as logging
@@ -20,6 +21,7 @@ LOG = logging.getLogger(__name__)
 
 RUNNING, PAUSED, SHUTDOWN, CRASHED, SUSPENDED = 1, 3, 4, 6, 7
 OFF = {SHUTDOWN, CRASHED}
+EXTENDED = 'volume-extended'
 
 
 @retry
@@ -39,8 +41,8 @@ def reachable(parts: Parts, context: Ctx, uuid: str, key: str) -> tuple[Server, 
 class ServerHosts:
     """Endpoint."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: Parts, extend: Callable[[Ctx, str, str], bool]) -> None:
+        self._parts, self._extend = parts, extend
 
     def get_console_output(self, context: Ctx, uuid: str, length: int | None) -> str:
         server, host = reachable(self._parts, context, uuid, 'console output')
@@ -57,6 +59,10 @@ class ServerHosts:
         by_host: dict[str, list[ExternalEvent]] = defaultdict(list)
         for event in events:
             host = known.get(event.server_uuid)
+            if host and event.name == EXTENDED:
+                found_it = self._extend(context, event.server_uuid, event.tag or '')
+                codes.append(200 if found_it else 404)
+                continue
             if host:
                 by_host[host].append(event)
             codes.append(200 if host else 422 if event.server_uuid in known else 404)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.work import WorkResult
@@ -31,6 +32,11 @@ class Reports:
         network_info: list[VIF] | None = None,
     ) -> bool:
         return self._build.progress(uuid, fence, task_state, network_info)
+
+    def update_block_devices(
+        self, context: Ctx, uuid: str, fence: Fence, devices: list[BlockDevice]
+    ) -> bool:
+        return self._build.devices(uuid, fence, devices)
 
     def build_finished(
         self,

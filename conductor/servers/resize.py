@@ -150,7 +150,7 @@ def _check_flavor(server: Server, flavor: Flavor, zero_disk_allowed: bool) -> No
     own = server.flavor
     if flavor.flavorid == own.flavorid and flavor.id == own.id:
         raise exception.CannotResizeToSameFlavor()
-    if sizes.boots_from_volume(server) or flavor.root_gb:
+    if server.boots_from_volume or flavor.root_gb:
         return
     if own.root_gb:
         raise exception.CannotResizeDisk(reason='Resize to zero disk flavor is not allowed.')

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects import block_device
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.server import ServerCreate
@@ -19,18 +22,12 @@ from kilonova.db.models.cell import ComputeNodeRow
 GIB = 1024**3
 
 
-def boots_from_volume(request: ServerCreate) -> bool:
-    """Tell whether the root disk is a volume."""
-    return any(
-        device.boot_index == 0 and device.destination_type == 'volume'
-        for device in request.block_devices
-    )
-
-
 def check_image(flavor: Flavor, request: ServerCreate) -> None:
     """Raises Invalid when the flavor is too small for the image."""
-    if boots_from_volume(request):
+    root = block_device.root(request.block_devices)
+    if root is not None and root.is_volume:
         check_memory(flavor, request.image)
+        _check_volume_size(request.image, root)
     else:
         check_fits(flavor, request.image, request.zero_disk_allowed)
 
@@ -59,6 +56,28 @@ def check_fits(flavor: Flavor, image: Image, zero_disk_allowed: bool) -> None:
             "Flavor's disk is smaller than the minimum size specified in image metadata. "
             f'Flavor disk is {disk} bytes, minimum size is {image.min_disk * GIB} bytes.'
         )
+
+
+def _check_volume_size(image: Image, root: BlockDevice) -> None:
+    if root.volume_size is not None and image.min_disk > root.volume_size:
+        raise exception.VolumeSmallerThanMinDisk(
+            volume_size=root.volume_size * GIB, image_min_disk=image.min_disk * GIB
+        )
+
+
+def check_devices(conf: cfg.ConfigOpts, flavor: Flavor, devices: Sequence[BlockDevice]) -> None:
+    """Compare all devices of a server with what the flavor and the configuration allow.
+
+    Raises InvalidBDMEphemeralSize, InvalidBDMSwapSize, InvalidBDMLocalsLimit.
+    """
+    ephemeral = sum(d.volume_size or flavor.ephemeral_gb for d in devices if d.is_ephemeral)
+    if ephemeral > flavor.ephemeral_gb:
+        raise exception.InvalidBDMEphemeralSize()
+    if any((device.volume_size or 0) > flavor.swap for device in devices if device.is_swap):
+        raise exception.InvalidBDMSwapSize()
+    most: int = conf.max_local_block_devices
+    if 0 <= most < sum(not device.is_volume for device in devices):
+        raise exception.InvalidBDMLocalsLimit()
 
 
 def check_zone(conf: cfg.ConfigOpts, session: Session, zone: str) -> None:

@@ -42,7 +42,7 @@ class ShowServers:
     ) -> Server:
         wanted = expand or ()
         with self._parts.cell_db.reader() as session:
-            server = servers.get(session, uuid, project_id)
+            server = _without_secrets(servers.get(session, uuid, project_id))
             if 'host_status' in wanted:
                 self._add_host_status(session, [server])
         if 'server_groups' in wanted:
@@ -60,7 +60,7 @@ class ShowServers:
     @retry
     def list_servers(self, context: Ctx, query: ServerQuery) -> list[Server]:
         with self._parts.cell_db.reader() as session:
-            found = server_list.find(session, query)
+            found = [_without_secrets(one) for one in server_list.find(session, query)]
             if query.host_status:
                 self._add_host_status(session, found)
             return found
@@ -68,7 +68,7 @@ class ShowServers:
     @retry
     def get_server_by_port(self, context: Ctx, port_id: str) -> Server:
         with self._parts.cell_db.reader() as session:
-            return servers.find_by_port(session, port_id)
+            return _without_secrets(servers.find_by_port(session, port_id))
 
     @retry
     def get_host_servers(self, context: Ctx, host: str) -> list[Server]:
@@ -83,11 +83,15 @@ class ShowServers:
         with self._parts.cell_db.transaction() as session:
             if changes and not servers.update(session, uuid, **changes):
                 raise exception.InstanceNotFound(instance_id=uuid)
-            return servers.get(session, uuid)
+            return _without_secrets(servers.get(session, uuid))
 
     @retry
-    def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
+    def update_network_info(
+        self, context: Ctx, uuid: str, network_info: list[VIF], before: list[VIF] | None = None
+    ) -> None:
         with self._parts.cell_db.transaction() as session:
+            if before is not None and servers.get(session, uuid, lock=True).network_info != before:
+                return
             servers.update(session, uuid, network_info=network_info)
 
     def _add_host_status(self, session: Session, found: list[Server]) -> None:
@@ -112,3 +116,10 @@ class ShowServers:
         if not hosts.is_up(row, self._parts.conf.service_down_time):
             return 'UNKNOWN'
         return 'MAINTENANCE' if row.disabled else 'UP'
+
+
+def _without_secrets(server: Server) -> Server:
+    """Leave out how a host reaches the volumes: nobody but the host needs it."""
+    for device in server.block_devices:
+        device.connection_info = None
+    return server

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from oslo_log import log as logging
 
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.servers import reserve
 from kilonova.db import server_groups, types
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
@@ -39,7 +40,10 @@ class Bookings:
                 for uuid in self._without_server(found[start : start + BATCH])]  # fmt: skip
         if lost:
             LOG.warning('Booked quota is given back for servers %s', ', '.join(lost))
-            self._remove(lost)
+            left = self._release_volumes(lost)
+            self._remove([uuid for uuid in lost if uuid not in left])
+            if left:
+                return len(lost) - len(left)  # the next look begins where this one did
         self._since = until - OVERLAP
         return len(lost)
 
@@ -63,6 +67,15 @@ class Bookings:
                 session.scalars(sa.select(InstanceRow.uuid).where(InstanceRow.uuid.in_(uuids)))
             )
         return [uuid for uuid in uuids if uuid not in known]
+
+    @retry
+    def _release_volumes(self, uuids: list[str]) -> list[str]:
+        """Free what had been reserved before the servers were recorded; returns for whom it failed."""
+        with self._parts.api_db.reader() as session:
+            query = sa.select(RequestSpecRow.instance_uuid, RequestSpecRow.spec)
+            rows = session.execute(query.where(RequestSpecRow.instance_uuid.in_(uuids)))
+            having = [uuid for uuid, spec in rows if spec.get('has_volumes')]
+        return [uuid for uuid in having if not reserve.undo(self._parts, [uuid])]
 
     @retry
     def _remove(self, uuids: list[str]) -> None:

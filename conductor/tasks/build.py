@@ -6,6 +6,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from kilonova.common import exception
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import Selection
@@ -15,7 +16,7 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import choose, faults, groups, ports
 from kilonova.conductor.tasks.build_failure import BuildFailure
 from kilonova.conductor.tasks.work import Work, decode, encode
-from kilonova.db import hosts, operations, servers, types
+from kilonova.db import block_devices, hosts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
@@ -205,6 +206,15 @@ class Build:
             values['network_info'] = list(network_info)
         with self._parts.cell_db.transaction() as session:
             return servers.update(session, uuid, fence, **values)
+
+    @retry
+    def devices(self, uuid: str, fence: Fence, found: Sequence[BlockDevice]) -> bool:
+        """A host has made or connected volumes."""
+        with self._parts.cell_db.transaction() as session:
+            if not servers.update(session, uuid, fence):
+                return False
+            block_devices.save(session, uuid, found)
+        return True
 
     @retry
     def finished(self, uuid: str, fence: Fence, values: dict[str, Any]) -> bool:

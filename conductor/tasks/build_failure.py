@@ -4,6 +4,7 @@ import datetime
 
 from oslo_log import log as logging
 
+from kilonova.common.objects.block_device import volumes
 from kilonova.common.objects.server import Fault
 from kilonova.conductor import state
 from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
@@ -40,6 +41,7 @@ class BuildFailure:
     ) -> bool:
         """ERROR with a fault; what is claimed is given back.  False: the fence is old."""
         fault = faults.make(message, details, code, host)
+        claimed = claimed or bool(volumes(work.server.block_devices))
         until = self._parts.later(self._parts.conf.operations.lease + SELECT_TIMEOUT)
         if not self._record_failure(work, fault, until if claimed else None):
             return False

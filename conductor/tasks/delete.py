@@ -7,8 +7,10 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.block_device import volumes
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
+from kilonova.common.volumes import release
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
@@ -123,6 +125,8 @@ class Delete:
 
     def _without_host(self, server: Server, operation: Operation) -> None:
         ports.clean(self._parts.neutron, server)
+        if volumes(server.block_devices):
+            release(self._parts.volumes(None), server.uuid, server.block_devices)
         self._end(server.uuid, operation.fence, operation.payload)
 
     # -- the end

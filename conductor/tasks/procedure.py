@@ -21,8 +21,8 @@ from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults, waiting
-from kilonova.db import operations, servers
+from kilonova.conductor.tasks import accept, faults
+from kilonova.db import block_devices, operations, servers
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
@@ -43,7 +43,6 @@ class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 P = TypeVar('P', bound=Payload)
-BUSY_PATIENCE = 10.0
 PLACE = ('attempt', 'first_attempt', 'phase', 'step', 'owner', 'lease_until', 'payload')
 Changes = dict[str, Any]
 """Columns of the server."""
@@ -99,7 +98,9 @@ class Phase(Generic[P]):
 class Procedure(Generic[P]):
     """The task of one action: ``engine.tasks`` finds it by ``action``.
 
-    ``failed`` is called in the transaction that ends it with a fault.
+    ``failed`` is called in the transaction that ends it with a fault.  One that is not
+    ``exclusive`` works beside others: it neither owns the server nor changes its states, and
+    the host takes its work up in the order of arrival.
     """
 
     def __init__(
@@ -111,9 +112,10 @@ class Procedure(Generic[P]):
         *,
         payload: type[P],
         failed: Callable[[Session, Job[P], WorkResult], Changes] = nothing,
+        exclusive: bool = True,
     ) -> None:
         self._parts, self._engine, self.action = parts, engine, action
-        self._phases, self._failed = phases, failed
+        self._phases, self._failed, self._exclusive = phases, failed, exclusive
         undo = [one for phase in phases for one in phase.undo]
         self._by_name = {phase.name: phase for phase in [*phases, *undo]}
         self._decode = msgspec.json.Decoder(payload).decode
@@ -130,36 +132,28 @@ class Procedure(Generic[P]):
     ) -> str:
         """Begin, when the state allows it; ``accepting`` is called in the same transaction.
 
-        What changes a server without a task state is over in a moment; it is waited for.
-        Returns the operation's id.  Raises InstanceBusy.
+        Returns the operation's id.
         """
-        for step in waiting.steps(BUSY_PATIENCE):
-            try:
-                job = self._accept(context, uuid, payload, accepting)
-            except exception.InstanceBusy:
-                waiting.pause(step)
-            else:
-                self._begin(job)
-                return job.operation.id
-        raise exception.InstanceBusy(instance_uuid=uuid)
+        job = self.enter(context, uuid, payload, accepting)
+        self._begin(job)
+        return job.operation.id
 
     @retry
-    def _accept(
+    def enter(
         self,
         context: Ctx,
         uuid: str,
         payload: P,
         accepting: Callable[[Session, Server], None] | None,
     ) -> Job[P]:
+        """Record the operation as in its first phase, which the caller sees to."""
         rule = state.RULES[payload.rule]
         with self._parts.cell_db.transaction() as session:
             server = servers.get(session, uuid, lock=True)
             state.check(context, server, rule)
-            if server.operation and server.task_state is None and rule.task_states is not None:
-                raise exception.InstanceBusy(instance_uuid=uuid)
             if accepting is not None:
                 accepting(session, server)
-            if server.operation is not None:
+            if server.operation is not None and self._exclusive:
                 self._engine.supersede(session, server)
             operation = accept.new(
                 context, server, rule, '', self._engine.worker, self._parts.lease()
@@ -168,7 +162,10 @@ class Procedure(Generic[P]):
             first = _first(job, self._phases)
             assert first is not None
             self._place(session, job, first)
-            accept.record(session, server, operation, rule.task_state or first.task_state)
+            if self._exclusive:
+                accept.record(session, server, operation, rule.task_state or first.task_state)
+            else:
+                operations.add(session, [operation])
             self._start_event(session, job, first)
         return job
 
@@ -245,7 +242,7 @@ class Procedure(Generic[P]):
         try:
             with self._parts.cell_db.transaction() as session:
                 server = servers.get(session, operation.instance_uuid, lock=True)
-                if (server.operation, server.attempt) != (operation.id, operation.attempt):
+                if not self._owns(server, operation.fence):
                     return None
                 job = Job(faults.restore(payload.context), operation, server, payload)
                 phase = self._by_name[operation.phase]
@@ -297,8 +294,11 @@ class Procedure(Generic[P]):
             operation = operations.get(session, job.operation.id)
             if operation is None or operation.state != operations.RUNNING:
                 return None
-            if (server.operation, server.attempt) != (operation.id, job.operation.attempt):
+            if operation.attempt != job.operation.attempt or not self._owns(
+                server, operation.fence
+            ):
                 return None
+            block_devices.save(session, server.uuid, result.devices)
             # A copy: what is tried again must not find the payload changed already.
             payload = self._decode(_encode(job.payload))
             job = Job(job.context, operation, server, payload)
@@ -314,6 +314,21 @@ class Procedure(Generic[P]):
             else:
                 self._go_on(session, job, phase, following, changes, result)
             return job
+
+    def leave(self, job: Job[P], result: WorkResult) -> bool:
+        """End a phase that the caller of ``enter`` has done."""
+        return self._end_phase(job, self._by_name[job.operation.phase], result)
+
+    def _owns(self, server: Server, fence: Fence) -> bool:
+        mine = (server.operation, server.attempt) == (fence.operation, fence.attempt)
+        return mine or not self._exclusive
+
+    def _write(self, session: Session, job: Job[P], own: Changes, changes: Changes) -> None:
+        """Change the server's record; ``own`` is what only its owner changes."""
+        if self._exclusive:
+            servers.update(session, job.server.uuid, job.operation.fence, **(own | changes))
+        elif changes:
+            servers.update(session, job.server.uuid, **changes)
 
     def _next(self, job: Job[P], phase: Phase[P]) -> Phase[P] | None:
         for chain in (self._phases, *(one.undo for one in self._phases)):
@@ -364,8 +379,8 @@ class Procedure(Generic[P]):
         outcome = 'Success' if result.error is None else 'Error'
         operations.finish_events(session, job.operation.id, outcome, result.details)
         attempt = job.operation.attempt + 1
-        changes = {'task_state': following.task_state or job.server.task_state, **changes}
-        servers.update(session, job.server.uuid, job.operation.fence, attempt=attempt, **changes)
+        task_state = following.task_state or job.server.task_state
+        self._write(session, job, {'task_state': task_state, 'attempt': attempt}, changes)
         operation = job.operation
         operation.attempt = operation.first_attempt = attempt
         job.server = servers.get(session, job.server.uuid)
@@ -402,7 +417,7 @@ class Procedure(Generic[P]):
                 details=failure.details,
             )
             job.operation.state = operations.FAILED
-        servers.update(session, job.server.uuid, job.operation.fence, **(values | changes))
+        self._write(session, job, values, changes)
 
 
 def _first(job: Job[P], phases: tuple[Phase[P], ...]) -> Phase[P] | None:

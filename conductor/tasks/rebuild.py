@@ -12,7 +12,7 @@ from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.servers import devices, names, rules
+from kilonova.conductor.servers import names, rules
 from kilonova.conductor.tasks import faults
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
 from kilonova.db import keypairs, quotas, servers, types
@@ -52,7 +52,7 @@ class Rebuild:
         payload = RebuildPayload(context=faults.keep(context), rule='rebuild', wanted=request)
 
         def accepting(session: Session, server: Server) -> None:
-            if not devices.is_volume_backed(server):
+            if not server.boots_from_volume:
                 rules.check_fits(server.flavor, request.image, request.zero_disk_allowed)
             stopped = server.vm_state == state.STOPPED
             payload.vm_state = state.STOPPED if stopped else state.ACTIVE

@@ -11,7 +11,6 @@ from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.servers import devices
 from kilonova.conductor.tasks import faults, shares
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure, nothing
 
@@ -114,7 +113,7 @@ class SimpleActions:
         volume_backed: bool,
     ) -> None:
         def check(session: Session, server: Server) -> None:
-            if not volume_backed and devices.is_volume_backed(server):
+            if not volume_backed and server.boots_from_volume:
                 raise exception.InstanceNotRescuable(
                     instance_id=uuid, reason='Cannot rescue a volume-backed instance'
                 )

@@ -53,7 +53,7 @@ def request_spec(parts: Parts, server: Server) -> RequestSpec:
             requested_host=None,
             requested_hypervisor_hostname=None,
             ignore_hosts=[],
-            is_bfv=boots_from_volume(server),
+            is_bfv=server.boots_from_volume,
         ),
         flavor,
     )
@@ -63,14 +63,6 @@ def with_flavor(spec: RequestSpec, flavor: Flavor) -> RequestSpec:
     """Return the request for another flavor."""
     return msgspec.structs.replace(
         spec, flavor=flavor, swap_mb=flavor.swap, ephemeral_gb=flavor.ephemeral_gb
-    )
-
-
-def boots_from_volume(server: Server) -> bool:
-    """Tell whether the root disk is a volume."""
-    return any(
-        device.boot_index == 0 and device.destination_type == 'volume'
-        for device in server.block_devices
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kilonova.common import exception
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.host import ComputeNode, Service
 from kilonova.common.objects.migration import Migration
 from kilonova.common.objects.network import VIF
@@ -120,6 +121,12 @@ class FakeConductor(ConductorInterface):
             'server_progress', uuid, fence, task_state=task_state, network_info=network_info
         )
 
+    def update_block_devices(
+        self, context: Any, uuid: str, fence: Fence, devices: list[BlockDevice]
+    ) -> bool:
+        self._note('update_block_devices', uuid=uuid, fence=fence, devices=devices)
+        return 'update_block_devices' not in self.refuse
+
     def build_finished(
         self,
         context: Any,
@@ -176,7 +183,9 @@ class FakeConductor(ConductorInterface):
     def get_share_users(self, context: Any, share_id: str, host: str) -> list[str]:
         return self.share_users
 
-    def update_network_info(self, context: Any, uuid: str, network_info: list[VIF]) -> None:
+    def update_network_info(
+        self, context: Any, uuid: str, network_info: list[VIF], before: list[VIF] | None = None
+    ) -> None:
         self._note('update_network_info', uuid=uuid, network_info=network_info)
 
     def _fenced(self, method: str, uuid: str, fence: Fence, **values: Any) -> bool:

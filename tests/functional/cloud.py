@@ -15,6 +15,7 @@ from sqlalchemy import event
 from kilonova.allinone.service import AllInOne
 from kilonova.common import config, rpc
 from kilonova.common.clients import keystone, limits
+from kilonova.tests.fakes.cinder import FakeCinder
 from kilonova.tests.fakes.glance import FakeGlance
 from kilonova.tests.fakes.keystone import ENDPOINT, FakeKeystone
 from kilonova.tests.fakes.manila import FakeManila
@@ -48,7 +49,7 @@ class Cloud:
 
     def __init__(self, folder: pathlib.Path, hosts: int = 1, extra: str = '') -> None:
         self.folder = folder
-        self.glance, self.neutron = FakeGlance(), FakeNeutron()
+        self.glance, self.neutron, self.cinder = FakeGlance(), FakeNeutron(), FakeCinder()
         self.manila, self.keystone = FakeManila(), FakeKeystone()
         self.placement = PlacementFixture(folder)
         self.placement.start()
@@ -96,6 +97,10 @@ endpoint_override = {self.neutron.url}
 timeout = 5
 service_metadata_proxy = true
 metadata_proxy_shared_secret = secret
+[cinder]
+auth_type = none
+endpoint_template = {self.cinder.url}/v3
+timeout = 5
 [oslo_limit]
 auth_type = none
 endpoint_override = {self.keystone.url}
@@ -116,6 +121,7 @@ timeout = 5
         self.manila.close()
         self.keystone.close()
         self.neutron.close()
+        self.cinder.close()
         self.conf.clear()
         keystone.forget()
         limits.forget()

@@ -35,6 +35,8 @@ class Things:
     network: str
     port: str
     host: str
+    volume: str
+    snapshot: str
     server_group: str
     proxied: Proxied
     console_token: str
@@ -71,6 +73,8 @@ class Things:
             network=network,
             port=next(iter(cloud.neutron.ports)),
             host=services[0]['host'],
+            volume=(volume := cloud.cinder.add_volume()),
+            snapshot=cloud.cinder.add_snapshot(volume),
             server_group=grouped.json['server_group']['id'],
             proxied=Proxied.make(cloud, next(iter(cloud.neutron.ports))),
             console_token=_console_token(cloud, server),
@@ -107,6 +111,8 @@ def arguments(things: Things) -> dict[str, str]:
         'identifier': 'v2.1',
         'pattern': 'controller',
         'what': 'disable',
+        'volume_id': things.volume,
+        'snapshot_id': things.snapshot,
         'share_id': NOBODY,
         'host_name': things.host,
         'before_timestamp': '2026-01-02 03:04:05',
@@ -142,6 +148,7 @@ def server_body(things: Things) -> dict[str, Any]:
 
 
 _SERVER_ACTION = '/servers/{server_id}/action'
+_ATTACHMENTS = '/servers/{server_id}/os-volume_attachments'
 _AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
 # Actions whose body says nothing more.
 _BARE = (
@@ -158,7 +165,11 @@ def bodies(things: Things) -> dict[Key, Any]:
     meta = {'metadata': {'known': '1'}}
     event = {'name': 'network-changed', 'server_uuid': things.server}
     quota = {'cores': 100, 'ram': 100000, 'instances': 100}
-    return {
+    volume = {'size': 1, 'display_name': 'valid', 'snapshot_id': things.snapshot}
+    snapshot = {'volume_id': things.volume, 'force': True, 'display_name': 'valid'}
+    attachment = {'volumeId': things.volume}
+    assisted = {'snapshot_id': things.snapshot, 'type': 'qcow2', 'new_file': 'new'}
+    found: dict[Key, Any] = {
         ('POST', '/servers', None): server_body(things),
         ('PUT', '/servers/{server_id}', None): {'server': {'name': 'test', 'description': 'x'}},
         ('POST', '/servers/{server_id}/metadata', None): meta,
@@ -216,7 +227,26 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('PUT', '/os-quota-class-sets/{name}', None): {'quota_class_set': quota},
         ('PUT', '/os-services/{what}', None): {'host': things.host, 'binary': 'nova-compute'},
         ('PUT', '/os-services/{service_id}', None): {'status': 'enabled'},
+        ('POST', _ATTACHMENTS, None): {'volumeAttachment': {**attachment, 'device': '/dev/vdb'}},
+        ('PUT', f'{_ATTACHMENTS}/{{volume_id}}', None): {'volumeAttachment': attachment},
+        ('POST', '/os-assisted-volume-snapshots', None): {
+            'snapshot': {'volume_id': things.volume, 'create_info': assisted}
+        },
+        ('POST', '/os-volumes', None): {'volume': volume},
+        ('POST', '/os-snapshots', None): {'snapshot': snapshot},
     }
+    return found | _below_the_old_path(found)
+
+
+def _below_the_old_path(known: dict[Key, Any]) -> dict[Key, Any]:
+    """Return the bodies of servers for those operations that are in os-volumes_boot, too."""
+    keys = {route.key for route in ROUTES}
+    again = {
+        (method, '/os-volumes_boot' + path.removeprefix('/servers'), action): body
+        for (method, path, action), body in known.items()
+        if path.startswith('/servers')
+    }
+    return {key: body for key, body in again.items() if key in keys}
 
 
 @dataclasses.dataclass(frozen=True)

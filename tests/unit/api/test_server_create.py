@@ -321,18 +321,46 @@ def test_the_root_disk_may_be_described(cloud):
 
 
 @pytest.mark.parametrize(
-    ('devices', 'field'),
+    ('devices', 'message'),
     [
-        ([{**ROOT, 'destination_type': 'volume', 'volume_size': 1}], 'destination_type'),
-        ([{'source_type': 'volume', 'uuid': UUID, 'boot_index': 0}], 'source_type'),
-        ([{**ROOT, 'boot_index': 1}], 'boot_index'),
-        ([{**ROOT, 'boot_index': None}], 'boot_index'),
-        ([ROOT, {'source_type': 'blank', 'destination_type': 'local'}], '[1]'),
-        ([{**ROOT, 'uuid': 'other'}], 'uuid'),
+        ([{'source_type': 'volume', 'boot_index': 0}], 'Missing device UUID.'),
+        ([{**ROOT, 'boot_index': 1}], 'Mapping image to local is not supported.'),
+        ([{**ROOT, 'boot_index': None}], 'Mapping image to local is not supported.'),
+        ([{**ROOT, 'uuid': 'other'}], 'has to be that of imageRef'),
+        ([{'source_type': 'blank', 'destination_type': 'local'}], 'Boot sequence'),
+        (
+            [ROOT, {'source_type': 'blank', 'destination_type': 'volume', 'device_name': 'vda'}],
+            'same device name as the root device vda',
+        ),
+        (
+            [{'source_type': 'volume', 'destination_type': 'local', 'uuid': UUID}],
+            'Mapping volume to local is not supported.',
+        ),
     ],
 )
-def test_volumes_are_refused_by_the_fields_name(cloud, devices, field):
-    assert field in cloud.fault(block_device_mapping_v2=devices)
+def test_bad_devices_are_refused_without_asking_cinder(cloud, devices, message):
+    assert message in cloud.fault(block_device_mapping_v2=devices)
+
+
+def test_a_device_that_is_not_wanted_is_left_out(cloud):
+    devices = [ROOT, {'no_device': True, 'device_name': 'vdb', 'source_type': 'blank'}]
+    request = cloud.create(block_device_mapping_v2=devices)
+    assert [device.image_id for device in request.block_devices] == [UUID]
+
+
+def test_an_image_names_its_local_disks(cloud):
+    cloud.image = cloud.glance.add(
+        mappings='[{"virtual": "ephemeral0", "device": "vdb"}, {"virtual": "swap", "device": "vdc"},'
+        ' {"virtual": "root", "device": "/dev/vda"}]'
+    )
+    devices = [{**ROOT, 'uuid': cloud.image}]
+    for more in ({}, {'block_device_mapping_v2': devices}):
+        request = cloud.create(**more)
+        assert [(d.source_type, d.device_name, d.guest_format) for d in request.block_devices] == [
+            ('image', None, None),
+            ('blank', '/dev/vdb', None),
+            ('blank', '/dev/vdc', 'swap'),
+        ]
 
 
 # -- mistakes
@@ -380,7 +408,7 @@ def test_volumes_are_refused_by_the_fields_name(cloud, devices, field):
         {'tags': ['a']},
         {'unknown': 1},
         {'block_device_mapping': [{'volume_id': 'x'}]},
-        {'block_device_mapping': [{'volume_id': UUID, 'delete_on_termination': True}]},
+        {'block_device_mapping': [{'device_name': 'vdb'}]},
         {'block_device_mapping_v2': [{'source_type': 'image', 'unknown': 1}]},
     ],
     ids=str,

@@ -30,6 +30,7 @@ from kilonova.compute.orphans import Orphans
 from kilonova.compute.power_sync import PowerSync
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt.fake import FakeDriver
+from kilonova.compute.volumes import Volumes
 from kilonova.compute.work import WorkEndpoint
 from kilonova.tests.fakes.conductor import FakeConductor
 from kilonova.tests.fakes.glance import FakeGlance
@@ -81,6 +82,7 @@ class Here:
             driver=self.driver,
             conductor=self.conductor,
             ports=Ports(self.conf, 'here'),
+            volumes=Volumes(self.conf, 'here', self.driver),
             inventory=HostInventory(self.conf, 'here', self.driver, self.conductor, None),  # type: ignore[arg-type]
         )
         self.power_sync = PowerSync(self.host)

@@ -163,15 +163,49 @@ class TestNames:
     def test_devices_of_the_flavor(self):
         flavor = Flavor(flavorid='1', name='', memory_mb=1, vcpus=1, ephemeral_gb=2, swap=64)
         root = BlockDevice(boot_index=0)
-        found = devices.of_server([root], flavor)
-        assert [(d.source_type, d.guest_format, d.volume_size) for d in found] == [
-            ('image', None, None),
-            ('blank', None, 2),
-            ('blank', 'swap', None),
+        wanted = devices.of_flavor([root], flavor)
+        found = devices.of_server(wanted, flavor, Image())
+        assert [(d.source_type, d.guest_format, d.volume_size, d.device_name) for d in found] == [
+            ('image', None, None, '/dev/vda'),
+            ('blank', None, 2, '/dev/vdb'),
+            ('blank', 'swap', None, '/dev/vdc'),
         ]
         assert root.uuid is None and all(d.uuid for d in found)
         asked = BlockDevice(source_type='blank', guest_format='swap', volume_size=1)
-        assert len(devices.of_server([asked], flavor)) == 2
+        assert len(devices.of_flavor([asked], flavor)) == 2
+
+    def test_devices_that_would_be_empty_are_left_out(self):
+        flavor = Flavor(flavorid='1', name='', memory_mb=1, vcpus=1)
+        blank = BlockDevice(source_type='blank')
+        swap = BlockDevice(source_type='blank', guest_format='swap')
+        assert devices.of_server([blank, swap], flavor, Image()) == []
+
+    def test_names_follow_the_bus_and_the_order_of_kinds(self):
+        flavor = Flavor(flavorid='1', name='', memory_mb=1, vcpus=1, ephemeral_gb=1)
+        asked = [
+            BlockDevice(destination_type='volume', device_name='/dev/sdb'),
+            BlockDevice(destination_type='volume'),
+            BlockDevice(destination_type='volume', disk_bus='virtio'),
+            BlockDevice(source_type='blank'),
+            BlockDevice(boot_index=0),
+        ]
+        image = Image(properties={'hw_disk_bus': 'scsi'})
+        found = devices.of_server(asked, flavor, image)
+        assert [device.device_name for device in found] == [
+            '/dev/sdb',
+            '/dev/sdd',
+            '/dev/vda',
+            '/dev/sdc',
+            '/dev/sda',
+        ]
+
+    def test_there_are_names_for_hundreds_of_disks_but_not_for_any_number(self):
+        flavor = Flavor(flavorid='1', name='', memory_mb=1, vcpus=1)
+        many = [BlockDevice(destination_type='volume') for _ in range(26 + 26 * 26)]
+        found = devices.of_server(many, flavor, Image())
+        assert found[26].device_name == '/dev/vdaa' and found[-1].device_name == '/dev/vdzz'
+        with pytest.raises(exception.TooManyDiskDevices):
+            devices.next_name(found, BlockDevice(), Image())
 
 
 class TestShow:

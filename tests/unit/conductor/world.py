@@ -9,12 +9,14 @@ import contextlib
 import datetime
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import sqlalchemy as sa
 from oslo_config import cfg
 
-from kilonova.common import exception
+from kilonova.common import exception, volumes
+from kilonova.common.clients.cinder import Cinder
 from kilonova.common.clients.placement import Allocations
 from kilonova.common.context import RequestContext
 from kilonova.common.objects.console import Console, ConsolePlace
@@ -25,7 +27,7 @@ from kilonova.common.objects.network import VIF, FixedIP, Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server, ServerCreate
-from kilonova.common.objects.work import WorkResult
+from kilonova.common.objects.work import DetachVolume, WorkResult
 from kilonova.conductor import service
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
@@ -61,6 +63,22 @@ class Crashing:
             yield session
             self._world.contact(f'{self._name}: before commit')
         self._world.contact(f'{self._name}: committed')
+
+
+class CrashingCinder:
+    """Cinder; each request is a contact, before and after it is done."""
+
+    def __init__(self, real: Cinder, world: 'World') -> None:
+        self._real, self._world = real, world
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            self._world.contact(f'cinder: {name}')
+            answer = getattr(self._real, name)(*args, **kwargs)
+            self._world.contact(f'cinder: {name}: done')
+            return answer
+
+        return ask
 
 
 class FakeHost:
@@ -155,6 +173,8 @@ class FakeHost:
             return
         self._forget(server.uuid)
         self.world.remove_ports(server.uuid)
+        if self.world.cinder is not None:
+            volumes.release(self.world.cinder, server.uuid, server.block_devices)
         self.world.report('delete_finished', server.uuid, fence)
 
     def remove_guest(self, context: Any, server: Server, fence: Fence) -> None:
@@ -205,9 +225,21 @@ class FakeHost:
         result = self.answers.get(kind) or WorkResult(power_state=STATES.get(kind))
         self._move(kind, server.uuid)
         self._move_live(kind, server.uuid, work)
+        self._connect(work, result)
         if self.fail is not None or kind in self.cannot:
             result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
         self.world.report('work_finished', server.uuid, fence, result)
+
+    def _connect(self, work: Any, result: WorkResult) -> None:
+        """Connect a volume as a host does that gives it to a guest."""
+        device = getattr(work, 'new', getattr(work, 'device', None))
+        if device is None or self.world.cinder is None or isinstance(work, DetachVolume):
+            return
+        connector = {'host': self.name, 'mountpoint': device.device_name}
+        device.connection_info = self.world.cinder.update_attachment(
+            device.attachment_id, connector
+        )
+        result.values['device'] = msgspec.to_builtins(device)
 
 
 class World:
@@ -230,6 +262,7 @@ class World:
         self.deaf: set[str] = set()
         """Hosts whose heartbeats come, but whose queue is not there."""
         self.bus_is_down = False
+        self.cinder: Cinder | None = None
         self.allocations: dict[str, str] = {}
         self.refused: set[str] = set()
         self.ports: dict[str, str] = {}
@@ -385,6 +418,11 @@ class World:
             self.contact('bind port')
             self.bound[port_id] = changes['binding:host_id']
         return {}
+
+    def ask_cinder(self, context: Any) -> Cinder:
+        """Nobody asks for volumes unless a test puts a Cinder here."""
+        assert self.cinder is not None, 'Cinder was asked'
+        return cast(Cinder, CrashingCinder(self.cinder, self))
 
     def has_extension(self, alias: str) -> bool:
         self.contact('list extensions')
@@ -550,6 +588,7 @@ class Node:
             compute=Computes(world),  # type: ignore[arg-type]
             placement=world,
             neutron=world,
+            volumes=world.ask_cinder,
         )
         number = random.randrange(10**9)
         self.engine = Engine(self.parts, self.spawn, worker or f'c{number}')
