@@ -151,10 +151,10 @@ class Procedure(Generic[P]):
         with self._parts.cell_db.transaction() as session:
             server = servers.get(session, uuid, lock=True)
             state.check(context, server, rule)
-            if accepting is not None:
-                accepting(session, server)
             if server.operation is not None and self._exclusive:
                 self._engine.supersede(session, server)
+            if accepting is not None:
+                accepting(session, server)
             operation = accept.new(
                 context, server, rule, '', self._engine.worker, self._parts.lease()
             )

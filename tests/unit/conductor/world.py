@@ -194,7 +194,8 @@ class FakeHost:
         elif kind == 'RevertMove' and works and uuid in self.left:
             self.left.discard(uuid)
             self.guests.add(uuid)
-        elif kind in ('FinishMove',) and works:
+        elif kind in ('FinishMove', 'Evacuate') and works:
+            self.incoming.discard(uuid)  # what is there already is removed first
             self.guests.add(uuid)
         elif kind == 'AbandonMove' and works:
             self.guests.discard(uuid)
@@ -560,11 +561,13 @@ class World:
         for move in moves:
             held, server = self.allocations.get(move.uuid), self.server(move.instance_uuid)
             waits = move.status == 'finished'
+            evacuated = move.status == 'done'
             assert waits or move.status in (
                 'confirmed', 'reverted', 'error', 'completed', 'cancelled', 'done'
             )  # fmt: skip
             assert not waits or server.vm_state == 'resized'
-            assert held == (move.source_compute if waits else None)
+            holds = waits or (evacuated and not server.deleted)
+            assert held == (move.source_compute if holds else None)
             if move.source_compute not in self.down:
                 source = self.hosts[move.source_compute or '']
                 assert not waits or server.uuid in source.left
