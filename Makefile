@@ -8,13 +8,14 @@ PYTHON ?= python3
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
 DEVCLOUD = $(AS_ROOT) env KILONOVA_DEMO_DIR=$(KILONOVA_DEMO_DIR) /usr/bin/python3 tools/devcloud
 
-.PHONY: help demo demo-down demo-clean test test-env lint unit functional integration e2e docs bench generate
+.PHONY: help demo demo-down demo-clean test test-env lint unit functional integration e2e tempest docs bench generate
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo:  ## a cloud on this machine: install, start, boot a guest with the openstack client (DB=sqlite|mariadb|postgresql)
-	@test -x /usr/bin/python3 || $(AS_ROOT) apt-get install -y --no-install-recommends python3
+	@test -x /usr/bin/python3 || { echo 'installing python3'; $(AS_ROOT) apt-get -qq update && \
+		$(AS_ROOT) apt-get -qq -y install --no-install-recommends python3 >/dev/null; }
 	$(DEVCLOUD) up --db $(DB) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 demo-down:  ## stop the demo cloud; nothing of it keeps running
@@ -32,6 +33,9 @@ test-env:
 
 lint unit functional integration e2e: test-env  ## one suite alone
 	.venv/bin/tox run -e suite -- $@
+
+tempest: test-env  ## Tempest's compute tests, against a cloud of fake hosts
+	.venv/bin/tox run -e tempest
 
 docs: lint  ## the documentation, below .tox/html
 

@@ -1,5 +1,6 @@
 """Host aggregates."""
 
+import re
 from typing import Any
 
 from kilonova.api import params
@@ -72,9 +73,11 @@ def _full(request: Request, aggregate: Aggregate) -> dict[str, Any]:
 
 
 def to_number(aggregate_id: str) -> int:
-    """Read an aggregate's id.  Raises Invalid."""
-    if not aggregate_id.isdecimal() or not aggregate_id.isascii() or len(aggregate_id) > 9:
-        raise exception.Invalid(f'aggregate_id must be an integer, not {aggregate_id}')
+    """Read an aggregate's id; a negative one is a number that no aggregate has.  Raises Invalid, AggregateNotFound."""
+    if not re.fullmatch('-?[0-9]+', aggregate_id):
+        raise exception.Invalid('Invalid input received: id must be an integer')
+    if len(aggregate_id) > 9:  # more than the database can look for
+        raise exception.AggregateNotFound(aggregate_id=aggregate_id)
     return int(aggregate_id)
 
 

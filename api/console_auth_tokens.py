@@ -14,13 +14,6 @@ RULE = 'os_compute_api:os-console-auth-tokens'
 QUERY = ByVersion({'2.1': params.ANY_QUERY, '2.99': params.NO_QUERY})
 
 
-@operation('GET', PATH, until='2.30', rule=RULE, check=ADMIN, query=QUERY)
-def show_rdp(request: Request, console_token: str) -> NoReturn:
-    """Show the connection information of an RDP console; there are none any more."""
-    request.conductor.get_console_access(request.context, console_token)
-    raise Fault(401, 'The requested console type details are not accessible')
-
-
 @operation('GET', PATH, since='2.31', rule=RULE, check=ADMIN, query=QUERY)
 def show(request: Request, console_token: str) -> dict[str, Any]:
     """Show the connection information of a console."""
@@ -34,3 +27,10 @@ def show(request: Request, console_token: str) -> dict[str, Any]:
     if request.version >= (2, 99):
         console['tls_port'] = access.place.tls_port
     return {'console': console}
+
+
+@operation('GET', PATH, until='2.30', rule=RULE, check=ADMIN, query=QUERY)
+def show_rdp(request: Request, console_token: str) -> NoReturn:
+    """Show the connection information of an RDP console; there are none any more."""
+    request.conductor.get_console_access(request.context, console_token)
+    raise Fault(401, 'The requested console type details are not accessible')

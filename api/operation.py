@@ -202,10 +202,11 @@ class Router:
                 self._mapper.connect(None, prefix + path, template=path)
 
     def find(self, path: str) -> Route:
-        """Look a path up, with or without the project's id in front.  Raises a 404 fault."""
-        found = self._mapper.match(
-            '/' + '/'.join(segment for segment in path.split('/') if segment)
-        )
+        """Look a path up, with or without the project's id in front.  Raises a 404 fault.
+
+        A slash at the end is one of an item whose id is empty, and there is none.
+        """
+        found = self._mapper.match(re.sub('//+', '/', path))
         if found is None:
             raise not_found()
         methods = self._methods[found.pop('template')]

@@ -48,10 +48,6 @@ def show(request: Request, name: str) -> dict[str, Any]:
 def update(request: Request, name: str, body: dict[str, Any]) -> dict[str, Any]:
     """Set quotas of a class."""
     projects.check_id('name', name)
-    limits = {
-        resource: int(value)
-        for resource, value in body['quota_class_set'].items()
-        if resource not in quota_fields.NETWORK
-    }
+    limits = {resource: int(value) for resource, value in body['quota_class_set'].items()}
     quotas = request.conductor.update_quota_class(request.context, name, limits)
     return {'quota_class_set': _limits(request, quotas)}

@@ -6,7 +6,7 @@ ALWAYS = ('instances', 'cores', 'ram', 'metadata_items', 'key_pairs')
 GROUPS = ('server_groups', 'server_group_members')
 FILES = ('injected_files', 'injected_file_content_bytes', 'injected_file_path_bytes')
 NETWORK = ('floating_ips', 'fixed_ips', 'security_groups', 'security_group_rules')
-"""Counted by Neutron for a long time; older versions show them as unlimited."""
+"""Counted by Neutron for a long time; older versions show a limit that stops nobody."""
 
 UNLIMITED = -1
 

@@ -87,7 +87,7 @@ def update(request: Request, project_id: str, body: dict[str, Any]) -> dict[str,
     projects.verify(request, project_id)
     asked = dict(body['quota_set'])
     force = strutils.bool_from_string(asked.pop('force', False))
-    limits = {name: int(value) for name, value in asked.items() if name not in quota_fields.NETWORK}
+    limits = {name: int(value) for name, value in asked.items()}
     quotas = request.conductor.update_quotas(
         request.context, project_id, _user(request), limits, force=force
     )

@@ -23,6 +23,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_messaging._drivers import amqpdriver
+from oslo_messaging._drivers import common as driver_common
 from oslo_messaging.rpc import server as server_module
 
 from kilonova.common import concurrency, context, exception
@@ -214,6 +215,9 @@ class Client(Interface):
             ) from error
         except messaging.MessageDeliveryFailure as error:
             raise exception.ServiceUnavailable('The message bus cannot be reached.') from error
+        except exception.KilonovaError as error:
+            _forget_where(error)
+            raise
         return msgspec.convert(result, method.hints.get('return', Any), strict=False)
 
     def _check_cap(self, method: _Method, needed: str) -> None:
@@ -222,6 +226,16 @@ class Client(Interface):
             raise exception.DaemonTooOld(
                 method=method.name, needed=needed, interface=self._interface.TOPIC, cap=cap
             )
+
+
+def _forget_where(error: exception.KilonovaError) -> None:
+    """Make of an error that came over the bus what was raised at the other side.
+
+    oslo.messaging gives it a class of its own, whose text has the other side's traceback in it;
+    its text is what users are told.
+    """
+    if type(error).__module__.endswith(driver_common._REMOTE_POSTFIX):
+        error.__class__ = type(error).__bases__[0]
 
 
 def client_for(

@@ -70,11 +70,14 @@ class ConsoleEndpoint:
 
 
 def last_lines(log: bytes, length: int | None) -> str:
-    """Return the last lines of a log (None: all, as for a negative number), as text."""
+    """Return the last lines of a log (None: all, as for a negative number), as text.
+
+    What follows the last line break counts as a line, be it nothing.
+    """
     if length == 0:
         return ''
     if length is not None and length > 0:
-        at = len(log) - 1 if log.endswith(b'\n') else len(log)
+        at = len(log)
         for _ in range(length):
             at = log.rfind(b'\n', 0, max(at, 0))
             if at < 0:

@@ -57,4 +57,5 @@ HANDLERS: dict[type, Handler] = {
     work.ArriveLive: live_migration.arrive,
     work.RollbackLive: live_migration.rollback,
     work.CleanLive: live_migration.clean,
+    work.Evacuate: rebuild.evacuate,
 }

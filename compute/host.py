@@ -31,7 +31,6 @@ class Host:
     """The power states that the conductor has from us, so that only news is sent."""
     wishes: dict[str, str] = dataclasses.field(default_factory=dict)
     """What is wanted of live migrations that leave this host, by migration."""
-    leaving: Slots = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.leaving = Slots(self.conf.max_concurrent_live_migrations)

@@ -5,6 +5,7 @@ from oslo_utils import timeutils
 
 from kilonova.common import context as ctx
 from kilonova.common import exception
+from kilonova.common.objects.migration import Migration
 from kilonova.common.objects.server import Server
 from kilonova.compute.host import Host
 
@@ -18,6 +19,7 @@ class Orphans:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._evacuated: set[str] = set()
 
     def reap(self) -> list[Server]:
         """Deal with every orphan; returns the servers that are here by right.
@@ -26,14 +28,28 @@ class Orphans:
         """
         guests = self._host.driver.list_guests()
         context, name = ctx.get_admin_context(), self._host.name
-        moves = self._host.conductor.get_host_moves(context, name) if guests else []
-        servers = self._host.conductor.get_host_servers(context, name)
+        moves = self._host.conductor.get_host_moves(context, name)
+        left = [m for m in moves if m.migration_type == EVACUATION and m.source_compute == name]
+        self._evacuated = {move.instance_uuid for move in left}
+        servers = [
+            server
+            for server in self._host.conductor.get_host_servers(context, name)
+            if server.uuid not in self._evacuated
+        ]
         ours = {server.uuid for server in servers}
-        ours |= {move.instance_uuid for move in moves if move.migration_type != EVACUATION}
+        ours |= {move.instance_uuid for move in moves} - self._evacuated
         for uuid in guests:
             if uuid not in ours:
                 self._look_at(uuid)
+        self._tell_removed(left)
         return servers
+
+    def _tell_removed(self, moves: list[Migration]) -> None:
+        """Let go of what this host held of servers that are elsewhere for good."""
+        guests = set(self._host.driver.list_guests())
+        gone = [m.uuid for m in moves if m.status == 'done' and m.instance_uuid not in guests]
+        if gone:
+            self._host.conductor.evacuated_removed(ctx.get_admin_context(), self._host.name, gone)
 
     def _look_at(self, uuid: str) -> None:
         with self._host.operations.hold(uuid, 'orphan') as task:
@@ -56,7 +72,7 @@ class Orphans:
     def _handle(self, server: Server) -> None:
         if server.deleted:
             self._handle_deleted(server)
-        elif server.host != self._host.name:
+        elif server.host != self._host.name or server.uuid in self._evacuated:
             LOG.warning(
                 'Server %s is on %s, not here: removing the guest', server.uuid, server.host
             )

@@ -4,7 +4,7 @@ from typing import Any
 
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.work import WorkResult
-from kilonova.compute import config_drive, plugging
+from kilonova.compute import config_drive, moving, plugging
 from kilonova.compute.images import GlanceImages
 from kilonova.compute.virt.driver import GuestSpec
 from kilonova.compute.work import Job
@@ -24,6 +24,16 @@ def rebuild(job: Job) -> WorkResult:
     if not wanted.power_on:
         host.driver.power_off(server, 0)
     return WorkResult(changes=changes, network_info=server.network_info)
+
+
+def evacuate(job: Job) -> WorkResult:
+    """Make the guest; when nobody wants it any more, it goes again."""
+    vifs = moving.ports(job)
+    job.undo = lambda: job.host.driver.destroy(job.server, vifs)
+    changes = spawn(job, vifs, job.work.admin_password, [])
+    if not job.work.power_on:
+        job.host.driver.power_off(job.server, 0)
+    return WorkResult(changes=changes, network_info=vifs)
 
 
 def spawn(

@@ -273,6 +273,21 @@ class ConductorInterface(rpc.Interface):
         """
 
     @rpc.call()
+    def evacuate_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        admin_password: str,
+        host: str | None = None,
+        force: bool = False,
+        stopped: bool = False,
+    ) -> None:
+        """Accept that a server of a host that is down is made anew on another one.
+
+        ``stopped``: it is not started there.  Raises NotFound (host), ComputeServiceInUse.
+        """
+
+    @rpc.call()
     def abort_live_migration(
         self,
         context: Ctx,
@@ -498,8 +513,11 @@ class ConductorInterface(rpc.Interface):
     # -- key pairs
 
     @rpc.call()
-    def create_keypair(self, context: Ctx, keypair: Keypair) -> Keypair:
-        """Store a key pair (public part).  Raises KeyPairExists, LimitExceeded."""
+    def create_keypair(self, context: Ctx, keypair: Keypair, generated: bool = False) -> Keypair:
+        """Store a key pair (public part).  Raises KeyPairExists, LimitExceeded.
+
+        ``generated``: the API has made it; it was not imported.
+        """
 
     @rpc.call()
     def get_keypair(self, context: Ctx, user_id: str, name: str) -> Keypair:
@@ -742,6 +760,10 @@ class ConductorInterface(rpc.Interface):
 
         'abort', 'force_complete', 'superseded' (the fence is old), or ''.
         """
+
+    @rpc.call()
+    def evacuated_removed(self, context: Ctx, host: str, migrations: list[str]) -> None:
+        """A host that was evacuated is back and has nothing of these servers any more."""
 
     @rpc.call()
     def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:

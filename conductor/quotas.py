@@ -135,11 +135,11 @@ def _in_use(session: Session, project_id: str, user_id: str | None) -> dict[str,
     project, user = quotas.usage(session, project_id, user_id)
     groups = quotas.count_groups(session, project_id, user_id)
     counted = (project if user_id is None else user) | {'server_groups': groups}
-    return dict.fromkeys(quotas.OPTIONS, 0) | counted
+    return dict.fromkeys(quotas.RESOURCES, 0) | counted
 
 
 def _check_names(limits: dict[str, int]) -> None:
-    unknown = sorted(set(limits) - set(quotas.OPTIONS))
+    unknown = sorted(set(limits) - set(quotas.RESOURCES))
     if unknown:
         raise exception.Invalid(f'Unknown quota resources {unknown}.')
 

@@ -31,6 +31,11 @@ OPTIONS = {
 }
 """Resource to the option in ``[quota]`` that holds its default."""
 
+OF_NETWORKS = ('floating_ips', 'fixed_ips', 'security_groups', 'security_group_rules')
+"""Resources that nobody counts here any more: a limit is kept and shown, and stops nobody."""
+
+RESOURCES = (*OPTIONS, *OF_NETWORKS)
+
 DEFAULT_CLASS = 'default'
 NOOP_DRIVER = 'nova.quota.NoopQuotaDriver'
 UNLIMITED = -1
@@ -44,8 +49,9 @@ def is_off(conf: cfg.ConfigOpts) -> bool:
 def configured(conf: cfg.ConfigOpts) -> dict[str, int]:
     """Return the limits that hold where the database has none."""
     if is_off(conf):
-        return dict.fromkeys(OPTIONS, UNLIMITED)
-    return {resource: conf.quota[option] for resource, option in OPTIONS.items()}
+        return dict.fromkeys(RESOURCES, UNLIMITED)
+    limits = {resource: conf.quota[option] for resource, option in OPTIONS.items()}
+    return limits | dict.fromkeys(OF_NETWORKS, UNLIMITED)
 
 
 def class_limits(session: Session, conf: cfg.ConfigOpts, name: str) -> dict[str, int]:
@@ -56,7 +62,7 @@ def class_limits(session: Session, conf: cfg.ConfigOpts, name: str) -> dict[str,
         QuotaClass.class_name == name
     )
     stored = {resource: limit for resource, limit in session.execute(query) if limit is not None}
-    return configured(conf) | {r: v for r, v in stored.items() if r in OPTIONS}
+    return configured(conf) | {r: v for r, v in stored.items() if r in RESOURCES}
 
 
 def limits(
@@ -83,7 +89,7 @@ def limits(
     )
     levels: list[dict[str, int]] = [{}, {}, {}]
     for level, resource, limit in session.execute(stored):
-        if resource in OPTIONS:
+        if resource in RESOURCES:
             levels[level][resource] = limit
     project |= levels[0] | levels[1]
     return project, project | levels[2]

@@ -11,7 +11,7 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import Answer, operation
 from kilonova.api.policies import ADMIN, PROJECT_MEMBER_OR_ADMIN, SoftRule
 from kilonova.api.request import Request
-from kilonova.api.servers import boot_source, create_schema, networks, password
+from kilonova.api.servers import boot_source, create_schema, fields, networks, password
 from kilonova.common import exception
 from kilonova.common.objects.server import ServerCreate
 
@@ -131,7 +131,7 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
         block_devices=devices,
         scheduler_hints=hints,
         access_ip_v4=asked.get('accessIPv4'),
-        access_ip_v6=asked.get('accessIPv6'),
+        access_ip_v6=fields.short_ipv6(asked.get('accessIPv6')),
         auto_disk_config=asked.get('OS-DCF:diskConfig', 'AUTO') == 'AUTO',
         admin_password=asked.get('adminPass') or password.generate(request.conf.password_length),
         min_count=min_count,

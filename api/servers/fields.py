@@ -1,4 +1,6 @@
-"""Schema pieces that creating and updating a server share."""
+"""What creating and updating a server share: pieces of schemas, and how a field is kept."""
+
+import netaddr
 
 from kilonova.api import params
 
@@ -16,3 +18,8 @@ HOSTNAME_290: Schema = {
     'pattern': '^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$',
 }
 HOSTNAME_294 = params.HOST
+
+
+def short_ipv6(address: str | None) -> str | None:
+    """The shortest of an address's spellings: others are longer than what is stored."""
+    return netaddr.IPAddress(address, 6).format() if address else address

@@ -70,9 +70,10 @@ def changes_of(asked: Json) -> Json:
         changes['hostname'] = asked['hostname']
     if 'OS-DCF:diskConfig' in asked:
         changes['auto_disk_config'] = asked['OS-DCF:diskConfig'] == 'AUTO'
-    for key, name in (('accessIPv4', 'access_ip_v4'), ('accessIPv6', 'access_ip_v6')):
-        if key in asked:
-            changes[name] = asked[key]
+    if 'accessIPv4' in asked:
+        changes['access_ip_v4'] = asked['accessIPv4']
+    if 'accessIPv6' in asked:
+        changes['access_ip_v6'] = fields.short_ipv6(asked['accessIPv6'])
     return changes
 
 

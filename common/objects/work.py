@@ -254,6 +254,13 @@ class Unshelve(msgspec.Struct, kw_only=True, tag='unshelve'):
     image: Image | None = None
 
 
+class Evacuate(msgspec.Struct, kw_only=True, tag='evacuate'):
+    """Make the guest of a host that is down here, of its image or its volumes."""
+
+    admin_password: str
+    power_on: bool
+
+
 HostWork = (
     Start
     | Stop
@@ -275,6 +282,7 @@ HostWork = (
     | ArriveLive
     | RollbackLive
     | CleanLive
+    | Evacuate
     | Rescue
     | Unrescue
     | SetPassword

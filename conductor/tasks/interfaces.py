@@ -1,7 +1,5 @@
 """Attach and detach interfaces; fixed addresses of the interfaces that are there."""
 
-from collections.abc import Callable
-
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
@@ -22,7 +20,6 @@ from kilonova.db.engine import retry
 ATTACH, DETACH = 'attach_interface', 'detach_interface'
 # Less than the callers' time limit, so that they hear why.
 PATIENCE = 60.0
-BUSY_PATIENCE = 10.0
 
 
 class Interfaces:
@@ -52,14 +49,13 @@ class Interfaces:
         wanted = work.AttachInterface(request=request)
 
         def accepting(session: Session, server: Server) -> None:
-            _refuse_when_busy(server)
             before.update(vif.id for vif in server.network_info)
             if request.port_id in before:
                 raise exception.PortInUse(port_id=request.port_id)
             wanted.known = sorted(before)
 
         payload = SimplePayload(context=faults.keep(context), rule=ATTACH, work=wanted)
-        operation = self._accept(ATTACH, context, uuid, payload, accepting)
+        operation = self._procedures[ATTACH].accept(context, uuid, payload, accepting)
         waiting.wait_for(self._parts, operation, PATIENCE)
         with self._parts.cell_db.reader() as session:
             after = servers.get(session, uuid).network_info
@@ -72,27 +68,10 @@ class Interfaces:
         def accepting(session: Session, server: Server) -> None:
             if port_id not in {vif.id for vif in server.network_info}:
                 raise exception.PortNotFound(port_id=port_id)
-            _refuse_when_busy(server)
 
         wanted = work.DetachInterface(port_id=port_id)
         payload = SimplePayload(context=faults.keep(context), rule=DETACH, work=wanted)
-        self._accept(DETACH, context, uuid, payload, accepting)
-
-    def _accept(
-        self,
-        action: str,
-        context: Ctx,
-        uuid: str,
-        payload: SimplePayload,
-        accepting: Callable[[Session, Server], None],
-    ) -> str:
-        """Accept when the change before this one is over, which takes a moment only."""
-        for step in waiting.steps(BUSY_PATIENCE):
-            try:
-                return self._procedures[action].accept(context, uuid, payload, accepting)
-            except exception.InstanceBusy:
-                waiting.pause(step)
-        raise exception.InstanceBusy(instance_uuid=uuid)
+        self._procedures[DETACH].accept(context, uuid, payload, accepting)
 
     # -- addresses
 
@@ -143,9 +122,3 @@ class Interfaces:
         if server.host:
             event = ExternalEvent(name='network-changed', server_uuid=server.uuid)
             self._parts.compute.at(server.host).external_events(context, [event])
-
-
-def _refuse_when_busy(server: Server) -> None:
-    """Interfaces change without a task state; a second change would take the first one's place."""
-    if server.operation is not None:
-        raise exception.InstanceBusy(instance_uuid=server.uuid)

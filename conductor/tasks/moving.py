@@ -5,7 +5,7 @@ destination's by the server.  Going back hands the former to the server again.
 """
 
 import uuid
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from oslo_log import log as logging
@@ -20,7 +20,7 @@ from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults
+from kilonova.conductor.tasks import choose, faults, groups
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload
 from kilonova.db import server_migrations as migrations
 from kilonova.db import servers
@@ -29,7 +29,7 @@ from kilonova.db.models.cell import ComputeNodeRow
 
 LOG = logging.getLogger(__name__)
 
-LIVE = 'live-migration'
+LIVE, EVACUATE = 'live-migration', 'evacuate'
 COLD = {'resize': 'resize', 'migrate': 'cold migrate'}
 
 
@@ -71,7 +71,7 @@ class MovePayload(Payload, kw_only=True):
         return self.move
 
 
-MoveJob = Job[MovePayload]
+M = TypeVar('M', bound=MovePayload)
 
 
 def source(job: Job[Any]) -> str | None:
@@ -89,7 +89,7 @@ class Mover:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._chooser = choose.Chooser(parts)
+        self._chooser, self._groups = choose.Chooser(parts), groups.Groups(parts)
 
     # -- the record
 
@@ -127,7 +127,7 @@ class Mover:
         )
         migrations.add(session, record, payload.move)
 
-    def chosen(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+    def chosen(self, session: Session, job: Job[M], result: WorkResult) -> Changes:
         """Note where it goes."""
         to = job.payload.target
         address = session.scalar(
@@ -142,7 +142,7 @@ class Mover:
         )
         return {}
 
-    def failed(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+    def failed(self, session: Session, job: Job[M], result: WorkResult) -> Changes:
         """End the record of a move that was undone; what could not be is left to the sweep."""
         late = None if job.payload.returned else self._parts.lease()
         migrations.update(session, job.payload.migration, status='error', release_at=late)
@@ -150,7 +150,7 @@ class Mover:
 
     # -- placement
 
-    def choose(self, job: MoveJob) -> WorkResult | None:
+    def choose(self, job: Job[M]) -> WorkResult | None:
         """Claim a destination."""
         payload = job.payload
         begun = job.operation.tries > 1
@@ -163,19 +163,49 @@ class Mover:
             if payload.forced:
                 self._force(job)
             else:
-                [[payload.selection, *payload.alternates]] = self._chooser.choose([job])
+                self._seek(job)
         except exception.NoValidHost as error:
             return self._no_host(job, error)
         return None
 
-    def _park(self, job: MoveJob) -> None:
+    def _seek(self, job: Job[M]) -> None:
+        """Claim what the scheduler offers and the server's group does not mind."""
+        payload = job.payload
+        while True:
+            [[payload.selection, *payload.alternates]] = self._chooser.choose([job])
+            if self._groups.reserve(
+                payload.spec.group,
+                job.server.uuid,
+                payload.target.host,
+                lambda session: migrations.update(
+                    session, payload.migration, dest_compute=payload.target.host
+                ),
+            ):
+                return
+            groups.avoid(payload)
+
+    def _park(self, job: Job[M]) -> None:
         """Let the move hold what the server has on its source."""
+        placement, holder = self._parts.placement, job.server.uuid
+        for earlier in self._superseded(job):
+            if placement.get_allocations(earlier).allocations:
+                holder = earlier
         try:
-            self._parts.placement.move_allocations(job.server.uuid, job.payload.migration)
+            placement.move_allocations(holder, job.payload.migration)
         except exception.Conflict as error:
             LOG.warning('Source allocations of server %s: %s', job.server.uuid, error)
 
-    def _force(self, job: MoveJob) -> None:
+    @retry
+    def _superseded(self, job: Job[M]) -> list[str]:
+        """Return moves from the same host that this one has ended: they hold the source."""
+        if job.operation.action != EVACUATE:
+            return []
+        with self._parts.cell_db.reader() as session:
+            owed = migrations.owed(session, job.server.uuid)
+        here = job.payload.source
+        return [one.uuid for one in owed if (one.status, one.source_compute) == ('error', here)]
+
+    def _force(self, job: Job[M]) -> None:
         """Take a named host without asking the scheduler: as much as the source has given."""
         payload, server = job.payload, job.server
         assert payload.spec.requested_host is not None
@@ -211,7 +241,7 @@ class Mover:
                 availability_zone='',
             )
 
-    def _no_host(self, job: MoveJob, error: exception.NoValidHost) -> WorkResult:
+    def _no_host(self, job: Job[M], error: exception.NoValidHost) -> WorkResult:
         payload = job.payload
         if payload.failed:
             last = list(payload.failed.values())[-1]
@@ -223,7 +253,7 @@ class Mover:
         details = '\n'.join([*payload.reasons, error.message])
         return WorkResult(error=reason, details=details)
 
-    def elsewhere(self, job: MoveJob, result: WorkResult) -> str | None:
+    def elsewhere(self, job: Job[M], result: WorkResult) -> str | None:
         """Go on with another host when the destination refuses, while there are some."""
         payload, host = job.payload, job.payload.target.host
         payload.failed[host] = result.error or ''
@@ -234,7 +264,7 @@ class Mover:
             limit = self._parts.conf.migrate_max_retries + 1
         return None if only or 0 < limit <= len(payload.failed) else 'choose'
 
-    def confirm_claim(self, job: MoveJob) -> None:
+    def confirm_claim(self, job: Job[M]) -> None:
         """See that the server holds its destination, whatever a late scheduler has claimed."""
         if job.payload.again:
             to, server = job.payload.target, job.server
@@ -242,13 +272,13 @@ class Mover:
                 server.uuid, to.allocations, server.project_id, server.user_id
             )
 
-    def give_back(self, job: MoveJob) -> None:
+    def give_back(self, job: Job[M]) -> None:
         """Let the server hold its source again, in place of a destination."""
         placement, move = self._parts.placement, job.payload.migration
         if placement.get_allocations(move).allocations:
             placement.move_allocations(move, job.server.uuid)
 
-    def given_back(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+    def given_back(self, session: Session, job: Job[M], result: WorkResult) -> Changes:
         job.payload.returned = True
         return {}
 
@@ -267,20 +297,20 @@ class Mover:
             if bound.get('binding:vif_type') == 'binding_failed':
                 raise exception.PortBindingFailed(port_id=port['id'])
 
-    def bind_to_target(self, job: MoveJob) -> None:
+    def bind_to_target(self, job: Job[M]) -> None:
         to = job.payload.target
         self.bind(job.server, to.host, to.availability_zone)
 
-    def bind_to_source(self, job: MoveJob) -> None:
+    def bind_to_source(self, job: Job[M]) -> None:
         self.bind(job.server, job.payload.source, job.payload.way.old_zone)
 
-    def at_target(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+    def at_target(self, session: Session, job: Job[M], result: WorkResult) -> Changes:
         """From now on the server is the destination's."""
         to = job.payload.target
         zone = to.availability_zone or job.server.availability_zone
         return {'host': to.host, 'node': to.node, 'availability_zone': zone}
 
-    def at_source(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
+    def at_source(self, session: Session, job: Job[M], result: WorkResult) -> Changes:
         payload = job.payload
         return {
             'host': payload.source,

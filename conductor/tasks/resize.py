@@ -11,19 +11,20 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, sizes
-from kilonova.conductor.tasks.moving import MoveJob, MovePayload, Mover, source, target
-from kilonova.conductor.tasks.procedure import Changes, Phase, Procedure
+from kilonova.conductor.tasks.moving import MovePayload, Mover, source, target
+from kilonova.conductor.tasks.procedure import Changes, Job, Phase, Procedure
 from kilonova.db import server_migrations as migrations
 from kilonova.db import types
 
 SHUTDOWN = 4
-Ended = Callable[[Session, MoveJob, WorkResult], Changes]
+MoveJob = Job[MovePayload]
+Ended = Callable[[Session, Job[Any], WorkResult], Changes]
 
 
 def status(value: str, also: Ended | None = None) -> Ended:
     """Return what notes a move's status when a phase has ended."""
 
-    def ended(session: Session, job: MoveJob, result: WorkResult) -> Changes:
+    def ended(session: Session, job: Job[Any], result: WorkResult) -> Changes:
         migrations.update(session, job.payload.migration, status=value)
         return also(session, job, result) if also else {}
 

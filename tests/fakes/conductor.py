@@ -84,6 +84,10 @@ class FakeConductor(ConductorInterface):
         self._note('get_host_servers', host=host)
         return [s for s in self.servers.values() if s.host == host and not s.deleted]
 
+    def evacuated_removed(self, context: Any, host: str, migrations: list[str]) -> None:
+        self._note('evacuated_removed', host=host, migrations=migrations)
+        self.moves = [m for m in self.moves if m.uuid not in migrations]
+
     def get_host_moves(self, context: Any, host: str) -> list[Migration]:
         self._note('get_host_moves', host=host)
         return [m for m in self.moves if host in (m.source_compute, m.dest_compute)]

@@ -199,7 +199,7 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
 
     @route('POST', '/v2.0/ports/{port_id}/bindings')
     def add_binding(self, port_id: str, body: Any, **_: Any) -> Answer:
-        port, wanted = self._get('ports', port_id), body['binding']
+        port, wanted = self.get('ports', port_id), body['binding']
         known = self.bindings.setdefault(port_id, {})
         if wanted['host'] in (port['binding:host_id'], *known):
             raise Fault(409, 'binding exists', 'PortBindingAlreadyExists')
@@ -218,7 +218,7 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
 
     @route('PUT', '/v2.0/ports/{port_id}/bindings/{host}/activate')
     def activate_binding(self, port_id: str, host: str, **_: Any) -> Answer:
-        port = self._get('ports', port_id)
+        port = self.get('ports', port_id)
         if port['binding:host_id'] == host:
             raise Fault(409, 'binding is active', 'PortBindingAlreadyActive')
         self._binding(port_id, host)

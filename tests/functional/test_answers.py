@@ -13,7 +13,7 @@ import pytest
 from kilonova.api import versions
 from kilonova.api.operation import Operation
 from kilonova.api.versions import Version
-from kilonova.tests.functional import compare, proxied_states, routes, samples, states
+from kilonova.tests.functional import compare, moved_states, proxied_states, routes, samples, states
 from kilonova.tests.functional.cloud import Answer, Cloud
 from kilonova.tests.functional.samples import Sample
 from kilonova.tests.functional.states import World
@@ -24,7 +24,7 @@ from kilonova.tests.unit.api.reference import Key
 pytestmark = reference.needed
 CLOUD: dict[str, Any] = {'hosts': 2}
 
-states.PREPARE.update(proxied_states.PREPARE)
+states.PREPARE.update(proxied_states.PREPARE | moved_states.PREPARE)
 ROWS = {row.key: row for row in LIVE}
 TABLES = {
     (one['method'], one['path'], one['action']): one

@@ -82,6 +82,8 @@ class Cinder:
                 'nas_secure_file_operations': 'false',
                 'nas_secure_file_permissions': 'false',
                 'nfs_snapshot_support': 'true',
+                # A file may well be open twice; the driver does not say so.
+                'extra_capabilities': '{"multiattach": true}',
             },
             'database': {'connection': settings.mariadb_url('cinder')},
             'keystone_authtoken': ini.authtoken(settings, 'cinder'),

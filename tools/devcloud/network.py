@@ -70,7 +70,9 @@ class Neutron:
                 'state_path': self._state,
                 'core_plugin': 'ml2',
                 # The trunk plug-in refuses to start without a driver that has trunks.
-                'service_plugins': 'router,qos' if settings.fake else 'router,qos,trunk',
+                'service_plugins': 'router,qos,auto_allocate'
+                if settings.fake
+                else 'router,qos,trunk',
                 'auth_strategy': 'keystone',
                 'api_paste_config': self._path('api-paste.ini'),
                 'transport_url': settings.transport_url,

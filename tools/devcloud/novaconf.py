@@ -6,6 +6,11 @@ from devcloud import ini
 from devcloud.database import compute_url
 from devcloud.settings import IP, REGION, Settings
 
+FILTERS = (
+    'ComputeFilter', 'ComputeCapabilitiesFilter', 'ImagePropertiesFilter',
+    'ServerGroupAntiAffinityFilter', 'ServerGroupAffinityFilter', 'SameHostFilter',
+    'DifferentHostFilter',
+)  # fmt: skip
 _PRIVSEP = ('privsep', 'vif_plug_ovs_privileged', 'nova_sys_admin', 'privsep_osbrick')
 
 
@@ -75,10 +80,12 @@ def _real_host(settings: Settings, path: Path) -> dict[str, ini.Section]:
 
 def _fake_hosts(settings: Settings) -> dict[str, ini.Section]:
     return {
+        # What Tempest tries beyond the usual ones.
+        'filter_scheduler': {'enabled_filters': ','.join(FILTERS)},
         'fake_driver': {
             'hosts': ','.join(settings.compute_hosts),
             # The guests outlive the process, as real ones do.
             'state_dir': settings.state / 'nova/fake',
             'wait_for_plug_events': 'true',
-        }
+        },
     }

@@ -31,7 +31,7 @@ def write(work: Path, cloud: Path) -> None:
 
 def _sections(connection: Any, work: Path) -> dict[str, dict[str, object]]:
     auth = connection.config.auth
-    public = connection.network.find_network('public', ignore_missing=False)
+    public = _public_network(connection)
     return {
         'DEFAULT': {'log_file': work / 'tempest.log', 'debug': True},
         'oslo_concurrency': {'lock_path': work / 'locks'},
@@ -59,6 +59,7 @@ def _sections(connection: Any, work: Path) -> dict[str, dict[str, object]]:
         'volume-feature-enabled': {'backup': False},
         'compute': _compute(connection),
         'compute-feature-enabled': FEATURES,
+        'enforce_scope': {'nova': True},
     }
 
 
@@ -114,6 +115,19 @@ def _image(connection: Any, name: str) -> str:
             visibility='public', wait=True,
         )  # fmt: skip
     return str(found.id)
+
+
+def _public_network(connection: Any) -> Any:
+    """The external network; Neutron may take it for networks that it is to make by itself."""
+    found = connection.network.find_network('public', ignore_missing=False)
+    if not found.is_default:
+        connection.network.update_network(found, is_default=True)
+    if not connection.network.find_subnet_pool('default'):
+        connection.network.create_subnet_pool(
+            name='default', is_default=True, is_shared=True, default_prefix_length=26,
+            prefixes=['10.40.0.0/16'],
+        )  # fmt: skip
+    return found
 
 
 def _multiattach_type(connection: Any) -> str:

@@ -103,6 +103,10 @@ def test_unknown_path_and_method(api: Api) -> None:
     answer = api.call('PATCH', '/flavors')
     assert answer.fault[0] == 'badMethod'
     assert answer.headers['Allow'] == 'GET, HEAD, POST'
+    # An item whose id is empty.
+    assert api.call('DELETE', '/flavors/').status == 404
+    assert api.call('GET', '/flavors/').status == 404
+    assert api.call('GET', '/flavors//detail').status == 200
 
 
 def test_operation_below_its_version_is_not_found(api: Api) -> None:

@@ -41,6 +41,11 @@ def test_zone_details(api: Api) -> None:
 # -- aggregates
 
 
+def test_aggregate_ids_are_numbers(api: Api) -> None:
+    assert api.call('GET', '/os-aggregates/one').status == 400
+    assert api.call('GET', '/os-aggregates/-1').status == 404
+
+
 def test_aggregate_life(api: Api) -> None:
     body = {'aggregate': {'name': 'fast', 'availability_zone': 'east'}}
     made = api.call('POST', '/os-aggregates', body, version='2.41').json['aggregate']
@@ -71,7 +76,7 @@ def test_aggregate_life(api: Api) -> None:
         ('POST', '', {'aggregate': {'name': ''}}, 400),
         ('GET', '/x', None, 400),
         ('GET', '/%C2%B2', None, 400),
-        ('GET', '/99999999999999999999', None, 400),
+        ('GET', '/99999999999999999999', None, 404),
         ('GET', '/7', None, 404),
         ('PUT', '/1', {'aggregate': {}}, 400),
         ('POST', '/1/action', {'add_host': {'host': 'nowhere'}}, 404),

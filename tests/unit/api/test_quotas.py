@@ -28,7 +28,7 @@ def test_quota_set_fields(api: Api, version: str) -> None:
 def test_quota_update(api: Api) -> None:
     body = {'quota_set': {'cores': '45', 'floating_ips': 3}}
     changed = api.call('PUT', '/os-quota-sets/demo', body).json['quota_set']
-    assert (changed['cores'], changed['floating_ips']) == (45, -1)
+    assert (changed['cores'], changed['floating_ips'], changed['fixed_ips']) == (45, 3, -1)
     assert 'id' not in changed
     assert api.get('/os-quota-sets/demo')['quota_set']['cores'] == 45
     assert api.get('/os-quota-sets/demo/defaults')['quota_set']['cores'] == 20

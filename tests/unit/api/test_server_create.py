@@ -120,6 +120,12 @@ def test_every_field_arrives(cloud):
     assert (device.boot_index, device.image_id, device.destination_type) == (0, UUID, 'local')
 
 
+def test_an_ipv6_address_is_kept_in_its_short_spelling(cloud):
+    asked = cloud.create(accessIPv6='0000:0000:0000:0000:0000:BABE:220.12.22.2')
+
+    assert asked.access_ip_v6 == '::babe:dc0c:1602'
+
+
 def test_before_2_19_the_name_describes(cloud):
     assert cloud.create('2.18', networks=...).description == 'vm'
     assert cloud.create('2.19', networks=...).description is None

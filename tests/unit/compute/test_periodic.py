@@ -83,15 +83,16 @@ def test_waiting_ends_with_the_daemon() -> None:
 @pytest.mark.parametrize(
     'log, length, text',
     [
-        (b'a\nb\nc\n', 2, 'b\nc\n'),
+        (b'a\nb\nc\n', 2, 'c\n'),
         (b'a\nb\nc', 2, 'b\nc'),
         (b'a\nb\nc\n', 9, 'a\nb\nc\n'),
         (b'a\nb\n', None, 'a\nb\n'),
         (b'a\nb\n', -1, 'a\nb\n'),
         (b'a\nb\n', 0, ''),
         (b'', 3, ''),
-        (b'\n\n', 1, '\n'),
-        (b'\xff\n', 1, '\ufffd\n'),
+        (b'\n\n', 2, '\n'),
+        (b'a\n', 1, ''),
+        (b'\xff\n', 2, '\ufffd\n'),
     ],
 )
 def test_last_lines(log: bytes, length: int | None, text: str) -> None:

@@ -101,6 +101,8 @@ class FakeHost:
         self.wishes: list[tuple[str, str]] = []
         self.cannot: set[str] = set()
         """Kinds of work that fail."""
+        self.answers: dict[str, WorkResult] = {}
+        """What other kinds of work end in."""
 
     def build_server(self, context: Any, request: BuildRequest) -> None:
         self.world.post(self, self._build, request)
@@ -192,7 +194,8 @@ class FakeHost:
         elif kind == 'RevertMove' and works and uuid in self.left:
             self.left.discard(uuid)
             self.guests.add(uuid)
-        elif kind in ('FinishMove',) and works:
+        elif kind in ('FinishMove', 'Evacuate') and works:
+            self.incoming.discard(uuid)  # what is there already is removed first
             self.guests.add(uuid)
         elif kind == 'AbandonMove' and works:
             self.guests.discard(uuid)
@@ -220,7 +223,7 @@ class FakeHost:
             return
         kind = type(work).__name__
         self.worked.append(kind)
-        result = WorkResult(power_state=STATES.get(kind))
+        result = self.answers.get(kind) or WorkResult(power_state=STATES.get(kind))
         self._move(kind, server.uuid)
         self._move_live(kind, server.uuid, work)
         self._connect(work, result)
@@ -402,6 +405,10 @@ class World:
         self.contact('list ports')
         return [{'id': port} for port, owner in self.ports.items() if owner == device_id]
 
+    def find(self, resource: str, **filters: Any) -> list[dict[str, Any]]:
+        self.contact(f'list {resource}')
+        return [{'id': f'subnet of {network}'} for network in filters.values()]
+
     def delete_port(self, port_id: str) -> bool:
         return self.ports.pop(port_id, None) is not None
 
@@ -554,11 +561,13 @@ class World:
         for move in moves:
             held, server = self.allocations.get(move.uuid), self.server(move.instance_uuid)
             waits = move.status == 'finished'
+            evacuated = move.status == 'done'
             assert waits or move.status in (
                 'confirmed', 'reverted', 'error', 'completed', 'cancelled', 'done'
             )  # fmt: skip
             assert not waits or server.vm_state == 'resized'
-            assert held == (move.source_compute if waits else None)
+            holds = waits or (evacuated and not server.deleted)
+            assert held == (move.source_compute if holds else None)
             if move.source_compute not in self.down:
                 source = self.hosts[move.source_compute or '']
                 assert not waits or server.uuid in source.left
