@@ -21,7 +21,7 @@ from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults, waiting
+from kilonova.conductor.tasks import accept, faults
 from kilonova.db import block_devices, operations, servers
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
@@ -43,7 +43,6 @@ class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 P = TypeVar('P', bound=Payload)
-BUSY_PATIENCE = 10.0
 PLACE = ('attempt', 'first_attempt', 'reported', 'phase', 'step', 'owner', 'lease_until', 'payload')
 REMEMBERED = 30
 """Reports that are known again when their host repeats them."""
@@ -135,18 +134,11 @@ class Procedure(Generic[P]):
     ) -> str:
         """Begin, when the state allows it; ``accepting`` is called in the same transaction.
 
-        What changes a server without a task state is over in a moment; it is waited for.
-        Returns the operation's id.  Raises InstanceBusy.
+        Returns the operation's id.
         """
-        for step in waiting.steps(BUSY_PATIENCE):
-            try:
-                job = self.enter(context, uuid, payload, accepting)
-            except exception.InstanceBusy:
-                waiting.pause(step)
-            else:
-                self._begin(job)
-                return job.operation.id
-        raise exception.InstanceBusy(instance_uuid=uuid)
+        job = self.enter(context, uuid, payload, accepting)
+        self._begin(job)
+        return job.operation.id
 
     @retry
     def enter(
@@ -162,8 +154,6 @@ class Procedure(Generic[P]):
             server = servers.get(session, uuid, lock=True)
             state.check(context, server, rule)
             if server.operation is not None and self._exclusive:
-                if server.task_state is None and rule.task_states is not None:
-                    raise exception.InstanceBusy(instance_uuid=uuid)
                 self._engine.supersede(session, server)
             if accepting is not None:
                 accepting(session, server)

@@ -194,7 +194,9 @@ class FakeConductor(ConductorInterface):
     def get_share_users(self, context: Any, share_id: str, host: str) -> list[str]:
         return self.share_users
 
-    def update_network_info(self, context: Any, uuid: str, network_info: list[VIF]) -> None:
+    def update_network_info(
+        self, context: Any, uuid: str, network_info: list[VIF], before: list[VIF] | None = None
+    ) -> None:
         self._note('update_network_info', uuid=uuid, network_info=network_info)
 
     def _fenced(self, method: str, uuid: str, fence: Fence, **values: Any) -> bool:
