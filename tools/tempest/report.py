@@ -97,7 +97,7 @@ def _excluded(path: Path) -> list[tuple[str, str]]:
     rows = []
     for line in path.read_text().splitlines():
         pattern, _, reason = line.partition(' # ')
-        if reason:
+        if reason and not line.startswith('#'):
             rows.append((pattern.strip(), reason.strip()))
     return rows
 
