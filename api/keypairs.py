@@ -130,7 +130,9 @@ def create(request: Request, body: dict[str, Any]) -> dict[str, Any]:
         fingerprint=fingerprint,
         public_key=public,
     )
-    created = request.conductor.create_keypair(request.context, keypair)
+    created = request.conductor.create_keypair(
+        request.context, keypair, generated=private is not None
+    )
     answer = _view(request, created, owner=True)
     if private is not None:
         # The only time that it is told: it is kept nowhere.

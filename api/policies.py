@@ -48,6 +48,7 @@ _SPLIT_LATER = {
     'os_compute_api:os-tenant-networks': '22.0.0',
     'os_compute_api:os-networks:view': '22.0.0',
     'os_compute_api:os-baremetal-nodes': '22.0.0',
+    'os_compute_api:os-multinic': '22.0.0',
     'os_compute_api:os-flavor-extra-specs:index': '25.0.0',
     'os_compute_api:os-migrations:index': '32.0.0',
     'os_compute_api:servers:migrations:index': '32.0.0',

@@ -89,11 +89,11 @@ def index(request: Request) -> Json:
     return {'server_groups': [_view(request, group) for group in groups]}
 
 
-@operation('GET', '/os-server-groups/{group_id}', query=params.QUERY_LESS, target='resource',
+@operation('GET', '/os-server-groups/{server_group_id}', query=params.QUERY_LESS, target='resource',
            rule=f'{RULE}show', check=PROJECT_READER_OR_ADMIN)  # fmt: skip
-def show(request: Request, group_id: str) -> Json:
+def show(request: Request, server_group_id: str) -> Json:
     """Show a server group."""
-    return {'server_group': _view(request, _get(request, group_id))}
+    return {'server_group': _view(request, _get(request, server_group_id))}
 
 
 @operation('POST', '/os-server-groups', body=CREATE, rule=f'{RULE}create',
@@ -116,9 +116,9 @@ def create(request: Request, body: Json) -> Json:
     return {'server_group': _view(request, created)}
 
 
-@operation('DELETE', '/os-server-groups/{group_id}', success=204, target='resource',
+@operation('DELETE', '/os-server-groups/{server_group_id}', success=204, target='resource',
            rule=f'{RULE}delete', check=PROJECT_MEMBER_OR_ADMIN)  # fmt: skip
-def delete(request: Request, group_id: str) -> None:
+def delete(request: Request, server_group_id: str) -> None:
     """Delete a server group."""
-    group = _get(request, group_id)
+    group = _get(request, server_group_id)
     request.conductor.delete_server_group(request.context, group.uuid, group.project_id)

@@ -16,6 +16,7 @@ CONF = cfg.CONF
 
 ROOMS = (
     'common.base_config',
+    'common.notifications.config',
     'api.config',
     'conductor.config',
     'scheduler.config',

@@ -416,6 +416,10 @@ class ConductorInterface(rpc.Interface):
         """Return the server that owns a port."""
 
     @rpc.call()
+    def snapshot_volume_backed_server(self, context: Ctx, uuid: str) -> None:
+        """Note that the API snapshots a server's volumes.  Raises InstanceInvalidState."""
+
+    @rpc.call()
     def attach_volume(self, context: Ctx, uuid: str, device: BlockDevice) -> BlockDevice:
         """Reserve a volume and accept its attaching; returns the device with its name.
 
@@ -509,8 +513,11 @@ class ConductorInterface(rpc.Interface):
     # -- key pairs
 
     @rpc.call()
-    def create_keypair(self, context: Ctx, keypair: Keypair) -> Keypair:
-        """Store a key pair (public part).  Raises KeyPairExists, LimitExceeded."""
+    def create_keypair(self, context: Ctx, keypair: Keypair, generated: bool = False) -> Keypair:
+        """Store a key pair (public part).  Raises KeyPairExists, LimitExceeded.
+
+        ``generated``: the API has made it; it was not imported.
+        """
 
     @rpc.call()
     def get_keypair(self, context: Ctx, user_id: str, name: str) -> Keypair:
@@ -830,8 +837,10 @@ class ConductorInterface(rpc.Interface):
         """
 
     @rpc.call()
-    def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
-        """Store what Neutron says now of a server's ports."""
+    def update_network_info(
+        self, context: Ctx, uuid: str, network_info: list[VIF], before: list[VIF] | None = None
+    ) -> None:
+        """Store what Neutron says now of a server's ports, if ``before`` is what was stored."""
 
     @rpc.call()
     def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:

@@ -18,7 +18,7 @@ class Keypairs:
         self._conf, self._db = conf, api_db
 
     @retry
-    def create_keypair(self, context: Ctx, keypair: Keypair) -> Keypair:
+    def create_keypair(self, context: Ctx, keypair: Keypair, generated: bool = False) -> Keypair:
         row = KeypairRow(
             name=keypair.name,
             user_id=keypair.user_id,

@@ -10,6 +10,8 @@ from kilonova.common import config, exception, rpc, service, version
 from kilonova.common import context as ctx
 from kilonova.common.clients import cinder, keystone, neutron
 from kilonova.common.clients.placement import Placement
+from kilonova.common.notifications import config as notifications_config
+from kilonova.common.notifications.notifier import Notifier
 from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor import config as conductor_config
 from kilonova.conductor.aggregates import Aggregates
@@ -20,6 +22,8 @@ from kilonova.conductor.hypervisors import Hypervisors
 from kilonova.conductor.image_caching import ImageCaching
 from kilonova.conductor.interface import ConductorInterface
 from kilonova.conductor.keypairs import Keypairs
+from kilonova.conductor.notify.announce import Announcing
+from kilonova.conductor.notify.watch import Watch
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
@@ -60,7 +64,11 @@ BINARY = 'nova-conductor'
 
 def list_opts() -> config.Opts:
     """Return the options of all that runs in this daemon."""
-    return [*conductor_config.list_opts(), *db_config.list_opts()]
+    return [
+        *conductor_config.list_opts(),
+        *db_config.list_opts(),
+        *notifications_config.list_opts(),
+    ]
 
 
 def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
@@ -144,6 +152,10 @@ class Conductor:
             volumes=functools.partial(cinder.client, conf),
             cell_id=cell_id,
         )
+        self._notifier = Notifier(conf)
+        if self._notifier.is_on:
+            self._cell_db.listener = Watch(conf, self._notifier)
+            self._notifier.start()
         self.engine = Engine(self._parts)
         self._heartbeats = Heartbeats(self._cell_db, self.engine.report_host)
         endpoints = self._host_endpoints(placement, compute, cell_id)
@@ -154,6 +166,8 @@ class Conductor:
         self._heartbeats.start()
         self._own = service.Heartbeat(conf.report_interval, self._report)
         self._own.start()
+        if self._notifier.is_on:
+            endpoints = [Announcing(one, endpoints, conf, self._notifier) for one in endpoints]
         self._server = rpc.serve(transport, ConductorInterface, endpoints, conf.host)
         self.engine.start()
 
@@ -208,6 +222,7 @@ class Conductor:
         self.engine.stop(limit * 0.8 if limit else None)
         self._own.stop()
         self._heartbeats.stop()
+        self._notifier.stop()
         self._api_db.close()
         self._cell_db.close()
         self._server = None

@@ -187,6 +187,7 @@ RULES = {
         name='os-migrateLive',
         vm_states=frozenset([ACTIVE, PAUSED]),
         task_state='migrating',
+        without_shares=True,
         action='live-migration',
     ),
     'abort live migration': Rule(
@@ -208,6 +209,7 @@ RULES = {
         task_states=None,
         lockable=False,
         task_state='rebuilding',
+        without_shares=True,
         action='evacuate',
     ),
     'rescue': Rule(
@@ -302,6 +304,13 @@ RULES = {
         task_state='image_snapshot_pending',
         action='createImage',
     ),
+    'snapshot_volume_backed': Rule(
+        name='snapshot_volume_backed',
+        vm_states=BASIC,
+        lockable=False,
+        action='createImage',
+        event='api_snapshot_instance',
+    ),
     'backup': Rule(
         name='backup',
         vm_states=BASIC,
@@ -313,12 +322,14 @@ RULES = {
         name='rebuild',
         vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
         task_state='rebuilding',
+        without_shares=True,
         action='rebuild',
     ),
     'shelve': Rule(
         name='shelve',
         vm_states=BASIC,
         task_state='shelving',
+        without_shares=True,
         action='shelve',
     ),
     'shelve_offload': Rule(

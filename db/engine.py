@@ -21,7 +21,7 @@ from oslo_config import cfg
 from sqlalchemy import event, exc, orm
 from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext, make_url
 
-from kilonova.db import config, errors, patterns
+from kilonova.db import config, errors, happenings, patterns
 
 LOG = logging.getLogger(__name__)
 P = ParamSpec('P')
@@ -104,6 +104,8 @@ class Database:
         self.name = self.engine.dialect.name
         replica = self.options.slave_connection
         self._replica = _make_engine(replica, self.options) if replica else self.engine
+        self.listener: happenings.Listener | None = None
+        """Who is told what was committed."""
         writer: Engine = self.engine
         self._file_lock: _FileLock | None = None
         if self.name == 'sqlite':
@@ -120,7 +122,16 @@ class Database:
         """Yield a session that is committed at the end, or rolled back by an exception."""
         with self._file_lock.held() if self._file_lock else contextlib.nullcontext():
             with self._writer.begin() as session:
+                if self.listener is not None:
+                    session.info[happenings.KEY] = []
                 yield session
+                told = self._look(session)
+        if told and self.listener is not None:
+            self.listener.tell(told)
+
+    def _look(self, session: orm.Session) -> list[Any]:
+        happened = happenings.of(session)
+        return self.listener.read(session, happened) if happened and self.listener else []
 
     @contextlib.contextmanager
     def reader(self, stale: bool = False) -> Iterator[orm.Session]:

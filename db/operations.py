@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from kilonova.common import exception
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Action, ActionEvent
-from kilonova.db import types
+from kilonova.db import happenings, types
 from kilonova.db.engine import affected
 from kilonova.db.models.servers import InstanceRow, OperationEventRow, OperationRow, table_of
 
@@ -40,6 +40,7 @@ class Operation(msgspec.Struct, kw_only=True):
     step: str
     phase: str = ''
     first_attempt: int = 1
+    reported: str = ''
     payload: str = ''
     owner: str | None = None
     lease_until: datetime.datetime | None = None
@@ -100,23 +101,27 @@ def finish(
     *,
     release_at: datetime.datetime | None = None,
     details: str | None = None,
+    reported: str = '',
 ) -> None:
     """End an operation and its open events; what it carried is forgotten.
 
     ``release_at``: when to see that placement holds nothing for the server any more.
     """
+    result = 'Success' if state == DONE else 'Error'
+    _note_end(session, operation_id, result, details)
     update(
         session,
         operation_id,
         state=state,
         message=message,
         payload='',
+        reported=reported,
         owner=None,
         step=RELEASE if release_at else HOST,
         lease_until=release_at,
         finished_at=types.utcnow(),
     )
-    finish_events(session, operation_id, 'Success' if state == DONE else 'Error', details)
+    _close_events(session, operation_id, result, details)
 
 
 def payloads(session: Session, server_uuid: str, actions: Iterable[str]) -> list[str]:
@@ -266,15 +271,35 @@ def start_events(session: Session, event: str, starts: Sequence[tuple[Operation,
         for operation, host in starts
     ]
     session.execute(sa.insert(EVENTS), rows)
+    happenings.note(
+        session, *(happenings.Began(operation.id, event) for operation, _host in starts)
+    )
 
 
 def finish_events(session: Session, operation_id: str, result: str, details: str | None) -> None:
     """Close the open events of an operation."""
+    _note_end(session, operation_id, result, details)
+    _close_events(session, operation_id, result, details)
+
+
+def _close_events(session: Session, operation_id: str, result: str, details: str | None) -> None:
     session.execute(
         sa.update(EVENTS)
         .where(EVENTS.c.operation_id == operation_id, EVENTS.c.finish_time.is_(None))
         .values(finish_time=types.utcnow(), result=result, details=details)
     )
+
+
+def _note_end(session: Session, operation_id: str, result: str, details: str | None) -> None:
+    if happenings.of(session) is None:
+        return
+    still_open = (
+        sa.select(EVENTS.c.event, OPERATIONS.c.payload)
+        .join(OPERATIONS, OPERATIONS.c.id == EVENTS.c.operation_id)
+        .where(EVENTS.c.operation_id == operation_id, EVENTS.c.finish_time.is_(None))
+    )
+    for event, payload in session.execute(still_open):
+        happenings.note(session, happenings.Ended(operation_id, event, result, payload, details))
 
 
 def list_actions(

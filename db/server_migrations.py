@@ -13,7 +13,7 @@ from kilonova.common.objects.migration import Migration, MigrationQuery, Move
 from kilonova.db import paging, types
 from kilonova.db.engine import affected
 from kilonova.db.models.migrations import MigrationRow
-from kilonova.db.models.servers import table_of
+from kilonova.db.models.servers import InstanceRow, table_of
 
 MIGRATIONS = table_of(MigrationRow)
 FIELDS = Migration.__struct_fields__
@@ -67,6 +67,20 @@ def get_of_server(session: Session, instance_uuid: str, number: int) -> Migratio
     if row is None:
         raise exception.MigrationNotFoundForInstance(migration_id=number, instance_id=instance_uuid)
     return _from_row(row)
+
+
+def hosts_of(session: Session, servers: Iterable[str]) -> dict[str, list[str]]:
+    """Return where servers are and where they are going to be: one statement."""
+    uuids = set(servers)
+    i, m = table_of(InstanceRow).c, MIGRATIONS.c
+    here = sa.select(i.uuid, i.host).where(i.uuid.in_(uuids), i.deleted == 0, i.host.is_not(None))
+    there = sa.select(m.instance_uuid, m.dest_compute).where(
+        m.instance_uuid.in_(uuids), m.status.in_(MOVING), m.dest_compute.is_not(None)
+    )
+    found: dict[str, list[str]] = {}
+    for uuid, host in session.execute(sa.union(here, there)):
+        found.setdefault(uuid, []).append(host)
+    return found
 
 
 def get_move(session: Session, uuid: str) -> Move:

@@ -15,7 +15,7 @@ from kilonova.common.objects.network import VIF
 from kilonova.common.objects.numa import NumaTopology
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Fault, Server
-from kilonova.db import shares, types
+from kilonova.db import happenings, shares, types
 from kilonova.db.engine import affected
 from kilonova.db.models.servers import (
     BlockDeviceRow,
@@ -210,11 +210,24 @@ def update(
     if idle:
         match += [INSTANCES.c.operation.is_(None), INSTANCES.c.task_state.is_(None)]
     row = {**values, **derived(values), 'updated_at': types.utcnow()}
+    old = _shown(session, uuid, values)
     if affected(session, sa.update(INSTANCES).where(*match).values(**row)) != 1:
         return False
+    if old is not None:
+        happenings.note(session, happenings.Changed(uuid, old))
     if values.get('network_info'):
         _add_ports(session, uuid, values['network_info'])
     return True
+
+
+def _shown(session: Session, uuid: str, values: Values) -> Values | None:
+    """Return states and name as they are before a change of them, if somebody listens."""
+    names = ('vm_state', 'task_state', 'name')
+    if happenings.of(session) is None or not set(names) & set(values):
+        return None
+    columns = [INSTANCES.c[name] for name in names]
+    row = session.execute(sa.select(*columns).where(INSTANCES.c.uuid == uuid)).one_or_none()
+    return dict(zip(names, row, strict=True)) if row else None
 
 
 def _add_ports(session: Session, uuid: str, vifs: Iterable[VIF]) -> None:

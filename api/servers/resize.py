@@ -18,7 +18,9 @@ from kilonova.api.servers.create import ZERO_DISK
 from kilonova.common import exception
 
 ACTION = '/servers/{server_id}/action'
-CROSS_CELL = 'compute:servers:resize:cross_cell'
+CROSS_CELL = SoftRule(
+    'compute:servers:resize:cross_cell', NOBODY, 'Resize a server into another cell.'
+)
 MIGRATE_HOST = 'os_compute_api:os-migrate-server:migrate:host'
 RESIZE = params.wrapped(
     'resize',
@@ -47,7 +49,7 @@ MIGRATE = ByVersion(
     rule='os_compute_api:servers:resize',
     check=PROJECT_MEMBER_OR_ADMIN,
     target='resource',
-    soft_rules=(SoftRule(CROSS_CELL, NOBODY, 'Resize a server into another cell.'),),
+    soft_rules=(CROSS_CELL, ZERO_DISK),
     body=RESIZE,
     success=202,
     errors={exception.FlavorNotFound: 400},
@@ -105,7 +107,11 @@ def revert_resize(request: Request, server_id: str, body: dict[str, Any]) -> Non
     rule='os_compute_api:os-migrate-server:migrate',
     check=PROJECT_MANAGER_OR_ADMIN,
     target='resource',
-    soft_rules=(SoftRule(MIGRATE_HOST, ADMIN, 'Migrate a server to a host by name.'),),
+    soft_rules=(
+        SoftRule(MIGRATE_HOST, ADMIN, 'Migrate a server to a host by name.'),
+        CROSS_CELL,
+        ZERO_DISK,
+    ),
     body=MIGRATE,
     success=202,
     errors={exception.ComputeHostNotFound: 400},

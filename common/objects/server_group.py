@@ -28,14 +28,14 @@ class ServerGroup(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Membership(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A request's group.  ``members`` and ``hosts`` are filled in anew for each decision.
 
-    ``hosts``: member to host, of those that are on one.
+    ``hosts``: member to its hosts, of those that have one (two while they move).
     """
 
     uuid: str = ''
     policy: str | None = None
     max_per_host: int = 1
     members: list[str] = []
-    hosts: dict[str, str] = {}
+    hosts: dict[str, list[str]] = {}
 
     @property
     def is_hard(self) -> bool:

@@ -7,8 +7,8 @@ at where the other members are by then.  The order of locks is: API database, ce
 
 import collections
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from oslo_config import cfg
@@ -16,11 +16,10 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
-from kilonova.common.objects.request_spec import RequestSpec
+from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server_group import Membership, membership
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks.work import Payload
-from kilonova.db import quotas, server_groups, servers
+from kilonova.db import quotas, server_groups, server_migrations
 from kilonova.db.engine import retry
 
 TOO_MANY = 'Quota exceeded, too many servers in group'
@@ -52,14 +51,24 @@ def join(session: Session, conf: cfg.ConfigOpts, spec: RequestSpec, uuids: Seque
     server_groups.join(session, group_id, uuids)
 
 
-def avoid(payload: Payload) -> None:
+class Sent(Protocol):
+    """What is carried of a server that was to go to a host."""
+
+    selection: Selection | None
+    reasons: list[str]
+
+    @property
+    def spec(self) -> RequestSpec: ...
+
+
+def avoid(payload: Sent) -> None:
     """Keep a server from being sent again to where its group does not want it.
 
     The scheduler may have no filter for that, and each host is tried once at most.
     """
     assert payload.selection is not None
     host, spec = payload.selection.host, payload.spec
-    payload.spec = msgspec.structs.replace(spec, ignore_hosts=[*spec.ignore_hosts, host])
+    spec.ignore_hosts = [*spec.ignore_hosts, host]
     payload.reasons.append(f'Host {host}: other servers of the group were quicker.')
 
 
@@ -84,10 +93,27 @@ class Groups:
         with self._parts.api_db.reader() as session:
             members = server_groups.members_of(session, spec.group.uuid)
         with self._parts.cell_db.reader() as session:
-            found = servers.locate(session, members)
-        hosts = {uuid: host for uuid, host in found.items() if host}
+            hosts = server_migrations.hosts_of(session, members)
         group = msgspec.structs.replace(spec.group, members=members, hosts=hosts)
         return msgspec.structs.replace(spec, group=group)
+
+    @retry
+    def reserve(
+        self,
+        group: Membership | None,
+        uuid: str,
+        host: str,
+        note: Callable[[Session], None],
+    ) -> bool:
+        """Note where a server is going, if the group does not mind; nothing is noted without one."""
+        with self.held(group) as guard:
+            if guard is None:
+                return True
+            with self._parts.cell_db.transaction() as session:
+                if not guard.admits(session, uuid, host):
+                    return False
+                note(session)
+        return True
 
     @contextlib.contextmanager
     def held(self, group: Membership | None) -> Iterator['Guard | None']:
@@ -113,16 +139,16 @@ class Guard:
 
     def __init__(self, group: Membership, members: Sequence[str]) -> None:
         self._group, self._members = group, members
-        self._hosts: dict[str, str | None] | None = None
+        self._hosts: dict[str, list[str]] | None = None
 
     def admits(self, session: Session, uuid: str, host: str) -> bool:
         """Tell whether the policy lets a server go to a host, where it then counts as being."""
         if self._hosts is None:
-            self._hosts = servers.locate(session, self._members)
+            self._hosts = server_migrations.hosts_of(session, self._members)
         others = collections.Counter(
-            there for member, there in self._hosts.items() if there and member != uuid
+            one for member, there in self._hosts.items() if member != uuid for one in there
         )
         if not self._group.allows(host, others):
             return False
-        self._hosts[uuid] = host
+        self._hosts[uuid] = [*self._hosts.get(uuid, ()), host]
         return True

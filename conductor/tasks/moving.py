@@ -20,7 +20,7 @@ from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults
+from kilonova.conductor.tasks import choose, faults, groups
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload
 from kilonova.db import server_migrations as migrations
 from kilonova.db import servers
@@ -89,7 +89,7 @@ class Mover:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._chooser = choose.Chooser(parts)
+        self._chooser, self._groups = choose.Chooser(parts), groups.Groups(parts)
 
     # -- the record
 
@@ -163,10 +163,26 @@ class Mover:
             if payload.forced:
                 self._force(job)
             else:
-                [[payload.selection, *payload.alternates]] = self._chooser.choose([job])
+                self._seek(job)
         except exception.NoValidHost as error:
             return self._no_host(job, error)
         return None
+
+    def _seek(self, job: Job[M]) -> None:
+        """Claim what the scheduler offers and the server's group does not mind."""
+        payload = job.payload
+        while True:
+            [[payload.selection, *payload.alternates]] = self._chooser.choose([job])
+            if self._groups.reserve(
+                payload.spec.group,
+                job.server.uuid,
+                payload.target.host,
+                lambda session: migrations.update(
+                    session, payload.migration, dest_compute=payload.target.host
+                ),
+            ):
+                return
+            groups.avoid(payload)
 
     def _park(self, job: Job[M]) -> None:
         """Let the move hold what the server has on its source."""

@@ -79,10 +79,10 @@ class ServerShares:
     ) -> tuple[Server, Operation] | None:
         with self._parts.cell_db.transaction() as session:
             server = servers.get(session, uuid, lock=True)
-            state.check(context, server, state.RULES[DETACH])
             found = [one for one in server.shares if one.share_id == share_id]
             if not found:
                 raise exception.ShareNotFound(share_id=share_id)
+            state.check(context, server, state.RULES[DETACH])
             if found[0].status == DETACHING:
                 return None
             found[0].status = DETACHING

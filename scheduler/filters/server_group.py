@@ -17,7 +17,7 @@ def recorded_on(hosts: Hosts, spec: RequestSpec) -> Floats:
     found = [
         i
         for uuid in spec.group.members
-        if (host := spec.group.hosts.get(uuid))
+        for host in spec.group.hosts.get(uuid, ())
         for i in hosts.by_host.get(host, ())
     ]
     return hosts.count_at(found)

@@ -76,7 +76,8 @@ def _free_port(world: World, _asked: Version) -> Ready:
 def _free_address(world: World, _asked: Version) -> Ready:
     neutron = world.cloud.neutron
     subnet = neutron.things['networks'][world.things.network]['subnets'][0]
-    address = neutron.things['subnets'][subnet]['cidr'].replace('.0/24', '.200')
+    number = 100 + int(world.name().rpartition('-')[2]) % 100
+    address = neutron.things['subnets'][subnet]['cidr'].replace('.0/24', f'.{number}')
     words = {'net_id': world.things.network, 'ip_address': address}
     return Ready({'server_id': world.server()}, words)
 

@@ -97,7 +97,7 @@ def arguments(things: Things) -> dict[str, str]:
         'hypervisor_id': things.hypervisor,
         'request_id': things.action,
         'image_id': things.image,
-        'group_id': things.server_group,
+        'server_group_id': things.server_group,
         'network_id': things.network,
         'port_id': things.port,
         **things.proxied.arguments(),
@@ -114,6 +114,7 @@ def arguments(things: Things) -> dict[str, str]:
         'volume_id': things.volume,
         'snapshot_id': things.snapshot,
         'share_id': NOBODY,
+        'migration_id': '1',
         'host_name': things.host,
         'before_timestamp': '2026-01-02 03:04:05',
     }
@@ -153,7 +154,7 @@ _AGGREGATE_ACTION = '/os-aggregates/{aggregate_id}/action'
 # Actions whose body says nothing more.
 _BARE = (
     'os-start os-stop forceDelete restore pause unpause suspend resume rescue unrescue '
-    'trigger_crash_dump'
+    'trigger_crash_dump confirmResize revertResize shelve shelveOffload unshelve migrate'
 ).split()
 
 
@@ -182,6 +183,19 @@ def bodies(things: Things) -> dict[Key, Any]:
             'share': {'share_id': NOBODY, 'tag': 'known'}
         },
         **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
+        ('POST', _SERVER_ACTION, 'evacuate'): {'evacuate': {'host': things.host}},
+        ('POST', _SERVER_ACTION, 'createImage'): {'createImage': {'name': 'valid'}},
+        ('POST', _SERVER_ACTION, 'createBackup'): {
+            'createBackup': {'name': 'valid', 'backup_type': 'daily', 'rotation': 1}
+        },
+        ('POST', _SERVER_ACTION, 'resize'): {'resize': {'flavorRef': things.flavor}},
+        ('POST', _SERVER_ACTION, 'rebuild'): {'rebuild': {'imageRef': things.image}},
+        ('POST', _SERVER_ACTION, 'os-migrateLive'): {
+            'os-migrateLive': {'host': None, 'block_migration': 'auto'}
+        },
+        ('POST', '/servers/{server_id}/migrations/{migration_id}/action', 'force_complete'): {
+            'force_complete': None
+        },
         ('POST', _SERVER_ACTION, 'changePassword'): {'changePassword': {'adminPass': 'x'}},
         ('POST', _SERVER_ACTION, 'os-getVNCConsole'): {'os-getVNCConsole': {'type': 'novnc'}},
         ('POST', _SERVER_ACTION, 'os-getSPICEConsole'): {

@@ -9,7 +9,7 @@ from kilonova.api.versions import Version
 from kilonova.common import version
 from kilonova.common.context import get_admin_context
 from kilonova.tests.functional import routes
-from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.cloud import Cloud, wait
 from kilonova.tests.functional.routes import CALLER, Things
 from kilonova.tests.functional.samples import NO_SAMPLE
 
@@ -82,9 +82,7 @@ _WAY: dict[str, list[dict[str, Any]]] = {
     'PAUSED': [{'pause': None}],
     'SUSPENDED': [{'suspend': None}],
     'RESCUE': [{'rescue': None}],
-    'SHELVED': [{'shelve': None}],
     'SHELVED_OFFLOADED': [{'shelve': None}],
-    'VERIFY_RESIZE': [{'resize': {'flavorRef': 'plain'}}],
 }
 
 
@@ -122,6 +120,24 @@ def _soft_deleted(world: World, _asked: Version) -> Ready:
 def _image(world: World, _asked: Version) -> Ready:
     made = world.cloud.glance.add(kernel_id='nokernel', auto_disk_config='True')
     return Ready({'image_id': made, 'key': 'auto_disk_config'})
+
+
+def _share(world: World, _asked: Version) -> Ready:
+    return Ready({'server_id': world.server('SHUTOFF')}, {'share_id': world.cloud.manila.add()})
+
+
+def _share_attached(world: World, asked: Version) -> Ready:
+    made = _share(world, asked)
+    path = f'/servers/{made.path["server_id"]}/shares'
+    world.ask('POST', path, {'share': made.words}, version='2.97')
+    wait(
+        lambda: (
+            [one['status'] for one in world.ask('GET', path, version='2.97')['shares']]
+            == ['inactive']
+        ),
+        'the share is attached',
+    )
+    return Ready({**made.path, **made.words})
 
 
 # -- flavors
@@ -255,7 +271,7 @@ def _server_group(world: World, _asked: Version) -> Ready:
     rules = {'max_server_per_host': 3}
     body = {'name': world.name(), 'policy': 'anti-affinity', 'rules': rules}
     made = world.ask('POST', '/os-server-groups', {'server_group': body})['server_group']
-    return Ready({'group_id': made['id']})
+    return Ready({'server_group_id': made['id']})
 
 
 def _class(_world: World, _asked: Version) -> Ready:
@@ -276,6 +292,8 @@ PREPARE: dict[str, Prepare] = {
     'meta-key': _meta_key,
     'SOFT_DELETED': _soft_deleted,
     'image': _image,
+    'share': _share,
+    'share-attached': _share_attached,
     'audit': _audit,
     'flavor': _flavor,
     'no-flavor': _no_flavor,

@@ -27,7 +27,7 @@ DELETE_RPC = {
     'cast terminate_server': 1,
     'call delete_finished': 1,
 }
-BOOT_SQL, DELETE_SQL = 25, 15
+BOOT_SQL, DELETE_SQL = 25, 16
 
 
 def _tally(words: list[str]) -> dict[str, int]:

@@ -99,7 +99,8 @@ def test_an_address_that_was_asked_for(cloud: Cloud, server: str, network: str) 
 
 def test_the_only_network_need_not_be_named(cloud: Cloud, server: str, network: str) -> None:
     path = f'/servers/{server}/os-interface'
-    for body in ({}, {'interfaceAttachment': {}}):
+    bodies: list[Any] = [{}, {'interfaceAttachment': {}}]
+    for body in bodies:
         assert cloud.call('POST', path, body).json['interfaceAttachment']['net_id'] == network
     cloud.neutron.caller.project = None
     second = cloud.neutron.add_network()

@@ -62,18 +62,27 @@ def published() -> policy.Enforcer:
 
 
 def _is_of_a_project(route: Route) -> bool:
-    return any(name in route.one.path for name in ('{server_id}', '{project_id}'))
+    return any(
+        name in route.one.path for name in ('{server_id}', '{project_id}', '{server_group_id}')
+    )
+
+
+def _is_hidden(route: Route) -> bool:
+    return any(name in route.one.path for name in ('{server_id}', '{server_group_id}'))
 
 
 def _expected(published: policy.Enforcer, route: Route, caller: Caller) -> int:
     """Return what comes of it: let in, refused, or not there for this caller."""
-    hidden = '{server_id}' in route.one.path and caller.project != callers.OWNER
-    if hidden and not caller.is_admin:
+    foreign = caller.project != callers.OWNER and not caller.is_admin
+    # Where the caller's own project decides, the rule does before anything is looked up.
+    if foreign and route.one.target == 'resource' and _is_hidden(route):
         return 404
     if route.one.rule is None:
         return LET_IN
     target = {
-        'project_id': callers.OWNER if _is_of_a_project(route) else caller.project,
+        'project_id': callers.OWNER
+        if _is_of_a_project(route) and route.one.target == 'resource'
+        else caller.project,
         # The request for a key pair names another user.
         'user_id': 'admin' if route.key == ('POST', '/os-keypairs', None) else caller.name,
     }

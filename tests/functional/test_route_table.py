@@ -16,39 +16,6 @@ CLOUD: dict[str, Any] = {}
 
 # Routes of the table that nobody has written yet.  It only shrinks: what is there must go.
 NOT_YET = """
-POST /os-assisted-volume-snapshots
-DELETE /os-assisted-volume-snapshots/{id}
-GET /os-snapshots
-POST /os-snapshots
-GET /os-snapshots/detail
-GET /os-snapshots/{id}
-DELETE /os-snapshots/{id}
-GET /os-volumes
-POST /os-volumes
-GET /os-volumes/detail
-GET /os-volumes/{id}
-DELETE /os-volumes/{id}
-GET /os-volumes_boot
-POST /os-volumes_boot
-GET /os-volumes_boot/detail
-GET /os-volumes_boot/{id}
-PUT /os-volumes_boot/{id}
-DELETE /os-volumes_boot/{id}
-POST /os-volumes_boot/{id}/action confirmResize
-POST /os-volumes_boot/{id}/action createImage
-POST /os-volumes_boot/{id}/action os-start
-POST /os-volumes_boot/{id}/action os-stop
-POST /os-volumes_boot/{id}/action reboot
-POST /os-volumes_boot/{id}/action rebuild
-POST /os-volumes_boot/{id}/action resize
-POST /os-volumes_boot/{id}/action revertResize
-POST /os-volumes_boot/{id}/action trigger_crash_dump
-POST /servers/{id}/action evacuate
-GET /servers/{server_id}/os-volume_attachments
-POST /servers/{server_id}/os-volume_attachments
-GET /servers/{server_id}/os-volume_attachments/{id}
-PUT /servers/{server_id}/os-volume_attachments/{id}
-DELETE /servers/{server_id}/os-volume_attachments/{id}
 """.strip().splitlines()
 
 resources.load()
@@ -112,7 +79,9 @@ def test_with_its_success_code(row: Row) -> None:
 def test_with_its_policy_rules(row: Row) -> None:
     """The rule that lets a caller in is one that refuses; the others shape what it does."""
     ours = OURS[row.shaped]
-    assert {one.rule or '' for one in ours} <= (row.refusing or {''})
+    # Which of several rules it is, the body may say: then the handler looks at each.
+    by_body = {''} if len(row.refusing) != 1 else set()
+    assert {one.rule or '' for one in ours} <= row.refusing | by_body
     names = {rule.name for one in ours for rule in one.all_rules()}
     assert row.enforced <= names
     assert names <= row.enforced | row.documented | ASKED_EARLIER

@@ -23,7 +23,7 @@ from kilonova.tests.functional.routes import CALLER, Things
 CLOUD: dict[str, Any] = {}
 MANY = os.environ.get('KILONOVA_FUZZ')
 FUZZ = settings(
-    max_examples=int(MANY or 6),
+    max_examples=int(MANY or 4),
     derandomize=MANY is None,
     database=None,
     deadline=None,
@@ -37,8 +37,8 @@ OPERATIONS = sorted(
     ((path, method) for path, item in PATHS.items() for method in item if method in ORDER),
     key=lambda one: (ORDER.index(one[1]), one[0]),
 )
-# A public flavor has no list of projects, and the server has no share.
-NOTHING_THERE = ('/flavors/{flavor_id}/os-flavor-access', '/servers/{server_id}/shares/{share_id}')
+# What a path answers that is not there at all, or not at a version.
+NO_ROUTE = '"The resource could not be found."'
 
 
 def _modes(path: str, method: str) -> list[GenerationMode]:
@@ -64,6 +64,17 @@ def schema(cloud: Cloud) -> Iterator[Any]:
     yield openapi.from_wsgi('/openapi.json', cloud.all.compute_app)
 
 
+@pytest.fixture
+def host_is_up(cloud: Cloud, things: Things, path: str) -> Iterator[None]:
+    """What is right may have forced the only host down."""
+    yield
+    if path.startswith(('/os-services', '/os-hosts')):
+        body = {'status': 'enabled', 'forced_down': False}
+        answer = cloud.admin('PUT', f'/os-services/{things.service}', body)
+        assert answer.status in (200, 404), answer.text  # it may be deleted
+
+
+@pytest.mark.usefixtures('host_is_up')
 @pytest.mark.parametrize('path, method, mode', CASES, ids=lambda part: getattr(part, 'value', part))
 def test_no_defects(schema: Any, things: Things, path: str, method: str, mode: Any) -> None:
     operation = schema[path][method.upper()]
@@ -75,16 +86,19 @@ def test_no_defects(schema: Any, things: Things, path: str, method: str, mode: A
         path_parameters={name: known.get(name, 'x') for name in re.findall(r'{(\w+)}', path)},
         headers={'X-Auth-Token': CALLER},
     )
-    statuses = set()
+    reached = []
 
     @FUZZ
     @given(case=strategy, version=st.sampled_from(ends))
     def check(case: Any, version: str) -> None:
         case.headers[versions.HEADER] = f'compute {version}'
         answer = case.call()
-        statuses.add(answer.status_code)
-        assert answer.status_code < 500, (case.query, case.body, answer.text)
+        assert answer.status_code < 500 or answer.status_code == 501, (
+            case.query,
+            case.body,
+            answer.text,
+        )
+        reached.append(answer.status_code != 300 and NO_ROUTE not in answer.text)
 
     check()
-    if method == 'get' and mode == GenerationMode.POSITIVE and path not in NOTHING_THERE:
-        assert statuses & {200, 204, 410}, statuses
+    assert any(reached)

@@ -25,7 +25,7 @@ instances = -1
 cores = -1
 ram = -1
 server_group_members = 30
-server_groups = 10
+server_groups = 50
 """,
 }
 DEMO, OTHER = 'demo:demo', 'other:other'
@@ -115,6 +115,27 @@ def test_schedulers_that_do_not_know_of_each_other(
     servers = settled(cloud, at_once(lambda: boot(together), 6))
     assert list(hosts_of(servers).values()) == [6]
     assert len(cloud.placement.usages()) == HOSTS + 6
+
+
+def test_servers_that_move_at_once(
+    cloud: Cloud, boot: Any, clean: None, two_schedulers: list[str]
+) -> None:
+    """All but one host are taken, so all want to go to the same one."""
+    group = make(cloud, 'anti-affinity')
+    servers = settled(cloud, at_once(lambda: boot(group), HOSTS - 1))
+    paths = [f'/servers/{server["id"]}/action' for server in servers]
+    with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool:
+        answers = list(pool.map(lambda path: cloud.admin('POST', path, {'migrate': None}), paths))
+    assert {answer.status for answer in answers} == {202}
+    ends = [cloud.wait_status(one['id'], 'ACTIVE', 'VERIFY_RESIZE') for one in servers]
+    hosts = [server['OS-EXT-SRV-ATTR:host'] for server in ends]
+    assert len(set(hosts)) == len(hosts)
+    moved = [server for server in ends if server['status'] == 'VERIFY_RESIZE']
+    assert moved
+    for server in moved:
+        path = f'/servers/{server["id"]}/action'
+        assert cloud.call('POST', path, {'confirmResize': None}).status == 204
+        cloud.wait_status(server['id'], 'ACTIVE')
 
 
 def test_a_few_on_each_host(cloud: Cloud, boot: Any, clean: None) -> None:

@@ -110,7 +110,7 @@ class KeypairPart:
     def __init__(self) -> None:
         self.keypairs: dict[tuple[str, str], Keypair] = {}
 
-    def create_keypair(self, context: Any, keypair: Keypair) -> Keypair:
+    def create_keypair(self, context: Any, keypair: Keypair, generated: bool = False) -> Keypair:
         if (keypair.user_id, keypair.name) in self.keypairs:
             raise exception.KeyPairExists(key_name=keypair.name)
         keypair.id, keypair.created_at = len(self.keypairs) + 1, NOW

@@ -34,7 +34,11 @@ class Stupid:
 
     def select(self, context, spec, uuids, table_version, alternates=0):
         self.asked.append(spec.group)
-        taken = set(spec.group.hosts.values()) if len(self.asked) > self.blind else set()
+        taken = (
+            {host for hosts in spec.group.hosts.values() for host in hosts}
+            if len(self.asked) > self.blind
+            else set()
+        )
         full = taken if spec.group.policy == 'anti-affinity' else set(self.world.hosts) - taken
         spec.ignore_hosts = sorted({*spec.ignore_hosts, *(full if taken else ())})
         return self.sound(context, spec, uuids, table_version, alternates)
@@ -100,7 +104,7 @@ def test_the_scheduler_is_told_where_the_members_are(world, make, stupid):
     assert hosts_of(world, [first, second]) == ['h1', 'h2']
     told = stupid.asked[-1]
     assert (told.policy, told.max_per_host) == ('anti-affinity', 1)
-    assert (sorted(told.members), told.hosts) == (sorted([first, second]), {first: 'h1'})
+    assert (sorted(told.members), told.hosts) == (sorted([first, second]), {first: ['h1']})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 from kilonova.conductor import state
 from kilonova.db.types import utcnow
 
@@ -82,3 +83,20 @@ def test_a_server_that_never_ran():
         state.check(MEMBER, server, state.RULES['stop'])
     assert str(caught.value) == "Instance is in an invalid state for 'stop'"
     state.check(MEMBER, server, state.RULES['delete'])
+
+
+def test_actions_that_servers_with_shares_cannot_have():
+    share = Share(uuid='a', share_id='s', tag='t')
+    refused = set()
+    for action, rule in state.RULES.items():
+        vm_state = min(map(str, rule.vm_states or ['active']))
+        tasks = [task for task in rule.task_states or () if task]
+        task_state = min(tasks) if tasks and None not in (rule.task_states or ()) else None
+        server = make(vm_state=vm_state, shares=[share], task_state=task_state)
+        try:
+            state.check(ADMIN, server, rule)
+        except exception.ForbiddenSharesNotSupported:
+            refused.add(action)
+        except exception.Conflict:
+            pass
+    assert refused == {'evacuate', 'os-migrateLive', 'rebuild', 'shelve', 'suspend'}

@@ -101,6 +101,8 @@ class FakeHost:
         self.wishes: list[tuple[str, str]] = []
         self.cannot: set[str] = set()
         """Kinds of work that fail."""
+        self.answers: dict[str, WorkResult] = {}
+        """What other kinds of work end in."""
 
     def build_server(self, context: Any, request: BuildRequest) -> None:
         self.world.post(self, self._build, request)
@@ -221,7 +223,7 @@ class FakeHost:
             return
         kind = type(work).__name__
         self.worked.append(kind)
-        result = WorkResult(power_state=STATES.get(kind))
+        result = self.answers.get(kind) or WorkResult(power_state=STATES.get(kind))
         self._move(kind, server.uuid)
         self._move_live(kind, server.uuid, work)
         self._connect(work, result)
@@ -402,6 +404,10 @@ class World:
     def ports_of(self, device_id: str) -> list[dict[str, Any]]:
         self.contact('list ports')
         return [{'id': port} for port, owner in self.ports.items() if owner == device_id]
+
+    def find(self, resource: str, **filters: Any) -> list[dict[str, Any]]:
+        self.contact(f'list {resource}')
+        return [{'id': f'subnet of {network}'} for network in filters.values()]
 
     def delete_port(self, port_id: str) -> bool:
         return self.ports.pop(port_id, None) is not None

@@ -198,17 +198,19 @@ def group(policy, *members, hosts=None, limit=1):
             group('anti-affinity', 's1', 's2', limit=2),
             ['b', 'c'],
         ),
-        ('AntiAffinity', group('anti-affinity', hosts={'s9': 'c'}), ['a', 'b']),
+        ('AntiAffinity', group('anti-affinity', hosts={'s9': ['c']}), ['a', 'b']),
         ('AntiAffinity', group('affinity', 's1'), ['a', 'b', 'c']),
         ('Affinity', group('affinity'), ['a', 'b', 'c']),
         ('Affinity', group('affinity', 's1'), ['a']),
         ('Affinity', group('affinity', 'elsewhere'), ['a', 'b', 'c']),
-        ('Affinity', group('affinity', hosts={'s9': 'b'}), ['b']),
+        ('Affinity', group('affinity', hosts={'s9': ['b']}), ['b']),
         # s1 is only being placed on a, and may be sent away from there
-        ('Affinity', group('affinity', 's1', hosts={'s9': 'b'}), ['b']),
+        ('Affinity', group('affinity', 's1', hosts={'s9': ['b']}), ['b']),
         # s1 has moved since the table was made
-        ('AntiAffinity', group('anti-affinity', 's1', hosts={'s1': 'c'}), ['a', 'b']),
-        ('AntiAffinity', group('anti-affinity', 's1', 's3', hosts={'s9': 'c'}), []),
+        ('AntiAffinity', group('anti-affinity', 's1', hosts={'s1': ['c']}), ['a', 'b']),
+        ('AntiAffinity', group('anti-affinity', 's1', 's3', hosts={'s9': ['c']}), []),
+        # on its way from a to b
+        ('AntiAffinity', group('anti-affinity', hosts={'s1': ['a', 'b']}), ['c']),
         ('Affinity', group('anti-affinity', 's1'), ['a', 'b', 'c']),
     ],
 )
