@@ -416,6 +416,10 @@ class ConductorInterface(rpc.Interface):
         """Return the server that owns a port."""
 
     @rpc.call()
+    def snapshot_volume_backed_server(self, context: Ctx, uuid: str) -> None:
+        """Note that the API snapshots a server's volumes.  Raises InstanceInvalidState."""
+
+    @rpc.call()
     def attach_volume(self, context: Ctx, uuid: str, device: BlockDevice) -> BlockDevice:
         """Reserve a volume and accept its attaching; returns the device with its name.
 

@@ -304,6 +304,13 @@ RULES = {
         task_state='image_snapshot_pending',
         action='createImage',
     ),
+    'snapshot_volume_backed': Rule(
+        name='snapshot_volume_backed',
+        vm_states=BASIC,
+        lockable=False,
+        action='createImage',
+        event='api_snapshot_instance',
+    ),
     'backup': Rule(
         name='backup',
         vm_states=BASIC,

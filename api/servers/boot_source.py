@@ -14,6 +14,11 @@ Json = dict[str, Any]
 
 GIB = 1024**3
 MULTIATTACH_SINCE = 60
+# What Cinder keeps of the image that a volume was made of, beside its properties.
+_OF_GLANCE = (
+    'checksum', 'container_format', 'disk_format', 'image_id', 'image_name', 'min_disk', 'min_ram',
+    'os_hash_algo', 'os_hash_value', 'os_hidden', 'size', 'stores',
+)  # fmt: skip
 
 
 def resolve(request: Request, asked: Json, max_count: int) -> tuple[Image, list[BlockDevice]]:
@@ -143,12 +148,13 @@ class _Lookup:
 
 def _image_of_volume(volume: Json) -> Image:
     metadata: Json = dict(volume.get('volume_image_metadata') or {})
+    known = {name: metadata.pop(name, None) for name in _OF_GLANCE}
     return Image(
         size=volume['size'] * GIB,
-        disk_format=metadata.get('disk_format'),
-        container_format=metadata.get('container_format'),
-        min_disk=_number(metadata.pop('min_disk', 0)),
-        min_ram=_number(metadata.pop('min_ram', 0)),
+        disk_format=known['disk_format'],
+        container_format=known['container_format'],
+        min_disk=_number(known['min_disk']),
+        min_ram=_number(known['min_ram']),
         properties=metadata,
     )
 

@@ -8,7 +8,7 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import Answer, operation
 from kilonova.api.policies import SoftRule
 from kilonova.api.request import Request
-from kilonova.api.servers import lookup
+from kilonova.api.servers import lookup, volume_image
 from kilonova.common import exception
 from kilonova.common.clients import glance, glance_snapshots
 from kilonova.common.objects.server import Server
@@ -46,7 +46,7 @@ def create_image(request: Request, server_id: str, body: Json) -> Answer:
     asked = body['createImage']
     server = lookup.get(request, server_id, 'block_devices')
     if server.boots_from_volume:
-        raise Fault(400, f'Instance {server.uuid} boots from a volume: snapshot the volume')
+        return _answer(request, _of_volumes(request, server, asked))
 
     def accept(image_id: str) -> None:
         request.conductor.snapshot_server(request.context, server.uuid, image_id)
@@ -86,6 +86,15 @@ def create_backup(request: Request, server_id: str, body: Json) -> Answer:
 
     image_id = _make(request, server, asked, 'backup', {'backup_type': kind}, accept)
     return _answer(request, image_id if rotation else None)
+
+
+def _of_volumes(request: Request, server: Server, asked: Json) -> str:
+    request.can(VOLUME_BACKED.name, project_id=server.project_id, user_id=server.user_id)
+    metadata = asked.get('metadata', {})
+    if metadata:
+        image_metadata.check_quota(request, len(metadata))
+    request.conductor.snapshot_volume_backed_server(request.context, server.uuid)
+    return volume_image.create(request, server, asked['name'].strip(), metadata)
 
 
 def _make(

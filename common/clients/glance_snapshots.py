@@ -46,6 +46,28 @@ def upload(conf: cfg.ConfigOpts, image_id: str, path: str, disk_format: str) -> 
         raise glance.refused(answer, image_id)
 
 
+def fill_with_nothing(conf: cfg.ConfigOpts, context: ctx.RequestContext, image_id: str) -> None:
+    """Let an image be active whose content is elsewhere, as the user."""
+    client = glance.adapter(conf, context)
+    patch = [
+        {'op': 'add', 'path': '/disk_format', 'value': 'qcow2'},
+        {'op': 'add', 'path': '/container_format', 'value': 'bare'},
+    ]
+    answer = keystone.request(
+        client, 'PATCH', f'/v2/images/{image_id}', json=patch, headers={'Content-Type': PATCH}
+    )
+    if answer.status_code == 200:
+        answer = keystone.request(
+            client,
+            'PUT',
+            f'/v2/images/{image_id}/file',
+            data=b'',
+            headers={'Content-Type': 'application/octet-stream'},
+        )
+    if answer.status_code != 204:
+        raise glance.refused(answer, image_id)
+
+
 def discard(conf: cfg.ConfigOpts, image_id: str) -> None:
     """Delete an image, as the service; one that is gone is as good."""
     answer = keystone.request(glance.adapter(conf), 'DELETE', f'/v2/images/{image_id}')

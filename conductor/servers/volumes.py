@@ -3,8 +3,10 @@
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.work import SnapshotVolume as SnapshotWork
+from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import accept
 from kilonova.conductor.tasks.volumes import common
 from kilonova.conductor.tasks.volumes.attach import AttachVolume
 from kilonova.conductor.tasks.volumes.detach import DetachVolume
@@ -43,6 +45,14 @@ class ServerVolumes:
             device = common.find(servers.get(session, uuid, lock=True), volume_id)
             device.delete_on_termination = delete_on_termination
             block_devices.save(session, uuid, [device])
+
+    @retry
+    def snapshot_volume_backed_server(self, context: Ctx, uuid: str) -> None:
+        rule = state.RULES['snapshot_volume_backed']
+        with self._parts.cell_db.transaction() as session:
+            server = servers.get(session, uuid, lock=True, parts=False)
+            state.check(context, server, rule)
+            accept.note(session, context, server, rule, self._parts.conf.host)
 
     def assist_volume_snapshot(self, context: Ctx, request: SnapshotWork) -> None:
         self._snapshots.begin(context, request)

@@ -43,7 +43,9 @@ class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 P = TypeVar('P', bound=Payload)
-PLACE = ('attempt', 'first_attempt', 'phase', 'step', 'owner', 'lease_until', 'payload')
+PLACE = ('attempt', 'first_attempt', 'reported', 'phase', 'step', 'owner', 'lease_until', 'payload')
+REMEMBERED = 30
+"""Reports that are known again when their host repeats them."""
 Changes = dict[str, Any]
 """Columns of the server."""
 
@@ -302,6 +304,9 @@ class Procedure(Generic[P]):
             # A copy: what is tried again must not find the payload changed already.
             payload = self._decode(_encode(job.payload))
             job = Job(job.context, operation, server, payload)
+            if (operation.owner or '').startswith(operations.COMPUTE):
+                reported = [*operation.reported.split(), str(operation.attempt)]
+                operation.reported = ' '.join(reported[-REMEMBERED:])
             if result.error is not None:
                 changes, following = self._after_failure(job, phase, result)
             else:
@@ -395,7 +400,7 @@ class Procedure(Generic[P]):
         if failure is None:
             if rule.vm_state is not None:
                 values['vm_state'] = rule.vm_state
-            operations.finish(session, job.operation.id)
+            operations.finish(session, job.operation.id, reported=job.operation.reported)
             job.operation.state = operations.DONE
         else:
             owner = job.operation.owner or ''
@@ -414,6 +419,7 @@ class Procedure(Generic[P]):
                 job.operation.id,
                 operations.FAILED,
                 failure.error,
+                reported=job.operation.reported,
                 details=failure.details,
             )
             job.operation.state = operations.FAILED
@@ -451,11 +457,9 @@ def finished(parts: Parts, engine: Engine, uuid: str, fence: Fence, result: Work
         operation = operations.get(session, fence.operation)
         if operation is None or operation.state == operations.SUPERSEDED:
             return False
-        if operation.state != operations.RUNNING:
-            return fence.attempt <= operation.attempt
-        if fence.attempt < operation.first_attempt:
+        if str(fence.attempt) in operation.reported.split():
             return True
-        if fence.attempt != operation.attempt:
+        if operation.state != operations.RUNNING or fence.attempt != operation.attempt:
             return False
         server = servers.get(session, uuid)
     task = engine.tasks[operation.action]

@@ -197,6 +197,47 @@ def test_an_image_of_a_volume_backed_server(cloud: Cloud, flavor: str) -> None:
         assert cloud.cinder.volumes[device['id']]['snapshot_id'] == snapshot
 
 
+def test_from_an_image_of_itself(cloud: Cloud, big: str) -> None:
+    """A server that boots from a volume becomes an image, and that another server."""
+    volume = cloud.cinder.add_bootable(3, hw_disk_bus='virtio', checksum='x', image_name='y')
+    blank = {'source_type': 'blank', 'destination_type': 'local', 'volume_size': 1}
+    devices = [root('volume', volume), blank]
+    uuid = boot(cloud, flavorRef=big, block_device_mapping_v2=devices)
+    cloud.wait_status(uuid, 'ACTIVE')
+    body = {'name': 'copy', 'metadata': {'a': 'b'}}
+    answer = cloud.action(uuid, createImage=body)
+    assert answer.status == 202, answer.text
+    image = cloud.glance.images[answer.json['image_id']]
+    (snapshot,) = cloud.cinder.snapshots.values()
+    assert (snapshot['volume_id'], snapshot['name']) == (volume, 'snapshot for copy')
+    assert (image['status'], image['size'], image['a'], image['hw_disk_bus']) == (
+        'active', 0, 'b', 'virtio'
+    )  # fmt: skip
+    assert image['root_device_name'] == '/dev/vda' and image['owner'] == 'demo'
+    kept = [(d['source_type'], d['snapshot_id']) for d in json.loads(image['block_device_mapping'])]
+    assert kept == [('snapshot', snapshot['id']), ('blank', None), ('blank', None)]
+    actions = cloud.get(f'/servers/{uuid}/os-instance-actions')['instanceActions']
+    assert actions[0]['action'] == 'createImage'
+    other = boot(cloud, flavorRef=big, imageRef=image['id'])
+    cloud.wait_status(other, 'ACTIVE')
+    (device,) = attached(cloud, other)
+    assert cloud.cinder.volumes[device['id']]['snapshot_id'] == snapshot['id']
+
+
+def test_an_image_that_cannot_be_made(cloud: Cloud, flavor: str) -> None:
+    volume = cloud.cinder.add_bootable()
+    uuid = boot(cloud, flavorRef=flavor, block_device_mapping_v2=[root('volume', volume)])
+    cloud.wait_status(uuid, 'ACTIVE')
+    before = set(cloud.glance.images)
+    cloud.glance.break_with(500, 'PUT .*/file')
+    assert cloud.action(uuid, createImage={'name': 'copy'}).status == 503
+    cloud.glance.mend()
+    cloud.cinder.break_with(413, 'POST .*/snapshots')
+    assert cloud.action(uuid, createImage={'name': 'copy'}).status == 403
+    cloud.cinder.mend()
+    assert cloud.cinder.snapshots == {} and set(cloud.glance.images) == before
+
+
 def test_a_build_that_fails_lets_go_of_its_volumes(cloud: Cloud, flavor: str, image: str) -> None:
     given = cloud.cinder.add_bootable()
     devices = [
