@@ -17,17 +17,13 @@ def attach(job: Job) -> WorkResult:
         host.ports.detach(vif)
         raise
     job.undo = lambda: _take_out(job, vif)
-    others = [one for one in server.network_info if one.id != vif.id]
-    return WorkResult(network_info=[*others, vif])
+    return WorkResult(network_info=[vif])
 
 
-def detach(job: Job) -> WorkResult:
-    port_id = job.work.port_id
+def detach(job: Job) -> None:
     for vif in job.server.network_info:
-        if vif.id == port_id:
+        if vif.id == job.work.port_id:
             _take_out(job, vif)
-    left = [vif for vif in job.server.network_info if vif.id != port_id]
-    return WorkResult(network_info=left)
 
 
 def _take_out(job: Job, vif: VIF) -> None:

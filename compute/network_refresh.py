@@ -41,7 +41,7 @@ class NetworkRefresh:
         found = self._host.ports.describe(server)
         if found == server.network_info:
             return False
-        self._host.conductor.update_network_info(context, uuid, found)
+        self._host.conductor.update_network_info(context, uuid, found, server.network_info)
         LOG.info('The ports of server %s have changed', uuid)
         return True
 

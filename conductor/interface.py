@@ -837,8 +837,10 @@ class ConductorInterface(rpc.Interface):
         """
 
     @rpc.call()
-    def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
-        """Store what Neutron says now of a server's ports."""
+    def update_network_info(
+        self, context: Ctx, uuid: str, network_info: list[VIF], before: list[VIF] | None = None
+    ) -> None:
+        """Store what Neutron says now of a server's ports, if ``before`` is what was stored."""
 
     @rpc.call()
     def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:

@@ -40,6 +40,7 @@ class Operation(msgspec.Struct, kw_only=True):
     step: str
     phase: str = ''
     first_attempt: int = 1
+    reported: str = ''
     payload: str = ''
     owner: str | None = None
     lease_until: datetime.datetime | None = None
@@ -100,6 +101,7 @@ def finish(
     *,
     release_at: datetime.datetime | None = None,
     details: str | None = None,
+    reported: str = '',
 ) -> None:
     """End an operation and its open events; what it carried is forgotten.
 
@@ -113,6 +115,7 @@ def finish(
         state=state,
         message=message,
         payload='',
+        reported=reported,
         owner=None,
         step=RELEASE if release_at else HOST,
         lease_until=release_at,

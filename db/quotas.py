@@ -196,6 +196,8 @@ def check_growth(
     levels = zip((project_limits, user_limits), usage(session, project_id, user_id), strict=True)
     for limit, used in levels:
         overs = over(wanted, limit, used)
+        if overs and unified_limits.is_on(conf):
+            raise unified_limits.exceeded(project_id, overs, wanted, used, limit)
         if overs:
             raise exceeded(overs, wanted, used, limit)
 

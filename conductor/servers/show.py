@@ -86,8 +86,12 @@ class ShowServers:
             return _without_secrets(servers.get(session, uuid))
 
     @retry
-    def update_network_info(self, context: Ctx, uuid: str, network_info: list[VIF]) -> None:
+    def update_network_info(
+        self, context: Ctx, uuid: str, network_info: list[VIF], before: list[VIF] | None = None
+    ) -> None:
         with self._parts.cell_db.transaction() as session:
+            if before is not None and servers.get(session, uuid, lock=True).network_info != before:
+                return
             servers.update(session, uuid, network_info=network_info)
 
     def _add_host_status(self, session: Session, found: list[Server]) -> None:

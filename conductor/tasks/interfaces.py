@@ -1,5 +1,7 @@
 """Attach and detach interfaces; fixed addresses of the interfaces that are there."""
 
+from collections.abc import Callable
+
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
@@ -8,18 +10,21 @@ from kilonova.common.objects import work
 from kilonova.common.objects.network import NetworkRequest
 from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.work import WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, waiting
-from kilonova.conductor.tasks.procedure import Phase, Procedure
+from kilonova.conductor.tasks.procedure import Changes, Job, Phase, Procedure
 from kilonova.conductor.tasks.simple import SimplePayload
-from kilonova.db import servers
+from kilonova.db import operations, servers
 from kilonova.db.engine import retry
 
+SimpleJob = Job[SimplePayload]
 ATTACH, DETACH = 'attach_interface', 'detach_interface'
 # Less than the callers' time limit, so that they hear why.
 PATIENCE = 60.0
+BUSY_PATIENCE = 10.0
 
 
 class Interfaces:
@@ -33,15 +38,18 @@ class Interfaces:
                 engine,
                 action,
                 (
-                    Phase[SimplePayload](
+                    Phase(
                         name=action,
                         event=f'compute_{action}',
                         work=lambda job: job.payload.work,
+                        ended=ended,
                     ),
                 ),
                 payload=SimplePayload,
+                failed=_failed,
+                exclusive=False,
             )
-            for action in (ATTACH, DETACH)
+            for action, ended in ((ATTACH, _attached), (DETACH, _detached))
         }
 
     def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> str:
@@ -49,29 +57,48 @@ class Interfaces:
         wanted = work.AttachInterface(request=request)
 
         def accepting(session: Session, server: Server) -> None:
+            _check_idle(session, uuid)
             before.update(vif.id for vif in server.network_info)
             if request.port_id in before:
                 raise exception.PortInUse(port_id=request.port_id)
             wanted.known = sorted(before)
 
         payload = SimplePayload(context=faults.keep(context), rule=ATTACH, work=wanted)
-        operation = self._procedures[ATTACH].accept(context, uuid, payload, accepting)
+        operation = self._accept(ATTACH, context, uuid, payload, accepting)
         waiting.wait_for(self._parts, operation, PATIENCE)
         with self._parts.cell_db.reader() as session:
             after = servers.get(session, uuid).network_info
         new = [vif.id for vif in after if vif.id not in before]
         if not new:
             raise exception.Conflict('The interface has been detached again.')
-        return request.port_id or new[-1]
+        # The next change may be over already; what is new comes at the end.
+        return request.port_id or new[0]
 
     def detach_interface(self, context: Ctx, uuid: str, port_id: str) -> None:
         def accepting(session: Session, server: Server) -> None:
+            _check_idle(session, uuid)
             if port_id not in {vif.id for vif in server.network_info}:
                 raise exception.PortNotFound(port_id=port_id)
 
         wanted = work.DetachInterface(port_id=port_id)
         payload = SimplePayload(context=faults.keep(context), rule=DETACH, work=wanted)
-        self._procedures[DETACH].accept(context, uuid, payload, accepting)
+        self._accept(DETACH, context, uuid, payload, accepting)
+
+    def _accept(
+        self,
+        action: str,
+        context: Ctx,
+        uuid: str,
+        payload: SimplePayload,
+        accepting: Callable[[Session, Server], None],
+    ) -> str:
+        """Accept when the change before this one is over, which takes a moment only."""
+        for step in waiting.steps(BUSY_PATIENCE):
+            try:
+                return self._procedures[action].accept(context, uuid, payload, accepting)
+            except exception.InstanceBusy:
+                waiting.pause(step)
+        raise exception.InstanceBusy(instance_uuid=uuid)
 
     # -- addresses
 
@@ -122,3 +149,28 @@ class Interfaces:
         if server.host:
             event = ExternalEvent(name='network-changed', server_uuid=server.uuid)
             self._parts.compute.at(server.host).external_events(context, [event])
+
+
+def _check_idle(session: Session, uuid: str) -> None:
+    """Interfaces of a server change one at a time.  Raises InstanceBusy."""
+    if operations.payloads(session, uuid, (ATTACH, DETACH)):
+        raise exception.InstanceBusy(instance_uuid=uuid)
+
+
+def _attached(_session: Session, job: SimpleJob, result: WorkResult) -> Changes:
+    """Add what the host has attached to what the server has by now."""
+    new = result.network_info or []
+    ids = {vif.id for vif in new}
+    return {'network_info': [*(v for v in job.server.network_info if v.id not in ids), *new]}
+
+
+def _detached(_session: Session, job: SimpleJob, _result: WorkResult) -> Changes:
+    gone = job.payload.work.port_id
+    return {'network_info': [vif for vif in job.server.network_info if vif.id != gone]}
+
+
+def _failed(session: Session, job: SimpleJob, failure: WorkResult) -> Changes:
+    """Keep the fault: it has the status for the request that waits."""
+    fault = faults.make(failure.error or '', failure.details, failure.code, job.server.host)
+    servers.update(session, job.server.uuid, fault=fault)
+    return {}

@@ -21,7 +21,7 @@ from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults, waiting
+from kilonova.conductor.tasks import accept, faults
 from kilonova.db import block_devices, operations, servers
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
@@ -43,8 +43,9 @@ class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 P = TypeVar('P', bound=Payload)
-BUSY_PATIENCE = 10.0
-PLACE = ('attempt', 'first_attempt', 'phase', 'step', 'owner', 'lease_until', 'payload')
+PLACE = ('attempt', 'first_attempt', 'reported', 'phase', 'step', 'owner', 'lease_until', 'payload')
+REMEMBERED = 30
+"""Reports that are known again when their host repeats them."""
 Changes = dict[str, Any]
 """Columns of the server."""
 
@@ -133,18 +134,11 @@ class Procedure(Generic[P]):
     ) -> str:
         """Begin, when the state allows it; ``accepting`` is called in the same transaction.
 
-        What changes a server without a task state is over in a moment; it is waited for.
-        Returns the operation's id.  Raises InstanceBusy.
+        Returns the operation's id.
         """
-        for step in waiting.steps(BUSY_PATIENCE):
-            try:
-                job = self.enter(context, uuid, payload, accepting)
-            except exception.InstanceBusy:
-                waiting.pause(step)
-            else:
-                self._begin(job)
-                return job.operation.id
-        raise exception.InstanceBusy(instance_uuid=uuid)
+        job = self.enter(context, uuid, payload, accepting)
+        self._begin(job)
+        return job.operation.id
 
     @retry
     def enter(
@@ -160,8 +154,6 @@ class Procedure(Generic[P]):
             server = servers.get(session, uuid, lock=True)
             state.check(context, server, rule)
             if server.operation is not None and self._exclusive:
-                if server.task_state is None and rule.task_states is not None:
-                    raise exception.InstanceBusy(instance_uuid=uuid)
                 self._engine.supersede(session, server)
             if accepting is not None:
                 accepting(session, server)
@@ -312,6 +304,9 @@ class Procedure(Generic[P]):
             # A copy: what is tried again must not find the payload changed already.
             payload = self._decode(_encode(job.payload))
             job = Job(job.context, operation, server, payload)
+            if (operation.owner or '').startswith(operations.COMPUTE):
+                reported = [*operation.reported.split(), str(operation.attempt)]
+                operation.reported = ' '.join(reported[-REMEMBERED:])
             if result.error is not None:
                 changes, following = self._after_failure(job, phase, result)
             else:
@@ -405,7 +400,7 @@ class Procedure(Generic[P]):
         if failure is None:
             if rule.vm_state is not None:
                 values['vm_state'] = rule.vm_state
-            operations.finish(session, job.operation.id)
+            operations.finish(session, job.operation.id, reported=job.operation.reported)
             job.operation.state = operations.DONE
         else:
             owner = job.operation.owner or ''
@@ -424,6 +419,7 @@ class Procedure(Generic[P]):
                 job.operation.id,
                 operations.FAILED,
                 failure.error,
+                reported=job.operation.reported,
                 details=failure.details,
             )
             job.operation.state = operations.FAILED
@@ -461,11 +457,9 @@ def finished(parts: Parts, engine: Engine, uuid: str, fence: Fence, result: Work
         operation = operations.get(session, fence.operation)
         if operation is None or operation.state == operations.SUPERSEDED:
             return False
-        if operation.state != operations.RUNNING:
-            return fence.attempt <= operation.attempt
-        if fence.attempt < operation.first_attempt:
+        if str(fence.attempt) in operation.reported.split():
             return True
-        if fence.attempt != operation.attempt:
+        if operation.state != operations.RUNNING or fence.attempt != operation.attempt:
             return False
         server = servers.get(session, uuid)
     task = engine.tasks[operation.action]

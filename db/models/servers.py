@@ -170,7 +170,8 @@ class OperationRow(CellBase):
     ``owner`` works on it until ``lease_until``: a conductor's worker, or a compute host
     ('compute:' and its name).  After that any conductor may take it over, by raising
     ``attempt``.  ``lease_until`` is empty when nothing is left to do.  ``phase`` is where a
-    procedure is, ``first_attempt`` the attempt at which that phase began.
+    procedure is, ``first_attempt`` the attempt at which that phase began.  ``reported`` are the
+    attempts that hosts have ended: the same report may come again.
     """
 
     __tablename__ = 'operations'
@@ -184,6 +185,7 @@ class OperationRow(CellBase):
     step: Mapped[str] = mapped_column(sa.String(32))
     phase: Mapped[str] = mapped_column(sa.String(32), default='', server_default='')
     first_attempt: Mapped[int] = mapped_column(default=1, server_default='1')
+    reported: Mapped[str] = mapped_column(sa.String(255), default='', server_default='')
     payload: Mapped[str] = mapped_column(LongText, default='')
     owner: Mapped[str | None] = _text()
     lease_until: When = mapped_column(UtcDateTime)

@@ -8,7 +8,7 @@ from typing import Any
 from kilonova.common import exception
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.host import ComputeNode, Service
-from kilonova.common.objects.migration import Migration
+from kilonova.common.objects.migration import Migration, Progress
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
@@ -28,6 +28,7 @@ class FakeConductor(ConductorInterface):
         self.servers: dict[str, Server] = {}
         self.nodes: dict[str, ComputeNode] = {}
         self.moves: list[Migration] = []
+        self.wish = ''
         self.refuse: set[str] = set()
         self.share_users: list[str] = []
         self.to_stop: list[str] = []
@@ -83,6 +84,12 @@ class FakeConductor(ConductorInterface):
     def get_host_servers(self, context: Any, host: str) -> list[Server]:
         self._note('get_host_servers', host=host)
         return [s for s in self.servers.values() if s.host == host and not s.deleted]
+
+    def live_migration_progress(
+        self, context: Any, uuid: str, fence: Fence, status: str, progress: Progress
+    ) -> str:
+        self._note('live_migration_progress', status=status, progress=progress)
+        return self.wish
 
     def evacuated_removed(self, context: Any, host: str, migrations: list[str]) -> None:
         self._note('evacuated_removed', host=host, migrations=migrations)
@@ -187,7 +194,9 @@ class FakeConductor(ConductorInterface):
     def get_share_users(self, context: Any, share_id: str, host: str) -> list[str]:
         return self.share_users
 
-    def update_network_info(self, context: Any, uuid: str, network_info: list[VIF]) -> None:
+    def update_network_info(
+        self, context: Any, uuid: str, network_info: list[VIF], before: list[VIF] | None = None
+    ) -> None:
         self._note('update_network_info', uuid=uuid, network_info=network_info)
 
     def _fenced(self, method: str, uuid: str, fence: Fence, **values: Any) -> bool:

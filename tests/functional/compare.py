@@ -30,6 +30,9 @@ def fill(body: Json, things: Things, words: dict[str, Any]) -> Json:
         'same_host': things.server,
         'server_uuid': things.server,
         'availability_zone': 'nova',
+        'net_id': things.network,
+        # Key pairs are whoever's asks.
+        'key_name': None,
         **words,
     }
     return _filled(body, known, things)

@@ -7,6 +7,16 @@ from kilonova.api.versions import Version
 from kilonova.tests.functional.cloud import wait
 from kilonova.tests.functional.states import Prepare, Ready, World
 
+CONF = """
+[spice]
+enabled = true
+spice_direct_proxy_base_url = http://127.0.0.1:13002/nova
+[serial_console]
+enabled = true
+[mks]
+enabled = true
+"""
+
 
 def _larger(world: World) -> str:
     """Return a flavor that servers can be resized to."""
@@ -35,6 +45,16 @@ def _shelved(world: World, _asked: Version) -> Ready:
     world.ask('POST', f'/servers/{uuid}/action', {'shelve': None})
     world.cloud.wait_status(uuid, 'SHELVED')
     return Ready({'server_id': uuid})
+
+
+def _movable(world: World, asked: Version) -> Ready:
+    """A server that can be sent to the other host, with its disks."""
+    uuid = world.server()
+    host = world.ask('GET', f'/servers/{uuid}')['server']['OS-EXT-SRV-ATTR:host']
+    services = world.ask('GET', '/os-services?binary=nova-compute')['services']
+    other = next(one['host'] for one in services if one['host'] != host and one['state'] == 'up')
+    words = {'host': other, 'block_migration': True if asked < (2, 25) else 'auto'}
+    return Ready({'server_id': uuid}, words)
 
 
 def _live_migrating(world: World, _asked: Version) -> Ready:
@@ -91,6 +111,7 @@ PREPARE: dict[str, Prepare] = {
     'resizable': _resizable,
     'VERIFY_RESIZE': _resized,
     'SHELVED': _shelved,
+    'movable': _movable,
     'live-migrating': _live_migrating,
     'migrations': _migrations,
     'console': _console,

@@ -183,6 +183,7 @@ def bodies(things: Things) -> dict[Key, Any]:
             'share': {'share_id': NOBODY, 'tag': 'known'}
         },
         **{('POST', _SERVER_ACTION, action): {action: None} for action in _BARE},
+        ('POST', _SERVER_ACTION, 'evacuate'): {'evacuate': {'host': things.host}},
         ('POST', _SERVER_ACTION, 'createImage'): {'createImage': {'name': 'valid'}},
         ('POST', _SERVER_ACTION, 'createBackup'): {
             'createBackup': {'name': 'valid', 'backup_type': 'daily', 'rotation': 1}

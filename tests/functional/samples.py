@@ -69,12 +69,13 @@ SAMPLES = [
     if line and not line.startswith('#')
 ]
 
-# Folders of what was removed, and of a quota driver that needs a cloud of its own.
+# Folders of what was removed, of a quota driver that needs a cloud of its own, and of Ironic,
+# which nobody here speaks to.
 UNUSED = set(
     """
 consoles os-agents os-cells os-certificates os-cloudpipe os-fixed-ips os-floating-ip-dns
 os-floating-ips-bulk os-fping os-networks-associate os-security-group-default-rules
-os-virtual-interfaces os-quota-sets-noop
+os-virtual-interfaces os-quota-sets-noop os-baremetal-nodes
 """.split()
 )
 # The same of single files, and what is only shown to explain another one.

@@ -13,7 +13,15 @@ import pytest
 from kilonova.api import versions
 from kilonova.api.operation import Operation
 from kilonova.api.versions import Version
-from kilonova.tests.functional import compare, moved_states, proxied_states, routes, samples, states
+from kilonova.tests.functional import (
+    compare,
+    moved_states,
+    proxied_states,
+    routes,
+    samples,
+    states,
+    volume_states,
+)
 from kilonova.tests.functional.cloud import Answer, Cloud
 from kilonova.tests.functional.samples import Sample
 from kilonova.tests.functional.states import World
@@ -22,9 +30,10 @@ from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.api.reference import Key
 
 pytestmark = reference.needed
-CLOUD: dict[str, Any] = {'hosts': 2}
+CLOUD: dict[str, Any] = {'hosts': 2, 'extra': moved_states.CONF}
 
-states.PREPARE.update(proxied_states.PREPARE | moved_states.PREPARE)
+for module in (proxied_states, moved_states, volume_states):
+    states.PREPARE.update(module.PREPARE)
 ROWS = {row.key: row for row in LIVE}
 TABLES = {
     (one['method'], one['path'], one['action']): one
@@ -107,7 +116,14 @@ def test_example(world: World, sample: Sample) -> None:
 
 
 def test_every_route_is_tried() -> None:
-    assert sorted(str(row) for row in LIVE if row.key not in {one.key for one in WRITTEN}) == []
+    tried = {one.handler for sample in WRITTEN for one in OURS[ROWS[sample.key].shaped]}
+    missing = [
+        str(row)
+        for row in LIVE
+        if not {one.handler for one in OURS[row.shaped]} <= tried
+        and not row.key[1].startswith('/os-baremetal-nodes')
+    ]
+    assert missing == []
 
 
 def test_every_example_is_used() -> None:

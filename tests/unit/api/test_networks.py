@@ -35,10 +35,12 @@ def test_networks(api: Api, fellows: Fellows, public: str, path: str) -> None:
     shared = fellows.neutron.add_network('shared', 'admin', shared=True)
     foreign = fellows.neutron.add_network('foreign', 'evil')
     shown = api.get(path, token=MEMBER)['networks']
-    assert [one['id'] for one in shown] == [own, shared, public]
-    assert [one['label'] for one in shown] == ['private', 'shared', 'public']
+    assert {one['id']: one['label'] for one in shown} == {
+        own: 'private', shared: 'shared', public: 'public',
+    }  # fmt: skip
+    assert foreign in [one['id'] for one in api.get(path, token=ADMIN)['networks']]
     one = api.get(f'{path}/{own}', token=MEMBER)
-    assert one == {'network': shown[0]}
+    assert one['network'] in shown and one['network']['id'] == own
     controller = path.split('-', 1)[1].replace('-', '_')
     controller = {'networks': 'networks.NetworkController',
                   'tenant_networks': 'tenant_networks.TenantNetworkController'}[controller]  # fmt: skip

@@ -58,7 +58,7 @@ def test_attach_waits_and_detach_does_not(world: World, uuid: str, pauses: list[
     assert pauses == [waiting.FIRST_PAUSE]
     assert ports(world, uuid) == ['new']
     detach(world, uuid)
-    assert ports(world, uuid) == ['new'] and world.server(uuid).operation is not None
+    assert ports(world, uuid) == ['new'] and world.open_operations()
     world.settle()
     assert ports(world, uuid) == []
     assert world.hosts['h1'].worked == ['AttachInterface', 'DetachInterface']
@@ -102,25 +102,15 @@ def test_what_the_host_failed_with(world: World, uuid: str, code: int, kind: Any
     assert ports(world, uuid) == []
 
 
-def test_another_action_takes_its_place(world: World, uuid: str, monkeypatch: Any) -> None:
-    def pause(seconds: float) -> None:
-        world.conductor.reset_server_state(world.new_context(), uuid, 'error')
-
-    monkeypatch.setattr(waiting, 'pause', pause)
-    with pytest.raises(exception.Conflict, match='taken the place'):
-        attach(world, uuid)
-    world.settle()
-    assert world.server(uuid).vm_state == 'error' and ports(world, uuid) == []
-
-
-def test_other_actions_wait_for_a_change(world: World, uuid: str, pauses: list[float]) -> None:
+def test_other_actions_go_on_beside_it(world: World, uuid: str, pauses: list[float]) -> None:
     attach(world, uuid)
     detach(world, uuid)
     pauses.clear()
     world.conductor.stop_server(world.new_context(), uuid)
-    assert len(pauses) == 1
+    assert pauses == []
     world.settle()
     assert world.server(uuid).vm_state == 'stopped' and ports(world, uuid) == []
+    world.check()
 
 
 def test_a_deletion_does_not_wait(world: World, uuid: str, pauses: list[float]) -> None:
@@ -132,6 +122,19 @@ def test_a_deletion_does_not_wait(world: World, uuid: str, pauses: list[float]) 
     world.settle()
     assert world.server(uuid).vm_state == 'deleted'
     world.check()
+
+
+def test_what_came_meanwhile_stays(world: World, uuid: str) -> None:
+    """A result adds to what is stored by then, and an older look at Neutron changes nothing."""
+    old = world.server(uuid).network_info
+    update = world.conductor.update_network_info
+    update(world.new_context(), uuid, [vif('other')], old)
+    attach(world, uuid)
+    assert ports(world, uuid) == ['other', 'new']
+    update(world.new_context(), uuid, [vif('other')], [vif('other')])
+    assert ports(world, uuid) == ['other', 'new']
+    update(world.new_context(), uuid, [vif('new')], world.server(uuid).network_info)
+    assert ports(world, uuid) == ['new']
 
 
 def test_refusals_change_nothing(world: World, uuid: str) -> None:

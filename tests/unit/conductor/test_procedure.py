@@ -153,6 +153,21 @@ def test_a_report_that_comes_again_is_no_news(world, uuid):
     assert world.server(uuid).description == 'choose leave arrive'
 
 
+def test_a_report_that_nobody_waited_for_is_refused(world, uuid):
+    """A host that was given up for dead does its work later, and has to undo it."""
+    Trip(world.conductor).accept(world, uuid)
+    world.work.pop(0)()  # choose
+    late = Fence(world.server(uuid).operation, world.server(uuid).attempt)
+    world.messages.clear()
+    world.down.add('h1')
+    world.advance(world.conf.service_down_time + 1)
+    world.conductor.engine.sweep()
+    assert not world.conductor.call('work_finished', uuid, late, WorkResult())
+    world.settle()
+    assert world.server(uuid).vm_state == 'active'
+    assert not world.conductor.call('work_finished', uuid, late, WorkResult())
+
+
 def test_a_deletion_takes_over(world, uuid):
     Trip(world.conductor).accept(world, uuid)
     fence = Fence(world.server(uuid).operation, world.server(uuid).attempt)
