@@ -58,6 +58,8 @@ def _movable(world: World, asked: Version) -> Ready:
 
 
 def _live_migrating(world: World, _asked: Version) -> Ready:
+    # A host sends one at a time.
+    world.tidy()
     conf = world.cloud.conf
     conf.set_override('live_migration_delay', 60, 'fake_driver')
     world.after.append(lambda: conf.clear_override('live_migration_delay', 'fake_driver'))

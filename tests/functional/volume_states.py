@@ -21,7 +21,7 @@ def _attached(world: World, _asked: Version) -> Ready:
     made = _free_volume(world, _asked)
     uuid, volume = made.path['server_id'], made.words['volumeId']
     path = f'/servers/{uuid}/os-volume_attachments'
-    world.ask('POST', path, {'volumeAttachment': {'volumeId': volume}})
+    world.ask('POST', path, {'volumeAttachment': {'volumeId': volume, 'tag': 'known'}})
     wait(lambda: world.cloud.cinder.status(volume) == 'in-use', f'{volume} is attached')
 
     def ended() -> bool:
@@ -32,7 +32,7 @@ def _attached(world: World, _asked: Version) -> Ready:
 
     wait(ended, f'{volume} is attached')
     device = world.ask('GET', f'{path}/{volume}')['volumeAttachment']['device']
-    words = {'volumeId': volume, 'id': volume, 'serverId': uuid, 'device': device, 'tag': None}
+    words = {'volumeId': volume, 'id': volume, 'serverId': uuid, 'device': device, 'tag': 'known'}
     return Ready({'server_id': uuid, 'volume_id': volume}, words)
 
 
