@@ -106,6 +106,12 @@ BUILD = [
         help='How often making the ports of a server is tried again.',
     ),
     cfg.IntOpt(
+        'reimage_timeout_per_gb',
+        default=20,
+        min=1,
+        help='Seconds that Cinder gets for each GiB of a volume that an image is written to.',
+    ),
+    cfg.IntOpt(
         'block_device_allocate_retries',
         default=60,
         min=0,

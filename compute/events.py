@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from oslo_log import log as logging
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-PLUGGED = 'network-vif-plugged'
+AWAITED = ('network-vif-plugged', 'volume-reimaged')
 LOOK_AGAIN = ('network-changed', 'network-vif-deleted')
 POLL = 1.0
 
@@ -36,11 +36,17 @@ class Expectation:
             self._statuses[port_id] = status
             self._changed.notify_all()
 
-    def wait(self, port_ids: Iterable[str], timeout: float, task: 'Task') -> None:
-        """Wait until each port is reported, now or earlier.
+    def wait(
+        self,
+        port_ids: Iterable[str],
+        timeout: float,
+        task: 'Task',
+        failure: Callable[[str], Exception] | None = None,
+    ) -> None:
+        """Wait until each port (or volume) is reported, now or earlier.
 
-        Raises VirtualInterfacePlugTimeout (also when Neutron says that it failed), and what
-        ``task.check`` raises.
+        Raises VirtualInterfacePlugTimeout or ``failure`` (also when it is reported as failed),
+        and what ``task.check`` raises.
         """
         wanted = set(port_ids)
         end = time.monotonic() + timeout
@@ -51,9 +57,10 @@ class Expectation:
                 missing = sorted(p for p in wanted if p not in self._statuses)
                 left = end - time.monotonic()
                 if failed or (missing and left <= 0):
-                    raise exception.VirtualInterfacePlugTimeout(
-                        uuid=self._uuid, ports=', '.join(failed or missing)
-                    )
+                    names = ', '.join(failed or missing)
+                    if failure is not None:
+                        raise failure(names)
+                    raise exception.VirtualInterfacePlugTimeout(uuid=self._uuid, ports=names)
                 if not missing:
                     return
                 self._changed.wait(min(left, POLL))
@@ -101,7 +108,7 @@ class EventsEndpoint:
     def external_events(self, context: RequestContext, events: list[ExternalEvent]) -> None:
         for event in events:
             LOG.debug('Server %s: %s %s %s', event.server_uuid, event.name, event.tag, event.status)
-            if event.name == PLUGGED and event.tag:
+            if event.name in AWAITED and event.tag:
                 self._plug_events.put(event.server_uuid, event.tag, event.status)
             elif event.name in LOOK_AGAIN:
                 self._refresh.request(event.server_uuid)

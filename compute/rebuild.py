@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from kilonova.common import exception
+from kilonova.common.objects.block_device import root
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.work import WorkResult
 from kilonova.compute import config_drive, moving, plugging
@@ -14,26 +16,47 @@ def rebuild(job: Job) -> WorkResult:
     host, server, wanted = job.host, job.server, job.work
     job.progress('rebuild_block_device_mapping')
     host.driver.destroy(server, server.network_info)
+    if wanted.reimage is not None:
+        _reimage(job, wanted.reimage)
     job.progress('rebuild_spawning')
-    changes = spawn(
-        job,
-        server.network_info,
-        wanted.admin_password,
-        wanted.personality,
-    )
+    with host.volumes.taken_over(server) as devices:
+        changes = spawn(
+            job,
+            server.network_info,
+            wanted.admin_password,
+            wanted.personality,
+        )
     if not wanted.power_on:
         host.driver.power_off(server, 0)
-    return WorkResult(changes=changes, network_info=server.network_info)
+    return WorkResult(changes=changes, network_info=server.network_info, devices=devices)
+
+
+def _reimage(job: Job, image_id: str) -> None:
+    """Have Cinder write an image to the root disk, and wait until it says that it has."""
+    host, disk = job.host, root(job.server.block_devices)
+    assert disk is not None
+    limit = host.conf.reimage_timeout_per_gb * max(1, disk.volume_size or 1)
+    host.volumes.hand_back(job.server)
+    with host.events.expect(job.server.uuid) as expectation:
+        host.volumes.reimage(disk, image_id)
+        expectation.wait([disk.volume_id or ''], limit, job.task, _not_reimaged)
+
+
+def _not_reimaged(volume_id: str) -> exception.KilonovaError:
+    return exception.VirtDriverError(
+        reason=f'Cinder did not write the image to volume {volume_id} in time.'
+    )
 
 
 def evacuate(job: Job) -> WorkResult:
     """Make the guest; when nobody wants it any more, it goes again."""
     vifs = moving.ports(job)
     job.undo = lambda: job.host.driver.destroy(job.server, vifs)
-    changes = spawn(job, vifs, job.work.admin_password, [])
+    with job.host.volumes.taken_over(job.server) as devices:
+        changes = spawn(job, vifs, job.work.admin_password, [])
     if not job.work.power_on:
         job.host.driver.power_off(job.server, 0)
-    return WorkResult(changes=changes, network_info=vifs)
+    return WorkResult(changes=changes, network_info=vifs, devices=devices)
 
 
 def spawn(

@@ -191,6 +191,10 @@ class Volumes:
         device.attachment_id = fresh or self._take(client, server, device)
         device.connection_info, device.host = None, None
 
+    def reimage(self, device: BlockDevice, image_id: str) -> None:
+        """Begin to write an image to a volume that is reserved."""
+        self._client(self._conf).reimage(device.volume_id or '', image_id)
+
     # -- making
 
     def _make_all(

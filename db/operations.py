@@ -81,6 +81,15 @@ def get(session: Session, operation_id: str) -> Operation | None:
     return _from_row(row) if row else None
 
 
+def get_with(
+    session: Session, operation_id: str, value: sa.ColumnElement[bool]
+) -> tuple[Operation | None, bool]:
+    """Return one operation, and in the same statement something that depends on it."""
+    query = sa.select(*COLUMNS, value).where(OPERATIONS.c.id == operation_id)
+    row = session.execute(query).one_or_none()
+    return (_from_row(row[:-1]), bool(row[-1])) if row else (None, False)
+
+
 def is_done(session: Session, fence: Fence) -> bool:
     """Tell whether this very attempt has ended well: its report may come twice."""
     operation = get(session, fence.operation)

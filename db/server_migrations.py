@@ -128,15 +128,26 @@ def on_host(session: Session, host: str) -> list[Migration]:
     return [_from_row(row) for row in session.execute(query)]
 
 
+def _owed_by(instance_uuid: sa.ColumnElement[str] | str) -> sa.ColumnElement[bool]:
+    """Return the condition for a server's moves that hold something though they are over."""
+    c = MIGRATIONS.c
+    # What was evacuated holds its source until that is back.
+    evacuated = sa.and_(c.migration_type == EVACUATION, c.status == 'done')
+    held = sa.or_(c.release_at.is_not(None), evacuated)
+    return sa.and_(c.instance_uuid == instance_uuid, held)
+
+
+def owes(instance_uuid: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return whether a server has such moves, to be selected with something else."""
+    return sa.exists().where(_owed_by(instance_uuid))
+
+
 def owed(session: Session, instance_uuid: str | None = None) -> list[Migration]:
     """Return moves that may hold something although they are over; of one server: at once."""
     c = MIGRATIONS.c
     query = sa.select(*COLUMNS)
     if instance_uuid is not None:
-        # What was evacuated holds its source until that is back.
-        evacuated = sa.and_(c.migration_type == EVACUATION, c.status == 'done')
-        query = query.where(c.instance_uuid == instance_uuid)
-        query = query.where(sa.or_(c.release_at.is_not(None), evacuated))
+        query = query.where(_owed_by(instance_uuid))
     else:
         query = query.where(c.release_at < types.utcnow())
     return [_from_row(row) for row in session.execute(query.order_by(c.id).limit(100))]

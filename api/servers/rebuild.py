@@ -13,7 +13,8 @@ from kilonova.api.servers import create_schema, fields, lookup, password, update
 from kilonova.api.servers.create import ZERO_DISK
 from kilonova.api.servers.view import NEWEST
 from kilonova.common import exception
-from kilonova.common.clients import glance
+from kilonova.common.clients import cinder, glance
+from kilonova.common.objects.block_device import root
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.server import Rebuild, Server
 
@@ -28,6 +29,7 @@ _KEY_NAME = {'oneOf': [{'type': 'string', 'minLength': 1, 'maxLength': 255}, {'t
 _USER_DATA = {'type': ['string', 'null'], 'format': 'base64', 'maxLength': 65535}
 
 # name in the body, schema, first minor version, last
+REIMAGE_SINCE = 93
 _FIELDS: list[tuple[str, params.Schema, int, int]] = [
     ('name', params.PADDED_NAME, 0, 0),
     ('name', params.NAME, 1, NEWEST),
@@ -71,7 +73,7 @@ def rebuild(request: Request, server_id: str, body: Json) -> Answer:
     if asked.get('trusted_image_certificates'):
         request.can(CERTIFICATES.name)
     image = _image(request, asked['imageRef'])
-    _check_volume_backed(server, image)
+    reimage = _reimages(request, server, image)
     chosen = asked.get('adminPass') or password.generate(request.conf.password_length)
     wanted = Rebuild(
         image=image,
@@ -80,6 +82,7 @@ def rebuild(request: Request, server_id: str, body: Json) -> Answer:
         preserve_ephemeral=strutils.bool_from_string(asked.get('preserve_ephemeral')),
         changes=_changes(asked),
         zero_disk_allowed=request.allows(ZERO_DISK.name),
+        reimage=reimage,
     )
     try:
         rebuilt = request.conductor.rebuild_server(request.context, server.uuid, wanted)
@@ -99,9 +102,18 @@ def _image(request: Request, image_id: str) -> Image:
         raise Fault(400, 'Cannot find image for rebuild') from error
 
 
-def _check_volume_backed(server: Server, image: Image) -> None:
-    if server.boots_from_volume and server.image.id != image.id:
+def _reimages(request: Request, server: Server, image: Image) -> bool:
+    """Tell whether a volume gets the image's content; an older client may only keep it."""
+    disk = root(server.block_devices)
+    if disk is None or not disk.is_volume:
+        return False
+    if request.version.minor >= REIMAGE_SINCE:
+        return True
+    volume = cinder.client(request.conf, request.context).show_volume(disk.volume_id or '')
+    present = (volume.get('volume_image_metadata') or {}).get('image_id')
+    if present != image.id:
         raise Fault(400, 'Unable to rebuild with a different image for a volume-backed server.')
+    return False
 
 
 def _changes(asked: Json) -> Json:

@@ -22,6 +22,7 @@ from kilonova.common.clients import keystone
 Json = dict[str, Any]
 
 ATTACHMENTS = '3.44'
+REIMAGE = '3.68'
 EXTEND_COMPLETION = '3.71'
 
 
@@ -107,6 +108,11 @@ class Cinder:
         answer = self._act(old_id, 'os-migrate_volume_completion', body, (200, 202))
         found: str = keystone.content(self._adapter, answer, 'save_volume_id')
         return found
+
+    def reimage(self, volume_id: str, image_id: str) -> None:
+        """Begin to write an image to a volume that is reserved; an external event tells the end."""
+        body = {'image_id': image_id, 'reimage_reserved': True}
+        self._act(volume_id, 'os-reimage', body, version=REIMAGE)
 
     def finish_extend(self, volume_id: str, error: bool) -> None:
         """Tell whether the host could use a volume's new size."""

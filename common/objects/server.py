@@ -125,6 +125,8 @@ class Rebuild(msgspec.Struct, kw_only=True, omit_defaults=True):
     preserve_ephemeral: bool = False
     changes: dict[str, Any] = {}
     zero_disk_allowed: bool = False
+    reimage: bool = False
+    """A root disk that is a volume gets the image's content."""
 
 
 class ServerCreate(msgspec.Struct, kw_only=True, omit_defaults=True):

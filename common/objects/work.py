@@ -224,6 +224,8 @@ class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
     personality: list[tuple[str, str]] = []
     preserve_ephemeral: bool = False
     power_on: bool = True
+    reimage: str | None = None
+    """The image that the volume with the root disk is to be made of first."""
 
 
 class AllowShare(msgspec.Struct, tag='attach share'):

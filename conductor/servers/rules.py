@@ -27,7 +27,7 @@ def check_image(flavor: Flavor, request: ServerCreate) -> None:
     root = block_device.root(request.block_devices)
     if root is not None and root.is_volume:
         check_memory(flavor, request.image)
-        _check_volume_size(request.image, root)
+        check_volume_size(request.image, root)
     else:
         check_fits(flavor, request.image, request.zero_disk_allowed)
 
@@ -58,7 +58,8 @@ def check_fits(flavor: Flavor, image: Image, zero_disk_allowed: bool) -> None:
         )
 
 
-def _check_volume_size(image: Image, root: BlockDevice) -> None:
+def check_volume_size(image: Image, root: BlockDevice) -> None:
+    """Raises VolumeSmallerThanMinDisk."""
     if root.volume_size is not None and image.min_disk > root.volume_size:
         raise exception.VolumeSmallerThanMinDisk(
             volume_size=root.volume_size * GIB, image_min_disk=image.min_disk * GIB

@@ -16,7 +16,7 @@ from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept, faults, ports, shelved
 from kilonova.conductor.tasks.moving import Debts
-from kilonova.db import operations, server_groups, servers
+from kilonova.db import operations, server_groups, server_migrations, servers
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.operations import Operation
@@ -134,18 +134,23 @@ class Delete:
     def finished(self, uuid: str, fence: Fence) -> bool:
         """The host has nothing of the server any more."""
         with self._parts.cell_db.reader() as session:
-            operation = operations.get(session, fence.operation)
+            owes = server_migrations.owes(operations.OPERATIONS.c.instance_uuid)
+            operation, moved = operations.get_with(session, fence.operation, owes)
         if operation is None or operation.attempt != fence.attempt:
             return False
         if operation.state != operations.RUNNING:
             return operation.state == operations.DONE
-        return self._end(uuid, fence, operation.payload)
+        return self._end(uuid, fence, operation.payload, moved)
 
-    def _end(self, uuid: str, fence: Fence, payload: str) -> bool:
-        """Allocation, quota and record end, in an order that may be begun anew at any point."""
+    def _end(self, uuid: str, fence: Fence, payload: str, moved: bool = True) -> bool:
+        """Allocation, quota and record end, in an order that may be begun anew at any point.
+
+        ``moved``: its moves may hold something, too.
+        """
         try:
             self._parts.placement.delete_allocations(uuid)
-            self._debts.pay(uuid)
+            if moved:
+                self._debts.pay(uuid)
             released = True
         except exception.ServiceUnavailable as error:
             LOG.warning('Allocations of deleted server %s stay for now: %s', uuid, error)

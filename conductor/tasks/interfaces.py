@@ -165,8 +165,10 @@ def _attached(_session: Session, job: SimpleJob, result: WorkResult) -> Changes:
 
 
 def _detached(_session: Session, job: SimpleJob, _result: WorkResult) -> Changes:
-    gone = job.payload.work.port_id
-    return {'network_info': [vif for vif in job.server.network_info if vif.id != gone]}
+    wanted = job.payload.work
+    assert isinstance(wanted, work.DetachInterface)
+    left = [vif for vif in job.server.network_info if vif.id != wanted.port_id]
+    return {'network_info': left}
 
 
 def _failed(session: Session, job: SimpleJob, failure: WorkResult) -> Changes:

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import work
+from kilonova.common.objects.block_device import root
 from kilonova.common.objects.server import Rebuild as Wanted
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import HostWork, WorkResult
@@ -24,6 +25,7 @@ class RebuildPayload(Payload, kw_only=True):
 
     wanted: Wanted
     vm_state: str = state.ACTIVE
+    reimage: str | None = None
 
 
 class Rebuild:
@@ -50,10 +52,17 @@ class Rebuild:
     def rebuild_server(self, context: Ctx, uuid: str, request: Wanted) -> Server:
         changes = self._changes(context, request)
         payload = RebuildPayload(context=faults.keep(context), rule='rebuild', wanted=request)
+        image_id = request.image.id
 
         def accepting(session: Session, server: Server) -> None:
-            if not server.boots_from_volume:
+            disk = root(server.block_devices)
+            if disk is None or not disk.is_volume:
                 rules.check_fits(server.flavor, request.image, request.zero_disk_allowed)
+            else:
+                rules.check_memory(server.flavor, request.image)
+                rules.check_volume_size(request.image, disk)
+                payload.reimage = image_id if request.reimage else None
+                request.image.id = ''
             stopped = server.vm_state == state.STOPPED
             payload.vm_state = state.STOPPED if stopped else state.ACTIVE
             _change(session, server, request, changes)
@@ -104,6 +113,7 @@ def _work(job: Job[RebuildPayload]) -> HostWork:
         personality=wanted.personality,
         preserve_ephemeral=wanted.preserve_ephemeral,
         power_on=job.payload.vm_state == state.ACTIVE,
+        reimage=job.payload.reimage,
     )
 
 

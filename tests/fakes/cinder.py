@@ -192,6 +192,11 @@ class FakeCinder(FakeService):
         elif action == 'os-roll_detaching':
             if volume['status'] == 'detaching':
                 volume['status'] = 'in-use'
+        elif action == 'os-reimage':
+            if volume['status'] != 'reserved' or not asked['reimage_reserved']:
+                raise Fault(400, 'Invalid volume: it must be reserved to be written anew.')
+            volume['status'] = 'downloading'
+            volume['volume_image_metadata'] = {'image_id': asked['image_id']}
         elif action == 'os-extend_volume_completion':
             self.completions.append((action, volume_id, asked['error']))
         elif action == 'os-migrate_volume_completion':

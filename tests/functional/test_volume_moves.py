@@ -135,3 +135,56 @@ def test_rebuild(cloud: Cloud, flavor: str, image: str) -> None:
     assert cloud.action(uuid, rebuild={'imageRef': image}).status == 202
     cloud.wait_status(uuid, 'ACTIVE')
     check(cloud, uuid, {data}, host_of(cloud, uuid))
+
+
+def reimaged(cloud: Cloud, uuid: str, volume: str, status: str = 'completed') -> None:
+    """Let Cinder end what it was asked for."""
+    wait(lambda: cloud.cinder.status(volume) == 'downloading', 'the image is written')
+    cloud.cinder.volumes[volume]['status'] = 'reserved'
+    event = {'name': 'volume-reimaged', 'server_uuid': uuid, 'tag': volume, 'status': status}
+    answer = cloud.admin('POST', '/os-server-external-events', {'events': [event]}, version='2.93')
+    assert answer.status == 200, answer.text
+
+
+@pytest.mark.parametrize('status', ['completed', 'failed'])
+def test_rebuild_of_the_root_volume(cloud: Cloud, flavor: str, image: str, status: str) -> None:
+    uuid, volumes = boot(cloud, flavor)
+    root = next(v['id'] for v in cloud.cinder.volumes.values() if v['bootable'] == 'true')
+    body = {'rebuild': {'imageRef': image}}
+    refused = cloud.call('POST', f'/servers/{uuid}/action', body, version='2.92')
+    assert refused.status == 400 and 'Unable to rebuild with a different image' in refused.text
+    answer = cloud.call('POST', f'/servers/{uuid}/action', body, version='2.93')
+    assert answer.status == 202, answer.text
+    reimaged(cloud, uuid, root, status)
+    server = cloud.wait_status(uuid, 'ACTIVE' if status == 'completed' else 'ERROR')
+    assert server['image'] == ''
+    assert cloud.cinder.volumes[root]['volume_image_metadata'] == {'image_id': image}
+    if status == 'completed':
+        check(cloud, uuid, volumes, host_of(cloud, uuid))
+        # With the image that it has, an older client may rebuild it, too.
+        again = cloud.call('POST', f'/servers/{uuid}/action', body, version='2.92')
+        assert again.status == 202, again.text
+        cloud.wait_status(uuid, 'ACTIVE')
+        check(cloud, uuid, volumes, host_of(cloud, uuid))
+    else:
+        assert root in server['fault']['message']
+
+
+def test_evacuation(cloud: Cloud, flavor: str) -> None:
+    uuid, volumes = boot(cloud, flavor)
+    source = host_of(cloud, uuid)
+    path = f'/os-services?binary=nova-compute&host={source}'
+    service = cloud.admin('GET', path).json['services'][0]['id']
+    cloud.admin('PUT', f'/os-services/{service}', {'forced_down': True})
+    try:
+        answer = cloud.admin('POST', f'/servers/{uuid}/action', {'evacuate': {}}, version='2.94')
+        assert answer.status == 200, answer.text
+        cloud.wait_status(uuid, 'ACTIVE')
+    finally:
+        cloud.admin('PUT', f'/os-services/{service}', {'forced_down': False})
+    target = host_of(cloud, uuid)
+    assert target != source
+    check(cloud, uuid, volumes, target)
+    (compute,) = [c for c in cloud.all.computes.computes if c.host.name == source]
+    compute._recovery.run()
+    check(cloud, uuid, volumes, target)

@@ -63,7 +63,11 @@ def main() -> int:
         return status
     try:
         configuration.write(work, CLOUD)
+        before = report.runs(work)
         status = run_tests(work, arguments.patterns, arguments.concurrency)
+        if report.runs(work) == before:
+            print('stestr ended before it had a result', file=sys.stderr)
+            return status or 1
         outcome = report.read(work)
         print(outcome.text())
         if arguments.record:

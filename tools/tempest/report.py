@@ -51,6 +51,13 @@ class Outcome:
         path.write_text('\n'.join(lines))
 
 
+def runs(results: Path) -> int:
+    """How many runs are kept in stestr's directory."""
+    if not (results / '.stestr').exists():
+        return 0
+    return int(repository.RepositoryFactory().open(str(results)).count())
+
+
 def read(results: Path) -> Outcome:
     """The outcome of the last run that is kept in stestr's directory."""
     outcome = Outcome()
@@ -90,7 +97,7 @@ def _excluded(path: Path) -> list[tuple[str, str]]:
     rows = []
     for line in path.read_text().splitlines():
         pattern, _, reason = line.partition(' # ')
-        if reason:
+        if reason and not line.startswith('#'):
             rows.append((pattern.strip(), reason.strip()))
     return rows
 
