@@ -1,5 +1,6 @@
 """All that a cloud holds, to tell whether a refused request has changed something."""
 
+import pathlib
 import sqlite3
 import time
 from typing import Any
@@ -15,6 +16,26 @@ _FILES = ('api.sqlite', 'cell1.sqlite')
 Content = dict[str, Any]
 
 
+class _Table:
+    """The rows of one database, read again only when somebody has written."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._version, self._rows = -1, Content()
+
+    def rows(self) -> Content:
+        # It changes with each commit of another connection.
+        version = self._connection.execute('PRAGMA data_version').fetchone()[0]
+        if version != self._version:
+            self._rows = _rows(self._connection, self._path.name)
+            self._version = version
+        return self._rows
+
+
+_tables: dict[pathlib.Path, _Table] = {}
+
+
 def take(cloud: Cloud) -> Content:
     """Return every row of both databases, the allocations and the ports."""
     found: Content = {
@@ -22,11 +43,10 @@ def take(cloud: Cloud) -> Content:
         'ports': sorted(cloud.neutron.ports),
     }
     for name in _FILES:
-        connection = sqlite3.connect(cloud.folder / name, timeout=30)
-        try:
-            found.update(_rows(connection, name))
-        finally:
-            connection.close()
+        path = cloud.folder / name
+        if path not in _tables:
+            _tables[path] = _Table(path)
+        found.update(_tables[path].rows())
     return found
 
 
