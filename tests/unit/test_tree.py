@@ -39,6 +39,8 @@ DIFFERENT = {
     'DEFAULT.state_path': "Nova's default is the folder of its Python files; packages set ours",
     'DEFAULT.host': 'the machine',
     'DEFAULT.my_ip': 'the machine; 127.0.0.1 asks no network at import time',
+    'oslo_limit.service_type': 'what the section is for, as in those of the other services',
+    'oslo_limit.valid_interfaces': 'the same',
 }
 # Options that Nova 34 does not have, and why we do.
 OURS = {
@@ -51,6 +53,7 @@ OURS = {
     'wsgi.*': 'the same',
     'api.auth_strategy': 'chooses the noauth2 pipeline',
     'glance.auth_*': 'service credentials for images, as for the other services',
+    'oslo_limit.auth_*': 'the same, for limits that Keystone keeps',
     'manila.*': 'where shares are, as for the other services; Nova knows the catalog alone',
     '*.version': "keystoneauth's adapter options, which Nova hides",
     '*.min_version': 'the same',
@@ -200,6 +203,8 @@ def _written(option: cfg.Opt) -> str:
 
 def _kinds(option: cfg.Opt) -> set[str]:
     kind: Any = option.type
+    if option.name == 'unified_limits_resource_list':
+        return {'list of UnifiedLimitsResource'}  # a list of words of a certain form
     if isinstance(option, cfg.MultiOpt):
         return {'multi string', 'multi dict of string'}
     if isinstance(kind, types.List):

@@ -8,9 +8,9 @@ import pytest
 from kilonova.common.objects import work
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.migration import Migration, Progress
+from kilonova.common.objects.network import NetworkRequest
 from kilonova.common.objects.operation import Fence
 from kilonova.compute.virt.driver import PowerState
-from kilonova.tests.unit.compute import here as here_module
 from kilonova.tests.unit.compute.here import CONTEXT, Here, make_server, networks, wait
 
 LARGE = Flavor(id=2, flavorid='2', name='large', memory_mb=128, vcpus=2, root_gb=2)
@@ -34,7 +34,7 @@ def perform(here, server, what, fence=None):
 
 def port(here):
     network = here.neutron.add_network()
-    return networks(here_module.NetworkRequest(network_id=network))
+    return networks(NetworkRequest(network_id=network))
 
 
 def move_of(server, kind='resize', **values):

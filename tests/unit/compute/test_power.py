@@ -66,7 +66,7 @@ def test_the_console_is_readable_during_an_operation(make_here: MakeHere) -> Non
     here = make_here(fake_driver={'power_delay': 0.5})
     server = here.built(make_server())
     here.work.perform(CONTEXT, server, new(), work.Reboot('HARD'))
-    assert here.console.get_console_output(CONTEXT, server, 1) == 'box login:\n'
+    assert here.console.get_console_output(CONTEXT, server, 2) == 'box login:\n'
     assert len(here.console.get_console_output(CONTEXT, server, None).splitlines()) == 3
     assert here.host.operations.running()
 

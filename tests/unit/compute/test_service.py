@@ -116,7 +116,7 @@ def test_a_host_comes_up_and_builds(bus: Bus) -> None:
     assert bus.conductor.wait_for('build_finished')['fence'] == fence
     assert compute.host.driver.list_guests() == [server.uuid]
     assert len(bus.placement.requests) == requests
-    assert 'login:' in bus.client.at('here').get_console_output(CONTEXT, server, 1)
+    assert 'login:' in bus.client.at('here').get_console_output(CONTEXT, server, 2)
     assert ' up ' in bus.client.at('here').get_host_uptime(CONTEXT)
     bus.client.at('here').terminate_server(CONTEXT, server, Fence('op', 1))
     bus.conductor.wait_for('delete_finished')

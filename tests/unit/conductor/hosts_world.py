@@ -91,7 +91,7 @@ class HostsWorld:
         values: dict[str, Any] = {
             'uuid': made, 'name': f'on-{host}', 'project_id': 'p', 'user_id': 'me', 'host': host,
             'node': host, 'vm_state': 'active', 'flavor': {}, 'flavorid': 'f', 'vcpus': 2,
-            'memory_mb': 1024, 'root_gb': 10, 'ephemeral_gb': 1, 'image': {}, 'metadata_': {},
+            'memory_mb': 1024, 'root_gb': 10, 'ephemeral_gb': 1, 'image': {}, 'image_id': 'i', 'metadata_': {},
             'system_metadata': {}, 'network_info': [], 'security_groups': [],
             'created_at': now, 'updated_at': now,
         }  # fmt: skip

@@ -47,6 +47,7 @@ def test_defaults_come_from_the_configuration(endpoint, conf):
         'instances': 10, 'cores': 20, 'ram': 51200, 'metadata_items': 128, 'key_pairs': 100,
         'injected_files': 5, 'injected_file_content_bytes': 10240,
         'injected_file_path_bytes': 255, 'server_groups': 10, 'server_group_members': 10,
+        'fixed_ips': -1, 'floating_ips': -1, 'security_groups': -1, 'security_group_rules': -1,
     }  # fmt: skip
     assert found.in_use == {}
 
