@@ -43,11 +43,12 @@ from kilonova.conductor.servers.volumes import ServerVolumes
 from kilonova.conductor.services import Heartbeats, Services
 from kilonova.conductor.tasks.bookings import Bookings
 from kilonova.conductor.tasks.build import Build
+from kilonova.conductor.tasks.debts import Debts
 from kilonova.conductor.tasks.deferred_delete import DeferredDelete
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.evacuation import Evacuation
 from kilonova.conductor.tasks.interfaces import Interfaces
-from kilonova.conductor.tasks.moving import Debts, Mover
+from kilonova.conductor.tasks.moving import Mover
 from kilonova.conductor.tasks.rebuild import Rebuild
 from kilonova.conductor.tasks.shares import ServerShares
 from kilonova.conductor.tasks.shelve import Shelving

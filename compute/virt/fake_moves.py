@@ -10,13 +10,14 @@ from kilonova.common.objects.migration import Progress
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt import driver
-from kilonova.compute.virt.driver import Events, Json, PowerState
+from kilonova.compute.virt.driver import Events, PowerState
+from kilonova.compute.virt.moves import Json, Moving, MovingLive, Steer
 
 MIB = 1024 * 1024
 STEPS = 20
 
 
-class FakeMoves(driver.Moving, driver.MovingLive):
+class FakeMoves(Moving, MovingLive):
     """A part of ``FakeDriver``, whose guests these are.
 
     ``_left`` are guests that this host has left and keeps for the way back.
@@ -135,7 +136,7 @@ class FakeMoves(driver.Moving, driver.MovingLive):
         self._add(guest)
         return data
 
-    def migrate_live(self, server: Server, target: str, data: Json, steer: driver.Steer) -> None:
+    def migrate_live(self, server: Server, target: str, data: Json, steer: Steer) -> None:
         with self._lock:
             if server.uuid in self._left:  # it has been moved already
                 return

@@ -64,6 +64,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     'compute_rollback_live_migration_at_destination': ('live_migration_rollback_dest',),
     'compute_live_migration_abort': ('live_migration_abort',),
     'compute_live_migration_force_complete': ('live_migration_force_complete',),
+    'rebuild_server': ('evacuate',),
     'api_lock': ('lock',),
     'api_unlock': ('unlock',),
 }
@@ -183,7 +184,7 @@ class Watch:
 CARRIED: dict[Any, dict[str, str]] = {
     payloads.InstanceActionVolumePayload: {'volume_id': 'volume_id'},
     payloads.InstanceActionVolumeSwapPayload: {
-        'old_volume_id': 'old_volume_id', 'new_volume_id': 'new_volume_id',
+        'old_volume_id': 'device.volume_id', 'new_volume_id': 'new.volume_id',
     },
     payloads.InstanceActionSharePayload: {'share_id': 'share_id'},
     payloads.InstanceActionSnapshotPayload: {'snapshot_image_id': 'image_id'},
@@ -225,7 +226,13 @@ def _carried(told: Told) -> Any:
 
 
 def _find(values: Any, name: str) -> Any:
-    """Return the first value of that name, wherever in what an operation carries."""
+    """Return the first value of that name, wherever in what an operation carries.
+
+    ``device.volume_id`` is the ``volume_id`` of the first ``device``.
+    """
+    outer, _dot, inner_name = name.partition('.')
+    if inner_name:
+        return _find(_find(values, outer), inner_name)
     if isinstance(values, dict):
         if name in values:
             return values[name]

@@ -15,7 +15,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept, faults, ports, shelved
-from kilonova.conductor.tasks.moving import Debts
+from kilonova.conductor.tasks.debts import Debts
 from kilonova.db import operations, server_groups, server_migrations, servers
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow

@@ -12,12 +12,14 @@ FREE = set(
     'metadata extra_specs addresses meta hosts log cpu_info properties scheduler_hints '
     'attachments'.split()
 )
+# The examples' image.
+IMAGE = '70a599e0-31e7-49b7-b260-868f441e862b'
 # They come where there is something to list, or one more page.
 OPTIONAL = {'servers', 'server_usages', 'links'}
 # Diagnostics up to 2.47 are named after devices.
 DEVICE = re.compile(r'(vd[a-z]|vnet\d|tap[\w-]*)_')
 # What Nova's own tests let pass.
-WORDS = {'test-event': 'network-changed', 'fake_tenant': 'fake-tenant'}
+WORDS = {'test-event': 'network-changed', 'fake_tenant': 'fake-tenant', 'lvm-1': 'lvm'}
 
 
 def fill(body: Json, things: Things, words: dict[str, Any]) -> Json:
@@ -29,6 +31,7 @@ def fill(body: Json, things: Things, words: dict[str, Any]) -> Json:
         'host': things.host,
         'hypervisor_hostname': things.host,
         'same_host': things.server,
+        'group': things.server_group,
         'server_uuid': things.server,
         'availability_zone': 'nova',
         'net_id': things.network,
@@ -43,6 +46,8 @@ def _filled(value: Json, known: dict[str, Any], things: Things, inside: str = ''
     if isinstance(value, list):
         return [_filled(one, known, things, inside) for one in value]
     if not isinstance(value, dict):
+        if value == IMAGE:
+            return things.image
         return things.network if inside == 'networks uuid' else WORDS.get(str(value), value)
     return {
         key: known[key]

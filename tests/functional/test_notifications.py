@@ -70,6 +70,26 @@ def test_the_life_of_a_server(
     assert (ended.data['state'], bool(ended.data['deleted_at'])) == ('deleted', True)
 
 
+def test_volumes_and_others(
+    cloud: Cloud, flavor: str, image: str, versioned: Reader, clean: None
+) -> None:
+    uuid, volume = _boot(cloud, flavor, image), cloud.cinder.add_volume()
+    path = f'/servers/{uuid}/os-volume_attachments'
+    assert cloud.call('POST', path, {'volumeAttachment': {'volumeId': volume}}).status == 200
+    (_, attached) = versioned.wait('instance.volume_attach.start', 'instance.volume_attach.end')
+    assert attached.data['volume_id'] == volume
+    assert cloud.action(uuid, lock={'locked_reason': 'why'}).status == 202
+    assert cloud.action(uuid, unlock=None).status == 202
+    assert cloud.action(uuid, createImage={'name': 'i'}).status == 202
+    (lock, _, _, snapshot) = versioned.wait(
+        'instance.lock', 'instance.unlock', 'instance.snapshot.start', 'instance.snapshot.end',
+        about=uuid,
+    )  # fmt: skip
+    assert (lock.publisher, lock.data['locked_reason']) == ('nova-api:controller', 'why')
+    assert snapshot.data['snapshot_image_id'] in cloud.glance.images
+    cloud.wait_status(uuid, 'ACTIVE')
+
+
 def test_changes_of_states(
     cloud: Cloud, flavor: str, image: str, versioned: Reader, clean: None
 ) -> None:
