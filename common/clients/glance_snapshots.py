@@ -47,10 +47,13 @@ def upload(conf: cfg.ConfigOpts, image_id: str, path: str, disk_format: str) -> 
 
 
 def fill_with_nothing(conf: cfg.ConfigOpts, context: ctx.RequestContext, image_id: str) -> None:
-    """Let an image be active whose content is elsewhere, as the user."""
+    """Let an image be active whose content is elsewhere, as the user.
+
+    Glance looks at the content of all formats but raw, and finds no header in nothing.
+    """
     client = glance.adapter(conf, context)
     patch = [
-        {'op': 'add', 'path': '/disk_format', 'value': 'qcow2'},
+        {'op': 'add', 'path': '/disk_format', 'value': 'raw'},
         {'op': 'add', 'path': '/container_format', 'value': 'bare'},
     ]
     answer = keystone.request(

@@ -70,7 +70,6 @@ def _compute(connection: Any) -> dict[str, object]:
         'image_ref_alt': _image(connection, 'kilonova-guest-alt'),
         'flavor_ref': connection.compute.find_flavor('m1.nano').id,
         'flavor_ref_alt': connection.compute.find_flavor('m1.micro').id,
-        'fixed_network_name': 'private',
         'min_compute_nodes': len(hosts),
         'hypervisor_type': 'fake',
         'min_microversion': '2.1',

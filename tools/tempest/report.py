@@ -113,4 +113,5 @@ def _table(first: str, second: str, rows: list[tuple[str, str]]) -> list[str]:
 
 def _plain(text: str) -> str:
     """So that nothing in it is taken for markup."""
-    return re.sub(r'([\\*`|_<>])', r'\\\1', re.sub(r'[0-9a-f]{8}-[0-9a-f-]{27}', 'ID', text))
+    text = re.sub(r'[0-9a-f]{8}-[0-9a-f-]{27}', 'ID', ' '.join(text.split()))[:200]
+    return re.sub(r'([\\*`|_<>])', r'\\\1', text)
