@@ -191,7 +191,7 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _SERVER_ACTION, 'resize'): {'resize': {'flavorRef': things.flavor}},
         ('POST', _SERVER_ACTION, 'rebuild'): {'rebuild': {'imageRef': things.image}},
         ('POST', _SERVER_ACTION, 'os-migrateLive'): {
-            'os-migrateLive': {'host': None, 'block_migration': 'auto'}
+            'os-migrateLive': {'host': None, 'block_migration': False}
         },
         ('POST', '/servers/{server_id}/migrations/{migration_id}/action', 'force_complete'): {
             'force_complete': None

@@ -133,7 +133,12 @@ def test_bodies_around_the_object(
     part = whole.get('properties', {}).get(key, {})
     if part.get('additionalProperties') is False and 'properties' in part:
         message = check_fault(
-            ask(cloud, route, route.path(things), body={**sample, key: {**inner, 'no such': 1}}),
+            ask(
+                cloud,
+                route,
+                route.path(things),
+                body={**sample, key: {**(inner or {}), 'no such': 1}},
+            ),
             400,
         )
         assert 'no such' in message
@@ -169,7 +174,12 @@ def test_body_over_the_limit(cloud: Cloud, things: Things, route: Route, unchang
 # Any value does for these; what they do is the same with each.
 _NO_FIELDS = ('os-start', 'os-stop', 'forceDelete')
 CREATE = ('POST', '/servers', None)
-FIELDS = [route for route in routes.WITH_BODY if route.one.action not in _NO_FIELDS]
+# What /os-volumes_boot does is what /servers does.
+FIELDS = [
+    route
+    for route in routes.WITH_BODY
+    if route.one.action not in _NO_FIELDS and not route.one.path.startswith('/os-volumes_boot')
+]
 
 
 @each([route for route in FIELDS if route.key != CREATE])
@@ -181,6 +191,9 @@ def test_wrong_values(cloud: Cloud, things: Things, route: Route, newest: bool) 
         if answer.status < 400:
             _undo(cloud, things, answer)
             before = snapshot.settled(cloud)
+        elif route.one.action == 'os-migrateLive' and not newest:
+            # What the hosts find is the answer up to 2.33, of a request that was accepted.
+            before = snapshot.settled(cloud)
         else:
             assert snapshot.changed(before, snapshot.take(cloud)) == {}, what
 
@@ -189,6 +202,7 @@ def test_wrong_values(cloud: Cloud, things: Things, route: Route, newest: bool) 
 def test_wrong_values_of_new_servers(cloud: Cloud, things: Things, newest: bool) -> None:
     """The quota refuses what would be accepted; of these, one a field is made after all."""
     (route,) = (one for one in routes.WITH_BODY if one.key == CREATE)
+    known = {one['id'] for one in cloud.get('/servers', token=CALLER)['servers']}
     _set_quota(cloud, 1)
     before = snapshot.settled(cloud)
     sound: dict[Any, Any] = {}
@@ -204,7 +218,7 @@ def test_wrong_values_of_new_servers(cloud: Cloud, things: Things, newest: bool)
         ask(cloud, route, '/servers', body=body, version=version)
     snapshot.settled(cloud)
     for server in cloud.get('/servers', token=CALLER)['servers']:
-        if server['id'] != things.server:
+        if server['id'] not in known:
             assert cloud.admin('DELETE', f'/servers/{server["id"]}').status == 204
     after = snapshot.settled(cloud)
     for name in ('allocations', 'ports'):
@@ -301,7 +315,8 @@ def test_ids_that_nothing_has(cloud: Cloud, things: Things, route: Route, unchan
                 continue
             answer = ask(cloud, route, route.path(things, **{name: value}), body=sample)
             if name not in FREE or answer.status >= 400:
-                check_fault(answer, 400, 404)
+                # A server that does not migrate is refused before its migrations are looked at.
+                check_fault(answer, 400, 404, *([409] if name == 'migration_id' else []))
 
 
 @each([route for route in routes.ROUTES if '{' in route.one.path])
