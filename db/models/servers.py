@@ -122,7 +122,7 @@ class PortRow(CellBase):
 
     __tablename__ = 'instance_ports'
 
-    port_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    port_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     instance_uuid: Mapped[str] = mapped_column(
         sa.String(36), sa.ForeignKey('instances.uuid'), primary_key=True
     )

@@ -44,7 +44,7 @@ def _bodies() -> dict[str, Any]:
 def lived(stack: Stack) -> Stack:
     """A server's whole life, its failures too."""
     flavor, image = stack.flavor(), stack.glance.add()
-    network = stack.neutron.add_network()
+    network = stack.neutron.add_network(shared=True)
     uuid = _boot(stack, flavor, image, [{'uuid': network}])
     _wait(stack, uuid, 'ACTIVE')
     for body in ({'os-stop': None}, {'os-start': None}, {'reboot': {'type': 'HARD'}}):

@@ -16,7 +16,7 @@ BATCH = 500
 def upgrade() -> None:
     op.create_table(
         'instance_ports',
-        sa.Column('port_id', sa.String(length=36), nullable=False),
+        sa.Column('port_id', sa.String(length=255), nullable=False),
         sa.Column('instance_uuid', sa.String(length=36), nullable=False),
         sa.ForeignKeyConstraint(
             ['instance_uuid'], ['instances.uuid'], name=op.f('fk_instance_ports_instance_uuid')
