@@ -220,7 +220,7 @@ def test_map_instances(nova, monkeypatch):
     nova(*command, cell)
     monkeypatch.setattr(cell_servers, 'BATCH', 2)
     for number in range(5):
-        add_server(nova, f's{number}', deleted=number == 3 and 7)
+        add_server(nova, f's{number}', deleted=7 if number == 3 else 0)
     nova(*command, cell, '--max-count', '3', code=1)
     assert list(mappings(nova)) == ['s0', 's1', 's2']
     nova(*command, cell, '--max-count', '2', '--reset')
