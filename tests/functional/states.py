@@ -264,6 +264,16 @@ def _no_quota(world: World, _asked: Version) -> Ready:
     return Ready({'project_id': 'fake_tenant'})
 
 
+def _group_to_join(world: World, _asked: Version) -> Ready:
+    """The group that examples name may have gone with the examples of groups."""
+    known = [one['id'] for one in world.ask('GET', '/os-server-groups')['server_groups']]
+    if world.things.server_group not in known:
+        body = {'name': world.name(), 'policies': ['affinity']}
+        made = world.ask('POST', '/os-server-groups', {'server_group': body}, version='2.63')
+        world.things.server_group = made['server_group']['id']
+    return Ready()
+
+
 def _server_group(world: World, _asked: Version) -> Ready:
     """The only one that there is."""
     for group in world.ask('GET', '/os-server-groups')['server_groups']:
@@ -286,7 +296,7 @@ Prepare = Callable[[World, Version], Ready]
 PREPARE: dict[str, Prepare] = {
     NO_SAMPLE: _nothing,
     'server': _nothing,
-    'create': _nothing,
+    'create': _group_to_join,
     'member': _as_member,
     'stopped': _stopped,
     'meta-key': _meta_key,
