@@ -154,10 +154,11 @@ class _Serializer(messaging.NoOpSerializer):
 class Client(Interface):
     """What ``client_for`` returns; its methods are the interface's.
 
-    ``observers`` are called with kind ('call', 'cast') and method of each message that is sent.
+    ``observers`` are called with kind ('call', 'cast'), method and context of each message that
+    is sent.
     """
 
-    observers: ClassVar[list[Callable[[str, str], None]]] = []
+    observers: ClassVar[list[Callable[[str, str, context.RequestContext], None]]] = []
 
     def __init__(
         self,
@@ -189,7 +190,7 @@ class Client(Interface):
         self, method: _Method, ctxt: context.RequestContext, *args: Any, **kwargs: Any
     ) -> Any:
         for observe in self.observers:
-            observe(method.kind, method.name)
+            observe(method.kind, method.name, ctxt)
         bound = method.signature.bind(*args, **kwargs)  # a wrong argument is the caller's TypeError
         arguments = method.without_defaults(bound.arguments)
         wire = {name: msgspec.to_builtins(value) for name, value in arguments.items()}
