@@ -1,5 +1,6 @@
 """Server records: writing them, and reading one.  Lists are in ``db.server_list``."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -136,12 +137,8 @@ def get(
     ``lock``: nobody else changes it until the transaction ends.  ``parts``: with tags and
     block devices.  Raises InstanceNotFound.
     """
-    query = sa.select(*COLUMNS).where(INSTANCES.c.uuid == uuid)
-    if project_id is not None:
-        query = query.where(INSTANCES.c.project_id == project_id)
-    if deleted is not None:
-        query = query.where(INSTANCES.c.deleted != 0 if deleted else INSTANCES.c.deleted == 0)
-    row = session.execute(query.with_for_update() if lock else query).one_or_none()
+    query = _one(project_id is not None, deleted, lock)
+    row = session.execute(query, {'uuid': uuid, 'project': project_id}).one_or_none()
     if row is None:
         raise exception.InstanceNotFound(instance_id=uuid)
     server = from_row(row, {})
@@ -150,27 +147,45 @@ def get(
     return server
 
 
+@functools.cache
+def _one(of_project: bool, deleted: bool | None, lock: bool) -> sa.Select[Any]:
+    """Return the statement that reads one server: to build it costs more than to run it."""
+    query = sa.select(*COLUMNS).where(INSTANCES.c.uuid == sa.bindparam('uuid'))
+    if of_project:
+        query = query.where(INSTANCES.c.project_id == sa.bindparam('project'))
+    if deleted is not None:
+        query = query.where(INSTANCES.c.deleted != 0 if deleted else INSTANCES.c.deleted == 0)
+    return query.with_for_update() if lock else query
+
+
+@functools.cache
+def _parts_of() -> sa.CompoundSelect[Any]:
+    """Return the statement that reads tags, block devices and shares."""
+    uuids = sa.bindparam('uuids', expanding=True)
+    tags = sa.select(
+        TAGS.c.instance_uuid, sa.literal(0).label('kind'), TAGS.c.tag.label('value')
+    ).where(TAGS.c.instance_uuid.in_(uuids))
+    devices = sa.select(
+        DEVICES.c.instance_uuid,
+        DEVICES.c.id.label('kind'),
+        sa.type_coerce(DEVICES.c.device, types.LongText).label('value'),
+    ).where(DEVICES.c.instance_uuid.in_(uuids))
+    attached = sa.select(
+        shares.SHARES.c.instance_uuid,
+        (-shares.SHARES.c.id).label('kind'),
+        sa.type_coerce(shares.SHARES.c.mapping, types.LongText).label('value'),
+    ).where(shares.SHARES.c.instance_uuid.in_(uuids))
+    return sa.union_all(tags, devices, attached)
+
+
 def add_parts(session: Session, servers: Sequence[Server]) -> None:
     """Fill in tags, block devices and shares of all servers with one statement."""
     by_uuid = {server.uuid: server for server in servers}
     if not by_uuid:
         return
-    tags = sa.select(
-        TAGS.c.instance_uuid, sa.literal(0).label('kind'), TAGS.c.tag.label('value')
-    ).where(TAGS.c.instance_uuid.in_(by_uuid))
-    devices = sa.select(
-        DEVICES.c.instance_uuid,
-        DEVICES.c.id.label('kind'),
-        sa.type_coerce(DEVICES.c.device, types.LongText).label('value'),
-    ).where(DEVICES.c.instance_uuid.in_(by_uuid))
-    attached = sa.select(
-        shares.SHARES.c.instance_uuid,
-        (-shares.SHARES.c.id).label('kind'),
-        sa.type_coerce(shares.SHARES.c.mapping, types.LongText).label('value'),
-    ).where(shares.SHARES.c.instance_uuid.in_(by_uuid))
     found: dict[str, tuple[list[str], list[tuple[int, BlockDevice]]]] = {}
     found_shares: list[tuple[int, str, str]] = []
-    for uuid, number, value in session.execute(sa.union_all(tags, devices, attached)):
+    for uuid, number, value in session.execute(_parts_of(), {'uuids': list(by_uuid)}):
         if number < 0:
             found_shares.append((-number, uuid, value))
             continue
