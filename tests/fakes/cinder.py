@@ -108,6 +108,10 @@ class FakeCinder(FakeService):
 
     # -- lists
 
+    @route('GET', '/')
+    def versions(self, **_: Any) -> Answer:
+        return self.describe('v3.0', '/v3/', version='3.71', min_version='3.0')
+
     @route('GET', BASE + '/types')
     def list_types(self, **_: Any) -> Answer:
         return 200, {'volume_types': self.types}
@@ -301,8 +305,6 @@ class FakeCinder(FakeService):
     @route('POST', BASE + '/attachments/{attachment_id}/action')
     def complete_attachment(self, attachment_id: str, body: Any, **_: Any) -> Answer:
         attachment = self._get('attachments', attachment_id)
-        if attachment['status'] != 'attaching':
-            raise Fault(400, f'Invalid attachment: it is {attachment["status"]}')
         attachment['status'] = 'attached'
         self._settle(self.volumes[attachment['volume_id']])
         return 204, None
@@ -326,8 +328,8 @@ class FakeCinder(FakeService):
                 'volume_id': volume['id'],
                 'attachment_id': a['id'],
                 'server_id': a['instance'],
-                'host_name': a['connector']['host'],
-                'device': a['connector'].get('mountpoint'),
+                'host_name': (a['connector'] or {}).get('host'),
+                'device': (a['connector'] or {}).get('mountpoint'),
             }
             for a in mine
             if a['status'] == 'attached'
