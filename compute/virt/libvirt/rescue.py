@@ -2,8 +2,8 @@
 
 The domain as it was is kept in ``unrescue.xml`` in the server's directory; as long as that is
 there, the guest is in rescue.  An image that says by which bus or device it wants to be
-attached (``hw_rescue_bus``, ``hw_rescue_device``) leaves all other disks where they are; before
-any other, the rescue disk takes the first place and the root disk the second.
+attached (``hw_rescue_bus``, ``hw_rescue_device``) leaves all other disks where they are;
+any other takes the place of the root disk, which gets the first one that is free.
 """
 
 import contextlib
@@ -102,12 +102,12 @@ class Rescuer:
         """Make the disks, and a domain of the old one with them."""
         directory = self._directories.path(server.uuid)
         arch = guest_system.architecture(server, self._host)
-        plan = rescue_disks.plan(old, server, image, arch)
         backend = self._maker.backend
+        root = backend.locate(directory, 'disk')
+        plan = rescue_disks.plan(old, server, image, arch, root)
         backend.remove(backend.locate(directory, plan.disk.name))
         self._maker.make_of_image(image, images, directory, plan.disk)
         new = copy.deepcopy(old)
-        root = backend.locate(directory, 'disk')
         rescue_disks.put(new, plan, self._maker.describe_one(server, plan.disk, directory), root)
         self._boot_files(new, server, images, image)
         if tree is not None and rescue_disks.swap_config_drive(new, directory, FILES[2]):

@@ -24,21 +24,41 @@ class Plan:
     stable: bool
 
 
-def plan(old: Node, server: Server, image: Image, arch: str) -> Plan:
-    """Return where the rescue disk goes.  Raises ImageUnacceptable, InvalidInput."""
+def plan(old: Node, server: Server, image: Image, arch: str, root: str) -> Plan:
+    """Return where the rescue disk goes; ``root`` is what the root disk is called.
+
+    Raises ImageUnacceptable, InvalidInput, VirtDriverError.
+    """
     props = ImageProps(image)
     bus, device = props.get('hw_rescue_bus'), props.get('hw_rescue_device')
-    usual = ImageProps(server.image).get('hw_disk_bus') or 'virtio'
     if bus is None and device is None:
-        # No q35 or other board without the bus could have booted the server before.
-        target = layout.PREFIX[usual] + 'a'
-        return Plan(PlannedDisk(name=NAME, target=target, bus=usual), stable=False)
+        target = _target(_root(old, root))
+        # It takes the place of the disk that the server booted from before.
+        disk = PlannedDisk(name=NAME, target=str(target.get('dev')), bus=str(target.get('bus')))
+        return Plan(disk, stable=False)
     if bus is None:
         kind = old.find('os/type')
         machine = None if kind is None else kind.get('machine')
+        usual = ImageProps(server.image).get('hw_disk_bus') or 'virtio'
         bus = layout.default_cdrom_bus(arch, machine) if device == 'cdrom' else usual
-    target = _free(old, bus)
-    return Plan(PlannedDisk(name=NAME, target=target, bus=bus, device=device or 'disk'), True)
+    disk = PlannedDisk(name=NAME, target=_free(old, bus), bus=bus, device=device or 'disk')
+    return Plan(disk, stable=True)
+
+
+def _root(domain: Node, root: str) -> Node:
+    for node in domain.findall('devices/disk'):
+        if _source(node) == root:
+            return node
+    raise exception.VirtDriverError(
+        reason='A server without a root disk of its own needs a rescue image with '
+        'hw_rescue_device or hw_rescue_bus.'
+    )
+
+
+def _target(node: Node) -> Node:
+    target = node.find('target')
+    assert target is not None
+    return target
 
 
 def _free(old: Node, bus: str) -> str:
@@ -54,18 +74,14 @@ def put(domain: Node, plan: Plan, disk: Disk, root: str) -> None:
     """Put the rescue disk into a domain, whose root disk is called ``root``."""
     devices = domain.find('devices')
     assert devices is not None
-    nodes = devices.findall('disk')
     if plan.stable:
         disk.boot_order = 1
         _drop_boot_order(domain)
     else:
-        second = layout.PREFIX[plan.disk.bus] + 'b'
-        for node in nodes:
-            if _source(node) == root:
-                _move(node, second, plan.disk.bus)
-            elif not _is_config_drive(node):
-                devices.remove(node)
-        _make_room(devices.findall('disk'), root, second)
+        node = _root(domain, root)
+        _target(node).set('dev', _free(domain, plan.disk.bus))
+        for found in [found for tag in PER_DISK for found in node.findall(tag)]:
+            node.remove(found)
     devices.insert(0, disk.build())
 
 
@@ -75,24 +91,6 @@ def _drop_boot_order(domain: Node) -> None:
         parent = node.getparent()
         assert parent is not None
         parent.remove(node)
-
-
-def _move(node: Node, name: str, bus: str) -> None:
-    target = node.find('target')
-    assert target is not None
-    target.set('dev', name)
-    target.set('bus', bus)
-    for tag in PER_DISK:
-        for found in node.findall(tag):
-            node.remove(found)
-
-
-def _make_room(nodes: list[Node], root: str, second: str) -> None:
-    """Give the configuration drive another name when the root disk has taken its own."""
-    for node in nodes:
-        target = node.find('target')
-        if target is not None and _source(node) != root and target.get('dev') == second:
-            _move(node, second[:-1] + 'c', str(target.get('bus')))
 
 
 def swap_config_drive(domain: Node, directory: str, name: str) -> bool:
