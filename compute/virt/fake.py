@@ -192,7 +192,7 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
         vifs: list[VIF],
         images: driver.ImageSource,
         image_id: str | None,
-        admin_password: str,
+        config_drive: dict[str, bytes] | None = None,
     ) -> None:
         guest = self._change_power(server)
         image_id = image_id or server.image.id
