@@ -42,6 +42,10 @@ class PciInvalidAlias(Invalid):
     msg = 'Invalid PCI alias definition: %(reason)s'
 
 
+class PciInvalidSpec(Invalid):
+    msg = 'Invalid [pci]device_spec config: %(reason)s'
+
+
 class PciAliasNotDefined(Invalid):
     msg = 'PCI alias %(alias)s is not defined'
 

@@ -1,21 +1,14 @@
 """One guest on one host: its nodes and its devices together."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from kilonova.common.fitting import numa, pci
 from kilonova.common.fitting.guest import Wish
 from kilonova.common.fitting.numa import Misfit, Ratios
 from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.numa import HostCell, NumaTopology, host_topology
-from kilonova.common.objects.pci import PciDevice, PciRequest, devices_of
-
-
-class Claim(NamedTuple):
-    """What a guest gets of a host beyond amounts."""
-
-    topology: NumaTopology | None
-    devices: list[PciDevice]
+from kilonova.common.objects.pci import PciRequest, devices_of
 
 
 def claim(
@@ -25,7 +18,7 @@ def claim(
     wish: Wish | None,
     requests: Sequence[PciRequest],
     pack: bool = False,
-) -> Claim:
+) -> Layout:
     """Lay a guest out.  ``guests``, ``taken``: layouts and devices of those that are there.
 
     Raises Misfit.
@@ -36,7 +29,7 @@ def claim(
         names = ', '.join(f'{one.count} {one.alias}' for one in requests)
         raise Misfit(f'too few free PCI devices ({names})')
     if wish is None:
-        return Claim(None, pci.choose(requests, free, host, None) or [])
+        return Layout(devices=pci.choose(requests, free, host, None) or [])
 
     def accepts(cells: list[HostCell]) -> bool:
         near = [cell.id for cell in cells]
@@ -44,4 +37,5 @@ def claim(
 
     ratios = Ratios(node.cpu_allocation_ratio, node.ram_allocation_ratio)
     topology = numa.fit(wish, host, guests, ratios, accepts, pack)
-    return Claim(topology, pci.choose(requests, free, host, pci.nodes_of(topology)) or [])
+    near = pci.nodes_of(topology)
+    return Layout(topology=topology, devices=pci.choose(requests, free, host, near) or [])

@@ -27,6 +27,9 @@ class Ratios(NamedTuple):
     ram: float = 1.0
 
 
+PLAIN = Ratios()
+
+
 class Used(msgspec.Struct):
     """What is taken of one host node."""
 
@@ -62,7 +65,7 @@ def fit(
     wish: Wish,
     host: HostTopology | None,
     guests: Iterable[NumaTopology],
-    ratios: Ratios = Ratios(),
+    ratios: Ratios = PLAIN,
     accepts: Callable[[list[HostCell]], bool] = lambda cells: True,
     pack: bool = False,
 ) -> NumaTopology:
