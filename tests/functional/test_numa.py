@@ -98,9 +98,7 @@ def test_pinned_servers_share_no_processor(cloud: Cloud, image: str) -> None:
 def test_devices_are_given_once(cloud: Cloud, image: str) -> None:
     flavor = make_flavor(cloud, 'nics', {'pci_passthrough:alias': 'nic:2'})
     first, second = (cloud.boot(flavor, image) for _ in range(2))
-    hosts = {
-        cloud.wait_status(uuid, 'ACTIVE')['OS-EXT-SRV-ATTR:host'] for uuid in (first, second)
-    }
+    hosts = {cloud.wait_status(uuid, 'ACTIVE')['OS-EXT-SRV-ATTR:host'] for uuid in (first, second)}
     assert len(hosts) == 2
     details = cloud.wait_status(cloud.boot(flavor, image), 'ERROR')['fault']['details']
     assert 'PciPassthroughFilter: 2 of 2 hosts left out: 2 with too few free PCI' in details
