@@ -28,6 +28,7 @@ class Session:
         self.access = access
         self._browser, self._target = browser, target
         self._ending: End | None = None
+        self._looked_for: dict[Wire, int] = {}
 
     def end(self, end: End) -> None:
         """Make ``run`` return."""
@@ -51,25 +52,33 @@ class Session:
     def _wait(self, selector: selectors.BaseSelector) -> dict[Wire, int]:
         """Wait until something can be done, and return what."""
         browser, target = self._browser.wire, self._target
-        wanted = {
-            browser: (0 if target.is_full or browser.is_full else READ)
-            | (WRITE if browser.has_waiting else 0),
-            target: (0 if browser.is_full else READ) | (WRITE if target.has_waiting else 0),
-        }
-        registered = {key.fileobj: key.events for key in selector.get_map().values()}
-        for wire, events in wanted.items():
-            before = registered.get(wire, 0)
-            if events and before and events != before:
-                selector.modify(wire, events)
-            elif events and not before:
-                selector.register(wire, events)
-            elif before and not events:
-                selector.unregister(wire)
-        pending = {wire: READ for wire in wanted if wire.pending() and wanted[wire] & READ}
-        # Who is waited for without looking at the target does not see that it is told to end.
-        patience = 0 if pending else None if wanted[target] & READ else 1.0
-        ready = {key.fileobj: events for key, events in selector.select(patience)}
-        return {wire: ready.get(wire, 0) | pending.get(wire, 0) for wire in wanted}
+        is_full = browser.is_full
+        self._look_for(
+            selector,
+            browser,
+            (0 if is_full or target.is_full else READ) | (WRITE if browser.has_waiting else 0),
+        )
+        reads = 0 if is_full else READ
+        self._look_for(selector, target, reads | (WRITE if target.has_waiting else 0))
+        if reads and target.pending():
+            return {browser: 0, target: READ}
+        # Who does not look at the target does not see that it is told to end.
+        found = selector.select(None if reads else 1.0)
+        ready = {browser: 0, target: 0}
+        ready.update((key.data, events) for key, events in found)
+        return ready
+
+    def _look_for(self, selector: selectors.BaseSelector, wire: Wire, events: int) -> None:
+        before = self._looked_for.get(wire, 0)
+        if events == before:
+            return
+        if not events:
+            selector.unregister(wire)
+        elif before:
+            selector.modify(wire, events, wire)
+        else:
+            selector.register(wire, events, wire)
+        self._looked_for[wire] = events
 
     def _step(self, ready: dict[Wire, int]) -> bool:
         """Do what can be done; tells whether the target is still there."""

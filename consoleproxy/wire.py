@@ -1,5 +1,6 @@
 """A TCP or TLS connection that never blocks: what cannot be sent yet waits here."""
 
+import collections
 import errno
 import socket
 import ssl
@@ -20,7 +21,8 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._socket = sock
-        self._waiting = bytearray()
+        self._waiting: collections.deque[memoryview] = collections.deque()
+        self._count = 0
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -35,7 +37,7 @@ class Wire:
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) >= ROOM
+        return self._count >= ROOM
 
     def pending(self) -> int:
         """Return how many bytes TLS has read that no select() tells of."""
@@ -49,22 +51,24 @@ class Wire:
             raise BlockingIOError(errno.EWOULDBLOCK, 'nothing has come yet') from None
 
     def send(self, data: bytes) -> int:
-        if self._waiting:
-            self._waiting += data
-        else:
-            self._waiting += memoryview(data)[self._try(data) :]
+        sent = 0 if self._waiting else self._try(data)
+        if sent < len(data):
+            self._waiting.append(memoryview(data)[sent:])
+            self._count += len(data) - sent
         return len(data)
 
     def flush(self) -> None:
         """Send what goes."""
         while self._waiting:
-            # TLS wants the same bytes again after it could not send them: they are first in line.
-            sent = self._try(bytes(self._waiting[:ROOM]))
-            del self._waiting[:sent]
-            if not sent:
+            first = self._waiting[0]
+            sent = self._try(first)
+            self._count -= sent
+            if sent < len(first):
+                self._waiting[0] = first[sent:]
                 return
+            self._waiting.popleft()
 
-    def _try(self, data: bytes) -> int:
+    def _try(self, data: bytes | memoryview) -> int:
         try:
             return self._socket.send(data)
         except _NOT_YET:
