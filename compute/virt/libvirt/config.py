@@ -3,6 +3,7 @@
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.compute.virt.libvirt.storage_config import STORAGE
 
 IMAGES = [
     cfg.BoolOpt(
@@ -64,11 +65,6 @@ COMPUTE = [
         default=10,
         min=1,
         help='Seconds after which a guest that has not shut down is asked again.',
-    ),
-    cfg.StrOpt(
-        'cpu_shared_set',
-        help='Host processors that floating virtual processors run on, such as "0-7,^3". '
-        'Unset: all.',
     ),
 ]
 
@@ -133,9 +129,10 @@ LIBVIRT = [
     cfg.StrOpt(
         'images_type',
         default='default',
-        choices=['raw', 'flat', 'qcow2', 'default'],
+        choices=['raw', 'flat', 'qcow2', 'lvm', 'rbd', 'default'],
         help='How disks are stored: qcow2 overlays of the cached image, raw copies (flat is '
-        'the same), or as use_cow_images says (default).',
+        'the same), logical volumes (lvm), images of a Ceph pool (rbd), or as use_cow_images '
+        'says (default).',
     ),
     cfg.IntOpt(
         'images_cpu_time_limit',
@@ -212,5 +209,5 @@ def list_opts() -> Opts:
         ('compute', COMPUTE),
         ('image_cache', CACHE),
         ('workarounds', WORKAROUNDS),
-        ('libvirt', LIBVIRT),
+        ('libvirt', [*LIBVIRT, *STORAGE]),
     ]
