@@ -87,6 +87,16 @@ def read_device(device: str, path: str, path_format: str, compress: bool, owner:
 
 
 @sys_admin.entrypoint
+def mount(kind: str, export: str, where: str, options: list[str]) -> None:
+    processutils.execute(*ENV, 'mount', '-t', kind, *options, export, where)
+
+
+@sys_admin.entrypoint
+def unmount(where: str) -> None:
+    processutils.execute(*ENV, 'umount', where, attempts=3, delay_on_retry=True)
+
+
+@sys_admin.entrypoint
 def take_over(path: str, owner: int) -> None:
     """Give a file that the hypervisor has written to its reader."""
     os.chown(path, owner, -1)
