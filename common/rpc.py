@@ -40,6 +40,7 @@ ALLOWED_REMOTE = [exception.__name__]
 DELIVERED = messaging.TransportOptions(at_least_once=True)
 RABBIT = 'oslo_messaging._drivers.impl_rabbit'
 IN_MEMORY = 'fake:///'
+MEMORY = 'oslo_messaging._drivers.impl_fake'
 LOOK_EVERY = 0.5
 """Seconds between two looks of a loop that waits for messages whether it is to end."""
 
@@ -296,6 +297,10 @@ def get_transport(conf: cfg.ConfigOpts, url: str | None = None) -> messaging.Tra
         # There is no option for it.  With 5 seconds, as it comes, each loop held up a daemon
         # that stops, one after the other.
         amqpdriver.ACK_REQUEUE_EVERY_SECONDS_MAX = LOOK_EVERY
+    if MEMORY in sys.modules:
+        from kilonova.common import memory_bus
+
+        memory_bus.install()
     return found
 
 

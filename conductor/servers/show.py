@@ -1,9 +1,8 @@
 """Reading and updating server records."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
@@ -13,7 +12,6 @@ from kilonova.common.objects.server import Server, ServerQuery
 from kilonova.conductor.parts import Parts
 from kilonova.db import hosts, server_groups, server_list, servers
 from kilonova.db.engine import retry
-from kilonova.db.models.cell import ServiceRow
 
 UPDATABLE = {
     'security_groups',
@@ -41,14 +39,16 @@ class ShowServers:
         project_id: str | None = None,
         expand: list[str] | None = None,
     ) -> Server:
-        wanted = expand or ()
         with self._parts.cell_db.reader() as session:
             server = _without_secrets(servers.get(session, uuid, project_id))
-            if 'host_status' in wanted:
-                self._add_host_status(session, [server])
+            return self._expanded(session, server, expand or ())
+
+    def _expanded(self, session: Session, server: Server, wanted: Collection[str]) -> Server:
+        if 'host_status' in wanted:
+            self._add_host_status(session, [server])
         if 'server_groups' in wanted:
-            with self._parts.api_db.reader() as session:
-                server.server_groups = server_groups.groups_of(session, uuid)
+            with self._parts.api_db.reader() as groups:
+                server.server_groups = server_groups.groups_of(groups, server.uuid)
         return server
 
     @retry
@@ -92,14 +92,22 @@ class ShowServers:
             return servers.on_host(session, host)
 
     @retry
-    def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
+    def update_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        changes: dict[str, Any],
+        expand: list[str] | None = None,
+    ) -> Server:
         unknown = set(changes) - UPDATABLE
         if unknown:
             raise exception.InvalidInput(reason=f'Cannot be changed: {", ".join(sorted(unknown))}')
         with self._parts.cell_db.transaction() as session:
             if changes and not servers.update(session, uuid, **changes):
                 raise exception.InstanceNotFound(instance_id=uuid)
-            return _without_secrets(servers.get(session, uuid))
+            server = _without_secrets(servers.get(session, uuid))
+        with self._parts.cell_db.reader() as session:
+            return self._expanded(session, server, expand or ())
 
     @retry
     def update_network_info(
@@ -112,16 +120,11 @@ class ShowServers:
 
     def _add_host_status(self, session: Session, found: list[Server]) -> None:
         names = {server.host for server in found if server.host}
-        rows: dict[str, ServiceRow] = {}
-        if names:
-            query = sa.select(ServiceRow).where(ServiceRow.binary == hosts.COMPUTE)
-            if len(names) < hosts.CHUNK:
-                query = query.where(ServiceRow.host.in_(names))
-            rows = {row.host: row for row in session.scalars(query)}
+        rows = hosts.lives(session, names)
         for server in found:
             server.host_status = self._host_status(server.host, rows)
 
-    def _host_status(self, host: str | None, rows: dict[str, ServiceRow]) -> str:
+    def _host_status(self, host: str | None, rows: dict[str, hosts.Life]) -> str:
         if not host:
             return ''
         row = rows.get(host)

@@ -13,6 +13,7 @@ from kilonova.compute.virt.libvirt.image_props import ImageProps
 GIB, MIB = 1024**3, 1024**2
 PREFIX = {'virtio': 'vd', 'scsi': 'sd', 'sata': 'sd', 'usb': 'sd', 'ide': 'hd', 'fdc': 'fd'}
 PLACES = {'ide': 4, 'fdc': 2}
+LETTERS = string.ascii_lowercase
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +39,14 @@ class Layout:
     config_drive: PlannedDisk | None
 
     @property
+    def disks(self) -> list[PlannedDisk]:
+        """All of them, in the order of their names."""
+        found = [self.root, *self.ephemeral, self.swap, self.config_drive]
+        return [disk for disk in found if disk is not None]
+
+    @property
     def buses(self) -> set[str]:
-        disks = [self.root, *self.ephemeral, self.swap, self.config_drive]
-        return {disk.bus for disk in disks if disk is not None}
+        return {disk.bus for disk in self.disks}
 
 
 def default_cdrom_bus(arch: str, machine: str | None) -> str:
@@ -59,7 +65,7 @@ class _Names:
 
     def next(self, bus: str) -> str:
         prefix = self._prefix or PREFIX[bus]
-        letters = string.ascii_lowercase[: PLACES.get(bus, 26)]
+        letters = LETTERS[: PLACES.get(bus, 26)]
         name = next(self._free.setdefault(prefix, iter(letters)), None)
         if name is None:
             raise exception.InvalidInput(reason=f'There are too many disks on the {bus} bus')

@@ -132,7 +132,7 @@ def _parts(conf: cfg.ConfigOpts, host: Host, server: Server) -> guest_domain.Par
         ({'hw:cpu_policy': 'dedicated'}, {}),
         ({'hw:mem_page_size': 'large'}, {}),
         ({}, {'hw_numa_nodes': '2'}),
-        ({}, {'hw_tpm_version': '2.0'}),
+        ({}, {'hw_tpm_version': '1.2'}),
     ],
 )
 def test_what_cannot_be_given_is_refused(
