@@ -40,7 +40,7 @@ class Builder:
     ) -> None:
         self._host, self._guests, self._directories = host, guests, directories
         self._maker, self._ports = maker, ports
-        self._remover = Remover(host, guests, directories)
+        self._remover = Remover(host, guests, directories, maker.backend)
 
     def spawn(
         self, spec: GuestSpec, images: ImageSource, wait_plugged: WaitPlugged
@@ -65,7 +65,7 @@ class Builder:
         undo: contextlib.ExitStack,
     ) -> dict[str, Any]:
         server, host = spec.server, self._host
-        undo.callback(self._undo, 'directory', server, self._directories.remove, server.uuid)
+        undo.callback(self._undo, 'disks', server, self._remover.remove_disks, server.uuid)
         directory = self._directories.create(server.uuid)
         arch = guest_system.architecture(server, host)
         machine = guest_system.machine(server, host, arch)

@@ -3,6 +3,7 @@
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.compute.virt.libvirt.storage_config import STORAGE
 
 IMAGES = [
     cfg.BoolOpt(
@@ -133,9 +134,10 @@ LIBVIRT = [
     cfg.StrOpt(
         'images_type',
         default='default',
-        choices=['raw', 'flat', 'qcow2', 'default'],
+        choices=['raw', 'flat', 'qcow2', 'lvm', 'rbd', 'default'],
         help='How disks are stored: qcow2 overlays of the cached image, raw copies (flat is '
-        'the same), or as use_cow_images says (default).',
+        'the same), logical volumes (lvm), images of a Ceph pool (rbd), or as use_cow_images '
+        'says (default).',
     ),
     cfg.IntOpt(
         'images_cpu_time_limit',
@@ -212,5 +214,5 @@ def list_opts() -> Opts:
         ('compute', COMPUTE),
         ('image_cache', CACHE),
         ('workarounds', WORKAROUNDS),
-        ('libvirt', LIBVIRT),
+        ('libvirt', [*LIBVIRT, *STORAGE]),
     ]

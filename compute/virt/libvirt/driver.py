@@ -32,6 +32,7 @@ from kilonova.compute.virt.libvirt import (
 )
 from kilonova.compute.virt.libvirt.build import Builder
 from kilonova.compute.virt.libvirt.connection import Connection
+from kilonova.compute.virt.libvirt.disk import choice
 from kilonova.compute.virt.libvirt.disk.cache_ageing import CacheAgeing
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
@@ -77,11 +78,11 @@ class LibvirtDriver(driver.Driver):
         directories.sweep()
         ports = SerialPorts(self._conf)
         self._cache = ImageCache(self._conf)
-        maker = DiskMaker(self._conf, self._cache)
+        maker = DiskMaker(self._conf, self._cache, choice.backend(self._conf))
         self._ageing = CacheAgeing(self._conf, self._cache)
         self._directories = directories
         self._builder = Builder(self._host, self._guests, directories, maker, ports)
-        self._remover = Remover(self._host, self._guests, directories)
+        self._remover = Remover(self._host, self._guests, directories, maker.backend)
         self._power = Power(self._host, self._guests, directories, ports)
         if self._conf.workarounds.handle_virt_lifecycle_events:
             self._connection.watch(self._on_event)

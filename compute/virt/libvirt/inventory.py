@@ -5,6 +5,7 @@ import os
 import re
 import struct
 
+from oslo_concurrency import processutils
 from oslo_config import cfg
 
 from kilonova.common import exception
@@ -12,6 +13,7 @@ from kilonova.common.objects.host import ComputeNode
 from kilonova.compute.virt.driver import Inventory
 from kilonova.compute.virt.libvirt import traits
 from kilonova.compute.virt.libvirt.capabilities import HostCapabilities
+from kilonova.compute.virt.libvirt.disk import choice
 from kilonova.compute.virt.libvirt.host import Host
 
 GIB = 1024**3
@@ -20,7 +22,7 @@ QCOW2_MAGIC = b'QFI\xfb'
 
 def node(conf: cfg.ConfigOpts, host: Host, service_host: str, uuid: str) -> ComputeNode:
     """Return the node: what there is of everything, without what is used."""
-    total, free = disk_space(conf.instances_path)
+    total, free = disk_space(conf)
     ratios = allocation_ratios(conf)
     return ComputeNode(
         uuid=uuid,
@@ -50,7 +52,7 @@ def providers(conf: cfg.ConfigOpts, host: Host, uuid: str) -> list[Inventory]:
         'VCPU': (len(usable_cpus(conf, host)), conf.reserved_host_cpus),
         'MEMORY_MB': (host.memory_mb(), conf.reserved_host_memory_mb),
         'DISK_GB': (
-            disk_space(conf.instances_path)[0],
+            disk_space(conf)[0],
             math.ceil(conf.reserved_host_disk_mb / 1024),
         ),
     }
@@ -113,13 +115,13 @@ def parse_cpus(text: str) -> set[int]:
     return keep - drop
 
 
-def disk_space(path: str) -> tuple[int, int]:
-    """Return (total, free) GiB of the file system that ``path`` is on."""
+def disk_space(conf: cfg.ConfigOpts) -> tuple[int, int]:
+    """Return (total, free) GiB of where disks are stored."""
     try:
-        found = os.statvfs(path)
-    except OSError as error:
-        raise exception.VirtDriverError(reason=f'{path}: {error}') from error
-    return found.f_frsize * found.f_blocks // GIB, found.f_frsize * found.f_bavail // GIB
+        total, free = choice.backend(conf).space()
+    except (OSError, processutils.ProcessExecutionError) as error:
+        raise exception.VirtDriverError(reason=f'The room for disks: {error}') from error
+    return total // GIB, free // GIB
 
 
 def overcommitted(instances_path: str) -> int:

@@ -27,6 +27,10 @@ class Directories:
     def exists(self, uuid: str) -> bool:
         return os.path.isdir(self.path(uuid))
 
+    def is_ours(self, uuid: str) -> bool:
+        """Whether the directory is there, and this node's or nobody's."""
+        return self.exists(uuid) and self._owner(self.path(uuid)) in (None, self._node)
+
     def create(self, uuid: str) -> str:
         """Make the directory of a server, marked as ours."""
         path = self.path(uuid)

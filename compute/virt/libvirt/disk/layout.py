@@ -38,9 +38,14 @@ class Layout:
     config_drive: PlannedDisk | None
 
     @property
+    def disks(self) -> list[PlannedDisk]:
+        """All of them, in the order of their names."""
+        found = [self.root, *self.ephemeral, self.swap, self.config_drive]
+        return [disk for disk in found if disk is not None]
+
+    @property
     def buses(self) -> set[str]:
-        disks = [self.root, *self.ephemeral, self.swap, self.config_drive]
-        return {disk.bus for disk in disks if disk is not None}
+        return {disk.bus for disk in self.disks}
 
 
 def default_cdrom_bus(arch: str, machine: str | None) -> str:

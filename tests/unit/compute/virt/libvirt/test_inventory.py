@@ -89,9 +89,10 @@ def test_overcommitted(tmp_path: pathlib.Path) -> None:
     assert inventory.overcommitted(str(tmp_path)) == 11 * inventory.GIB - used
 
 
-def test_missing_directory() -> None:
+def test_missing_directory(conf: cfg.ConfigOpts) -> None:
+    conf.set_override('instances_path', '/nowhere/at/all')
     with pytest.raises(exception.VirtDriverError):
-        inventory.disk_space('/nowhere/at/all')
+        inventory.disk_space(conf)
 
 
 def test_node_id_is_made_once(tmp_path: pathlib.Path) -> None:
