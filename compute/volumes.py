@@ -72,9 +72,14 @@ class Volumes:
     def connect(self, server: Server, device: BlockDevice) -> None:
         """Have an attachment connected to this host; the device learns how to reach the volume."""
         connector = self._driver.get_volume_connector(server)
-        device.connection_info = self._client(self._conf).update_attachment(
+        client = self._client(self._conf)
+        info = client.update_attachment(
             device.attachment_id or '', {**connector, 'mountpoint': device.device_name}
         )
+        data = info.get('data', info)
+        if data.get('encrypted'):
+            data['encryption'] = client.show_encryption(device.volume_id or '')
+        device.connection_info = info
         device.host = self._host
 
     def complete(self, devices: Iterable[BlockDevice]) -> None:

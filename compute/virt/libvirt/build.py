@@ -9,6 +9,7 @@ from oslo_concurrency import processutils
 from oslo_log import log as logging
 
 from kilonova.common import exception, naming
+from kilonova.common.objects import block_device
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import GuestSpec, ImageSource
@@ -21,6 +22,7 @@ from kilonova.compute.virt.libvirt.guest_devices import CONSOLE_LOG, serial_coun
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.remove import Remover
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+from kilonova.compute.virt.libvirt.volume.volumes import Volumes, arranged
 
 LOG = logging.getLogger(__name__)
 
@@ -37,9 +39,10 @@ class Builder:
         directories: Directories,
         maker: DiskMaker,
         ports: SerialPorts,
+        volumes: Volumes,
     ) -> None:
         self._host, self._guests, self._directories = host, guests, directories
-        self._maker, self._ports = maker, ports
+        self._maker, self._ports, self._volumes = maker, ports, volumes
         self._remover = Remover(host, guests, directories, maker.backend)
 
     def spawn(
@@ -69,13 +72,19 @@ class Builder:
         directory = self._directories.create(server.uuid)
         arch = guest_system.architecture(server, host)
         machine = guest_system.machine(server, host, arch)
+        undo.callback(self._undo, 'volumes', server, self._volumes.disconnect_all, server)
+        volumes = self._volumes.connect_all(server)
         planned = layout.plan(host.conf, server, arch, machine, spec.config_drive is not None)
         parts = guest_domain.Parts(
             directory=directory,
-            disks=self._maker.make(server, planned, directory, images, spec.config_drive),
-            buses=planned.buses,
+            disks=arranged(
+                server,
+                self._maker.make(server, planned, directory, images, spec.config_drive),
+                volumes,
+            ),
+            buses=planned.buses | {volume.bus for volume in volumes},
             machine=machine,
-            root_device='/dev/' + (planned.root.target if planned.root else 'vda'),
+            root_device=root_device(server, planned),
         )
         self._fetch_boot_files(server, images, parts)
         with self._ports.reserve(serial_count(host.conf, server)) as parts.serial_ports:
@@ -126,6 +135,14 @@ class Builder:
             remove(*args)
         except Exception:
             LOG.exception('The %s of server %s could not be removed', what, server.uuid)
+
+
+def root_device(server: Server, planned: layout.Layout) -> str:
+    """Return what the guest calls the disk that it boots from."""
+    root = block_device.root(server.block_devices)
+    if root is not None and root.is_volume:
+        return root.device_name or '/dev/vda'
+    return '/dev/' + (planned.root.target if planned.root else 'vda')
 
 
 def prepare_console_log(directory: str) -> None:

@@ -39,14 +39,18 @@ from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
 from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
 from kilonova.compute.virt.libvirt.guest import Guests
 from kilonova.compute.virt.libvirt.host import Host
+from kilonova.compute.virt.libvirt.interfaces import Interfaces, LibvirtInterfaces
 from kilonova.compute.virt.libvirt.power import Power
 from kilonova.compute.virt.libvirt.remove import Remover
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+from kilonova.compute.virt.libvirt.volume import brick
+from kilonova.compute.virt.libvirt.volume.part import LibvirtVolumes
+from kilonova.compute.virt.libvirt.volume.volumes import Volumes
 
 LOG = logging.getLogger(__name__)
 
 
-class LibvirtDriver(driver.Driver):
+class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, driver.Driver):
     """QEMU and KVM guests on this host."""
 
     keeps_images = True
@@ -74,6 +78,7 @@ class LibvirtDriver(driver.Driver):
         self._uuid = node_id.load(self._conf.state_path)
         LOG.info('Guests are run by %s %s', self._host.kind(), self._host.virt_type)
         vif.initialize(self._conf)
+        brick.initialize(self._conf)
         directories = Directories(self._conf.instances_path, self._uuid)
         directories.sweep()
         ports = SerialPorts(self._conf)
@@ -81,9 +86,11 @@ class LibvirtDriver(driver.Driver):
         maker = DiskMaker(self._conf, self._cache, choice.backend(self._conf))
         self._ageing = CacheAgeing(self._conf, self._cache)
         self._directories = directories
-        self._builder = Builder(self._host, self._guests, directories, maker, ports)
+        self._volumes = Volumes(self._host, self._guests)
+        self._interfaces = Interfaces(self._host, self._guests)
+        self._builder = Builder(self._host, self._guests, directories, maker, ports, self._volumes)
         self._remover = Remover(self._host, self._guests, directories, maker.backend)
-        self._power = Power(self._host, self._guests, directories, ports)
+        self._power = Power(self._host, self._guests, directories, ports, self._volumes)
         if self._conf.workarounds.handle_virt_lifecycle_events:
             self._connection.watch(self._on_event)
 
@@ -102,7 +109,10 @@ class LibvirtDriver(driver.Driver):
 
     def destroy(self, server: Server, vifs: list[VIF]) -> None:
         with self._working_on(server.uuid):
-            self._remover.remove(server, vifs)
+            try:
+                self._remover.remove(server, vifs)
+            finally:
+                self._volumes.disconnect_all(server)
 
     def get_power_state(self, uuid: str) -> PowerState:
         return self._guests.find(uuid).power_state()

@@ -10,6 +10,7 @@ from oslo_log import log as logging
 from kilonova.common import exception
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.libvirt import connection
+from kilonova.compute.virt.libvirt.guest_hotplug import HotPlug
 from kilonova.compute.virt.libvirt.xml import metadata
 from kilonova.compute.virt.libvirt.xml.element import Node
 
@@ -29,7 +30,7 @@ POWER = {
 DESTROY_ATTEMPTS = 6
 
 
-class Guest:
+class Guest(HotPlug):
     """One domain.  Every method raises GuestNotFound when it is gone."""
 
     def __init__(self, conn: connection.Connection, uuid: str) -> None:

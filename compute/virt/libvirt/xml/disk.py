@@ -61,6 +61,7 @@ class Disk(Element):
     hosts: list[SourceHost] = at('source', default_factory=list)
     auth: Auth | None = at('source', default=None)
     encryption: Encryption | None = at('source', default=None)
+    initiator: str | None = at('source/initiator/iqn/@name', default=None)
     target: str = at('target/@dev')
     bus: str = at('target/@bus')
     boot_order: int | None = at('boot/@order', default=None)

@@ -10,7 +10,6 @@ import pytest
 from oslo_config import cfg
 
 from kilonova.common import exception, version
-from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.libvirt import guest_domain, guest_system
@@ -140,12 +139,6 @@ def test_what_cannot_be_given_is_refused(
 ) -> None:
     server.flavor.extra_specs, server.image.properties = specs, properties
     with pytest.raises(exception.BuildAborted, match='not supported'):
-        guest_domain.check_supported(server)
-
-
-def test_volumes_are_refused(server: Server) -> None:
-    server.block_devices = [BlockDevice(source_type='volume', destination_type='volume')]
-    with pytest.raises(exception.BuildAborted, match='volumes'):
         guest_domain.check_supported(server)
 
 
