@@ -67,11 +67,6 @@ COMPUTE = [
         min=1,
         help='Seconds after which a guest that has not shut down is asked again.',
     ),
-    cfg.StrOpt(
-        'cpu_shared_set',
-        help='Host processors that floating virtual processors run on, such as "0-7,^3". '
-        'Unset: all.',
-    ),
 ]
 
 CACHE = [

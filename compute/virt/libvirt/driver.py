@@ -15,7 +15,6 @@ from kilonova.common import exception
 from kilonova.common.objects.console import ConsolePlace
 from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
-from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute import config as compute_config
@@ -31,29 +30,38 @@ from kilonova.compute.virt.libvirt import (
     vif,
 )
 from kilonova.compute.virt.libvirt.build import Builder
+from kilonova.compute.virt.libvirt.care import Care
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.disk import choice
 from kilonova.compute.virt.libvirt.disk.cache_ageing import CacheAgeing
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
 from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
+from kilonova.compute.virt.libvirt.disk.snapshot import Snapshots
 from kilonova.compute.virt.libvirt.guest import Guests
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.interfaces import Interfaces, LibvirtInterfaces
 from kilonova.compute.virt.libvirt.power import Power
 from kilonova.compute.virt.libvirt.remove import Remover
+from kilonova.compute.virt.libvirt.rescue import Rescuer
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+<<<<<<< HEAD
 from kilonova.compute.virt.libvirt.volume import brick
 from kilonova.compute.virt.libvirt.volume.part import LibvirtVolumes
 from kilonova.compute.virt.libvirt.volume.volumes import Volumes
+=======
+from kilonova.compute.virt.libvirt.standing import Standing
+>>>>>>> main
 
 LOG = logging.getLogger(__name__)
 
 
+<<<<<<< HEAD
 class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, driver.Driver):
+=======
+class LibvirtDriver(Care, driver.Driver):
+>>>>>>> main
     """QEMU and KVM guests on this host."""
-
-    keeps_images = True
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         common_config.register(compute_config.list_opts(), conf)
@@ -90,7 +98,17 @@ class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, driver.Driver):
         self._interfaces = Interfaces(self._host, self._guests)
         self._builder = Builder(self._host, self._guests, directories, maker, ports, self._volumes)
         self._remover = Remover(self._host, self._guests, directories, maker.backend)
+<<<<<<< HEAD
         self._power = Power(self._host, self._guests, directories, ports, self._volumes)
+=======
+        self._power = Power(self._host, self._guests, directories, ports)
+        self._standing = Standing(self._guests, self._power)
+        self._rescuer = Rescuer(self._host, self._guests, directories, maker, self._power)
+        self._snapshots = Snapshots(
+            self._conf, self._guests, directories, maker.backend, self._uuid
+        )
+        self._snapshots.sweep()
+>>>>>>> main
         if self._conf.workarounds.handle_virt_lifecycle_events:
             self._connection.watch(self._on_event)
 
@@ -140,9 +158,6 @@ class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, driver.Driver):
         self._guests.find(server.uuid)
         return console.read(self._directories.path(server.uuid))
 
-    def age_images(self, servers: list[Server]) -> None:
-        self._ageing.run(servers)
-
     def get_vnc_console(self, server: Server) -> ConsolePlace:
         return consoles.vnc(self._conf, self._guests.find(server.uuid))
 
@@ -154,12 +169,6 @@ class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, driver.Driver):
 
     def get_diagnostics(self, server: Server) -> Diagnostics:
         return diagnostics.read(self._host, self._guests.find(server.uuid), server)
-
-    def cache_image(self, image: Image, source: ImageSource) -> bool:
-        if self._cache.holds(image.id):
-            return False
-        self._cache.image(image, source, None)
-        return True
 
     def get_node(self) -> ComputeNode:
         return inventory.node(self._conf, self._host, self._service_host, self._uuid)

@@ -10,7 +10,11 @@ from oslo_log import log as logging
 from kilonova.common import exception
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.libvirt import connection
+<<<<<<< HEAD
 from kilonova.compute.virt.libvirt.guest_hotplug import HotPlug
+=======
+from kilonova.compute.virt.libvirt.guest_care import Care
+>>>>>>> main
 from kilonova.compute.virt.libvirt.xml import metadata
 from kilonova.compute.virt.libvirt.xml.element import Node
 
@@ -30,7 +34,11 @@ POWER = {
 DESTROY_ATTEMPTS = 6
 
 
+<<<<<<< HEAD
 class Guest(HotPlug):
+=======
+class Guest(Care):
+>>>>>>> main
     """One domain.  Every method raises GuestNotFound when it is gone."""
 
     def __init__(self, conn: connection.Connection, uuid: str) -> None:

@@ -61,7 +61,7 @@ class Devices:
         """Return the serial ports; the first one is the console whose log is kept."""
         log = os.path.join(directory, CONSOLE_LOG)
         if not ports:
-            return [chardev.Serial(log=log, append='off', port=0)]
+            return [chardev.Serial(log=log, append='on', port=0)]
         return [
             chardev.Serial(
                 type='tcp',
@@ -69,7 +69,7 @@ class Devices:
                 host=self._conf.serial_console.proxyclient_address,
                 service=service,
                 log=log if number == 0 else None,
-                append='off' if number == 0 else None,
+                append='on' if number == 0 else None,
                 port=number,
             )
             for number, service in enumerate(ports)

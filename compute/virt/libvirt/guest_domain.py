@@ -49,6 +49,8 @@ class Parts:
     root_device: str = '/dev/vda'
     kernel: str | None = None
     initrd: str | None = None
+    boots_by_device: bool = False
+    """The disks say themselves which one is booted from."""
     serial_ports: list[int] = dataclasses.field(default_factory=list)
     now: datetime.datetime | None = None
 
@@ -81,6 +83,9 @@ def build(host: Host, server: Server, vifs: list[VIF], parts: Parts) -> domain.D
     conf = host.conf
     devices = Devices(conf, server, arch, machine, caps)
     now = parts.now or datetime.datetime.now(datetime.UTC)
+    system = guest_system.boot(server, arch, machine, parts.kernel, parts.initrd, parts.root_device)
+    if parts.boots_by_device:
+        system.boot = []
     return domain.Domain(
         type=host.virt_type,
         uuid=server.uuid,
@@ -90,7 +95,7 @@ def build(host: Host, server: Server, vifs: list[VIF], parts: Parts) -> domain.D
         metadata=guest_system.describe(server, vifs, now),
         cputune=guest_cpu.tune(server),
         sysinfo=guest_system.sysinfo(conf, server, host),
-        os=guest_system.boot(server, arch, machine, parts.kernel, parts.initrd, parts.root_device),
+        os=system,
         features=guest_system.features(conf, server, arch, host.virt_type, caps),
         cpu=guest_cpu.build(host, server, arch, caps),
         clock=guest_system.clock(server, arch, host.virt_type),

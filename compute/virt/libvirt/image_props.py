@@ -15,6 +15,8 @@ BUSES = ('fdc', 'ide', 'sata', 'scsi', 'usb', 'virtio')
 ALLOWED = {
     'hw_disk_bus': BUSES,
     'hw_cdrom_bus': BUSES,
+    'hw_rescue_bus': BUSES,
+    'hw_rescue_device': ('cdrom', 'disk', 'floppy'),
     'hw_scsi_model': (
         'buslogic',
         'ibmvscsi',

@@ -44,8 +44,19 @@ class Power:
             return
         if state == PowerState.PAUSED:
             guest.resume()
-            return
-        self._start_anew(guest, server, vifs)
+        elif not self._goes_on(guest, server, vifs):
+            self.start_anew(guest, server, vifs)
+
+    def _goes_on(self, guest: Guest, server: Server, vifs: list[VIF]) -> bool:
+        """Go on where the guest was saved, as a host that goes down does it; tell if that is so."""
+        if not guest.has_saved_state():
+            return False
+        try:
+            self.start_as_defined(guest, server, vifs)
+        except connection.HypervisorError as error:
+            LOG.warning('The saved state of server %s is of no use: %s', server.uuid, error)
+            return False
+        return True
 
     def off(self, server: Server, timeout: int) -> None:
         """Ask politely for ``timeout`` seconds, then pull the plug."""
@@ -57,7 +68,7 @@ class Power:
         guest = self._guests.find(server.uuid)
         if kind == 'SOFT' and self._reboot_softly(guest, server, vifs):
             return
-        self._start_anew(guest, server, vifs)
+        self.start_anew(guest, server, vifs)
 
     def _reboot_softly(self, guest: Guest, server: Server, vifs: list[VIF]) -> bool:
         """Return whether the guest could be shut down and started again."""
@@ -67,8 +78,7 @@ class Power:
             LOG.info('Server %s did not shut down; it gets a hard reboot', server.uuid)
             return False
         try:
-            self._plug_anew(server, vifs)
-            guest.start()
+            self.start_as_defined(guest, server, vifs)
         except connection.HypervisorError as error:
             LOG.warning('Server %s did not start as it was: %s', server.uuid, error)
             return False
@@ -89,9 +99,15 @@ class Power:
                 return True
         return True
 
-    def _start_anew(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
+    def start_as_defined(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
+        """Plug the ports and start the domain that libvirt knows."""
+        self._plug_anew(server, vifs)
+        guest.start()
+
+    def start_anew(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
         """Make the domain again around its disks, plug the ports, start it."""
         guest.destroy()  # a crashed one still has its process
+        guest.forget_saved_state()
         old = guest.xml()
         with self._ports.reserve(serial_count(self._host.conf, server)) as ports:
             parts = self._parts(old, server, ports)
@@ -127,6 +143,7 @@ class Power:
             root_device=server.root_device_name or '/dev/vda',
             kernel=old.findtext('os/kernel'),
             initrd=old.findtext('os/initrd'),
+            boots_by_device=old.find('devices/disk/boot') is not None,
             serial_ports=ports,
         )
 

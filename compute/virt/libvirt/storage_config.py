@@ -47,8 +47,8 @@ SNAPSHOTS = [
     cfg.StrOpt(
         'snapshot_image_format',
         choices=['raw', 'qcow2', 'vmdk', 'vdi'],
-        help="Format of images that are made of servers. Unset: as the server's own image, and "
-        'qcow2 where that cannot be written.',
+        help='Format of images that are made of servers. Unset: as their disks are stored, '
+        'qcow2 or raw.',
     ),
     cfg.BoolOpt(
         'snapshot_compression',

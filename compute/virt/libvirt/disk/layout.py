@@ -14,6 +14,7 @@ from kilonova.compute.virt.libvirt.image_props import ImageProps
 GIB, MIB = 1024**3, 1024**2
 PREFIX = {'virtio': 'vd', 'scsi': 'sd', 'sata': 'sd', 'usb': 'sd', 'ide': 'hd', 'fdc': 'fd'}
 PLACES = {'ide': 4, 'fdc': 2}
+LETTERS = string.ascii_lowercase
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +66,19 @@ class _Names:
 
     def next(self, bus: str) -> str:
         prefix = self._prefix or PREFIX[bus]
+<<<<<<< HEAD
         letters = string.ascii_lowercase[: PLACES.get(bus, 26)]
         for letter in self._free.setdefault(prefix, iter(letters)):
             if prefix + letter not in self._taken:
                 return prefix + letter
         raise exception.InvalidInput(reason=f'There are too many disks on the {bus} bus')
+=======
+        letters = LETTERS[: PLACES.get(bus, 26)]
+        name = next(self._free.setdefault(prefix, iter(letters)), None)
+        if name is None:
+            raise exception.InvalidInput(reason=f'There are too many disks on the {bus} bus')
+        return prefix + name
+>>>>>>> main
 
 
 def plan(

@@ -72,6 +72,10 @@ class DiskMaker:
             found.append(self._describer.xml(server, disk, directory, backend))
         return found
 
+    def describe_one(self, server: Server, disk: PlannedDisk, directory: str) -> Disk:
+        """Return the <disk> element of a disk that isn't in the layout."""
+        return self._describer.xml(server, disk, directory, self.backend)
+
     def fetch_boot_file(self, image_id: str, images: ImageSource, path: str) -> None:
         """Copy a kernel or initial RAM disk from the cache."""
         cached = self._cache.image(Image(id=image_id, disk_format='raw'), images, None)

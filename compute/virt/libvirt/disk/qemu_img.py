@@ -63,6 +63,12 @@ class QemuImg:
             *('-b', base, '-F', base_format, target, str(size)),
         )
 
+    def create(self, path: str, image_format: str, size: int) -> None:
+        """Make an empty image."""
+        processutils.execute(
+            *('env', 'LC_ALL=C', 'qemu-img', 'create', '-q', '-f', image_format, path, str(size))
+        )
+
     def flatten(
         self, source: str, source_format: str, target: str, target_format: str, compress: bool
     ) -> None:
