@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import webob
 from oslo_config import cfg
-from oslo_policy import policy
 
 from kilonova.api import auth, config, faults, operation, pipeline, policies, resources, versions
 from kilonova.api import body as body_module
@@ -32,7 +31,7 @@ class ComputeApp:
     """Everything below ``/v2.1`` (or ``/v2``) for a request that has a context."""
 
     def __init__(
-        self, conf: cfg.ConfigOpts, conductor: ConductorInterface, enforcer: policy.Enforcer
+        self, conf: cfg.ConfigOpts, conductor: ConductorInterface, enforcer: policies.Enforcer
     ) -> None:
         resources.load()
         self._conf = conf

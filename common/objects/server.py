@@ -13,6 +13,7 @@ from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, Networks
 from kilonova.common.objects.numa import NumaTopology
+from kilonova.common.objects.pci import PciDevice
 from kilonova.common.objects.share import Share
 
 
@@ -110,6 +111,7 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
         return boots_from_volume(self.block_devices)
 
     numa_topology: NumaTopology | None = None
+    pci_devices: list[PciDevice] = []
     shares: list[Share] = []
 
 

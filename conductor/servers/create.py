@@ -16,7 +16,7 @@ from kilonova.common.objects.server_group import Membership
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import devices, names, reserve, rules
-from kilonova.conductor.tasks import faults, groups, ports
+from kilonova.conductor.tasks import faults, groups, layouts, ports
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.work import Payload, Work, encode
 from kilonova.db import flavors, keypairs, operations, quotas, servers, types
@@ -37,6 +37,7 @@ class CreateServers:
         rules.check_image(flavor, request)
         request.block_devices = devices.of_flavor(request.block_devices, flavor)
         rules.check_devices(self._parts.conf, flavor, request.block_devices)
+        layouts.check(self._parts.conf, flavor, request.image)
         spec = _spec(context, request, flavor, group)
         uuids = self._reserve(context, request, flavor, spec)
         made = self._servers(context, request, flavor, keypair, uuids)

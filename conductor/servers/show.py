@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
@@ -12,7 +11,6 @@ from kilonova.common.objects.server import Server, ServerQuery
 from kilonova.conductor.parts import Parts
 from kilonova.db import hosts, server_groups, server_list, servers
 from kilonova.db.engine import retry
-from kilonova.db.models.cell import ServiceRow
 
 UPDATABLE = {
     'security_groups',
@@ -96,16 +94,11 @@ class ShowServers:
 
     def _add_host_status(self, session: Session, found: list[Server]) -> None:
         names = {server.host for server in found if server.host}
-        rows: dict[str, ServiceRow] = {}
-        if names:
-            query = sa.select(ServiceRow).where(ServiceRow.binary == hosts.COMPUTE)
-            if len(names) < hosts.CHUNK:
-                query = query.where(ServiceRow.host.in_(names))
-            rows = {row.host: row for row in session.scalars(query)}
+        rows = hosts.lives(session, names)
         for server in found:
             server.host_status = self._host_status(server.host, rows)
 
-    def _host_status(self, host: str | None, rows: dict[str, ServiceRow]) -> str:
+    def _host_status(self, host: str | None, rows: dict[str, hosts.Life]) -> str:
         if not host:
             return ''
         row = rows.get(host)

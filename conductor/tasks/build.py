@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from oslo_log import log as logging
+from sqlalchemy.orm import Session
 
 from kilonova.common import exception
+from kilonova.common.fitting.claim import Misfit
 from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.network import Networks
 from kilonova.common.objects.operation import BuildRequest, Fence
 from kilonova.common.objects.request_spec import Selection
+from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import choose, faults, groups, ports
+from kilonova.conductor.tasks import layouts as laying
 from kilonova.conductor.tasks.build_failure import BuildFailure
 from kilonova.conductor.tasks.work import Work, decode, encode
-from kilonova.db import block_devices, hosts, operations, servers, types
+from kilonova.db import block_devices, hosts, layouts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
@@ -126,7 +131,14 @@ class Build:
                 if guard and not guard.admits(session, work.server.uuid, selection.host):
                     crowded.add(work.operation.id)
                     continue
+                try:
+                    layout = self._lay_out(session, work.server, selection)
+                except Misfit as error:
+                    work.payload.misfit = str(error)
+                    crowded.add(work.operation.id)
+                    continue
                 values: dict[str, Any] = {
+                    **layouts.columns(layout),
                     'host': selection.host,
                     'node': selection.node,
                     'launched_on': selection.host,
@@ -137,6 +149,7 @@ class Build:
                     continue
                 for name, value in values.items():
                     setattr(work.server, name, value)
+                work.server.pci_devices = layout.devices if layout else []
                 operations.update(
                     session,
                     work.operation.id,
@@ -149,6 +162,10 @@ class Build:
             if started:
                 operations.start_events(session, state.CREATE_EVENT, started)
         return {operation.id for operation, _ in started}, crowded
+
+    def _lay_out(self, session: Session, server: Server, to: Selection) -> Layout | None:
+        conf = self._parts.conf
+        return laying.find(session, conf, server.uuid, server.flavor, server.image, to)
 
     def _cast(self, work: Work) -> None:
         payload, host = work.payload, work.server.host
@@ -305,6 +322,7 @@ class Build:
                 server.uuid,
                 operation.fence,
                 attempt=new,
+                **layouts.columns(None),
                 host=None,
                 node=None,
                 launched_on=None,

@@ -56,20 +56,23 @@ class Sent(Protocol):
 
     selection: Selection | None
     reasons: list[str]
+    misfit: str
 
     @property
     def spec(self) -> RequestSpec: ...
 
 
 def avoid(payload: Sent) -> None:
-    """Keep a server from being sent again to where its group does not want it.
+    """Keep a server from being sent again to where its group does not want it, or it does not fit.
 
     The scheduler may have no filter for that, and each host is tried once at most.
     """
     assert payload.selection is not None
     host, spec = payload.selection.host, payload.spec
     spec.ignore_hosts = [*spec.ignore_hosts, host]
-    payload.reasons.append(f'Host {host}: other servers of the group were quicker.')
+    why = payload.misfit or 'other servers of the group were quicker.'
+    payload.reasons.append(f'Host {host}: {why}')
+    payload.misfit = ''
 
 
 def _uuid_of(hints: dict[str, Any]) -> str | None:

@@ -3,6 +3,7 @@
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.compute.virt.libvirt import volume_config
 from kilonova.compute.virt.libvirt.storage_config import STORAGE
 
 IMAGES = [
@@ -65,11 +66,6 @@ COMPUTE = [
         default=10,
         min=1,
         help='Seconds after which a guest that has not shut down is asked again.',
-    ),
-    cfg.StrOpt(
-        'cpu_shared_set',
-        help='Host processors that floating virtual processors run on, such as "0-7,^3". '
-        'Unset: all.',
     ),
 ]
 
@@ -233,4 +229,5 @@ def list_opts() -> Opts:
         ('image_cache', CACHE),
         ('workarounds', WORKAROUNDS),
         ('libvirt', [*LIBVIRT, *STORAGE]),
+        *volume_config.list_opts(),
     ]
