@@ -37,5 +37,11 @@ class Keys(key_manager.KeyManager):
         if KEPT.pop(managed_object_id, None) is None:
             raise exception.ManagedObjectNotFoundError(uuid=managed_object_id)
 
+    def add_consumer(self, context: Any, managed_object_id: str, consumer_data: Any) -> None:
+        raise NotImplementedError
+
+    def remove_consumer(self, context: Any, managed_object_id: str, consumer_data: Any) -> None:
+        raise NotImplementedError
+
     def list(self, context: Any, object_type: Any = None, metadata_only: bool = False) -> list[Any]:
         return list(KEPT.values())

@@ -1,9 +1,10 @@
 """One guest with all the hardware that a flavor and an image can ask for."""
 
 import pathlib
-import subprocess
 
 import pytest
+from castellan import options
+from lxml import etree
 from oslo_config import cfg
 
 from kilonova.common.objects.server import Server
@@ -18,8 +19,7 @@ pytestmark = pytest.mark.integration
 def shape(conf: cfg.ConfigOpts, server: Server) -> None:
     """Secure Boot needs 512 MiB with a TPM; the kernel has no driver for SATA."""
     conf.set_override('swtpm_enabled', True, 'libvirt')
-    conf.set_override('backend', keys.PATH, 'key_manager')
-    conf.set_override('enabled', True, 'spice')
+    options.set_defaults(conf, backend=keys.PATH)
     conf.set_override('enabled', True, 'serial_console')
     conf.set_override('images_type', 'raw', 'libvirt')
     conf.set_override('hw_disk_discard', 'unmap', 'libvirt')
@@ -84,19 +84,14 @@ def test_what_libvirt_limits(guest: Booted) -> None:
     assert 'rss' in guest.virsh('dommemstat', guest.server.uuid)
 
 
-def test_the_domain_fits_libvirts_schema(guest: Booted, tmp_path: pathlib.Path) -> None:
-    path = tmp_path / 'domain.xml'
-    path.write_text(guest.virsh('dumpxml', '--inactive', guest.server.uuid))
-    done = subprocess.run(
-        ['virt-xml-validate', str(path)], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_domain_fits_libvirts_schema(guest: Booted) -> None:
+    schema = etree.RelaxNG(etree.parse('/usr/share/libvirt/schemas/domain.rng'))
+    schema.assertValid(guest.xml('--inactive'))
 
 
-def test_both_displays_and_both_ports(guest: Booted) -> None:
-    driver, server = guest.driver, guest.server
-    assert driver.get_vnc_console(server).port != driver.get_spice_console(server).port
-    assert driver.get_serial_console(server).port >= 10000
+def test_display_and_serial_port(guest: Booted) -> None:
+    assert guest.driver.get_vnc_console(guest.server).port >= 5900
+    assert guest.driver.get_serial_console(guest.server).port >= 10000
 
 
 def test_a_share_of_files(guest: Booted) -> None:
