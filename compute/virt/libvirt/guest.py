@@ -11,6 +11,7 @@ from kilonova.common import exception
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.libvirt import connection
 from kilonova.compute.virt.libvirt.guest_care import Care
+from kilonova.compute.virt.libvirt.guest_hotplug import HotPlug
 from kilonova.compute.virt.libvirt.xml import metadata
 from kilonova.compute.virt.libvirt.xml.element import Node
 
@@ -30,7 +31,7 @@ POWER = {
 DESTROY_ATTEMPTS = 6
 
 
-class Guest(Care):
+class Guest(Care, HotPlug):
     """One domain.  Every method raises GuestNotFound when it is gone."""
 
     def __init__(self, conn: connection.Connection, uuid: str) -> None:
