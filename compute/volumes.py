@@ -72,9 +72,7 @@ class Volumes:
     def connect(self, server: Server, device: BlockDevice) -> None:
         """Have an attachment connected to this host; the device learns how to reach the volume."""
         client = self._client(self._conf)
-        info = client.update_attachment(
-            device.attachment_id or '', self._connector(server, device)
-        )
+        info = client.update_attachment(device.attachment_id or '', self._connector(server, device))
         data = info.get('data', info)
         if data.get('encrypted'):
             data['encryption'] = client.show_encryption(device.volume_id or '')

@@ -41,26 +41,22 @@ from kilonova.compute.virt.libvirt.disk.snapshot import Snapshots
 from kilonova.compute.virt.libvirt.guest import Guests
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.interfaces import Interfaces, LibvirtInterfaces
+from kilonova.compute.virt.libvirt.migrate.part import LibvirtMoves
+from kilonova.compute.virt.libvirt.migrate.parts import Moves
+from kilonova.compute.virt.libvirt.migrate.shared import Mark
 from kilonova.compute.virt.libvirt.power import Power
 from kilonova.compute.virt.libvirt.remove import Remover
 from kilonova.compute.virt.libvirt.rescue import Rescuer
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
-<<<<<<< HEAD
+from kilonova.compute.virt.libvirt.standing import Standing
 from kilonova.compute.virt.libvirt.volume import brick
 from kilonova.compute.virt.libvirt.volume.part import LibvirtVolumes
 from kilonova.compute.virt.libvirt.volume.volumes import Volumes
-=======
-from kilonova.compute.virt.libvirt.standing import Standing
->>>>>>> main
 
 LOG = logging.getLogger(__name__)
 
 
-<<<<<<< HEAD
-class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, driver.Driver):
-=======
-class LibvirtDriver(Care, driver.Driver):
->>>>>>> main
+class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, LibvirtMoves, Care, driver.Driver):
     """QEMU and KVM guests on this host."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -98,23 +94,32 @@ class LibvirtDriver(Care, driver.Driver):
         self._interfaces = Interfaces(self._host, self._guests)
         self._builder = Builder(self._host, self._guests, directories, maker, ports, self._volumes)
         self._remover = Remover(self._host, self._guests, directories, maker.backend)
-<<<<<<< HEAD
         self._power = Power(self._host, self._guests, directories, ports, self._volumes)
-=======
-        self._power = Power(self._host, self._guests, directories, ports)
         self._standing = Standing(self._guests, self._power)
         self._rescuer = Rescuer(self._host, self._guests, directories, maker, self._power)
         self._snapshots = Snapshots(
             self._conf, self._guests, directories, maker.backend, self._uuid
         )
         self._snapshots.sweep()
->>>>>>> main
+        self._moves = Moves(
+            host=self._host,
+            guests=self._guests,
+            directories=directories,
+            maker=maker,
+            cache=self._cache,
+            volumes=self._volumes,
+            ports=ports,
+            power=self._power,
+            remover=self._remover,
+            mark=Mark(self._conf.instances_path, self._uuid),
+        )
         if self._conf.workarounds.handle_virt_lifecycle_events:
             self._connection.watch(self._on_event)
 
     def list_guests(self) -> list[str]:
         # A directory without a guest is what a crash in the middle of a build leaves.
-        return sorted(set(self._guests.states()) | self._directories.ours())
+        known = self._directories.ours() | self._directories.left()
+        return sorted(set(self._guests.states()) | known)
 
     def spawn(
         self,

@@ -66,19 +66,11 @@ class _Names:
 
     def next(self, bus: str) -> str:
         prefix = self._prefix or PREFIX[bus]
-<<<<<<< HEAD
-        letters = string.ascii_lowercase[: PLACES.get(bus, 26)]
+        letters = LETTERS[: PLACES.get(bus, 26)]
         for letter in self._free.setdefault(prefix, iter(letters)):
             if prefix + letter not in self._taken:
                 return prefix + letter
         raise exception.InvalidInput(reason=f'There are too many disks on the {bus} bus')
-=======
-        letters = LETTERS[: PLACES.get(bus, 26)]
-        name = next(self._free.setdefault(prefix, iter(letters)), None)
-        if name is None:
-            raise exception.InvalidInput(reason=f'There are too many disks on the {bus} bus')
-        return prefix + name
->>>>>>> main
 
 
 def plan(
