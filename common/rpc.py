@@ -39,6 +39,7 @@ ALLOWED_REMOTE = [exception.__name__]
 # has not started yet costs its caller nothing but another try.
 DELIVERED = messaging.TransportOptions(at_least_once=True)
 RABBIT = 'oslo_messaging._drivers.impl_rabbit'
+MEMORY = 'oslo_messaging._drivers.impl_fake'
 LOOK_EVERY = 0.5
 """Seconds between two looks of a loop that waits for messages whether it is to end."""
 
@@ -291,6 +292,10 @@ def get_transport(conf: cfg.ConfigOpts, url: str | None = None) -> messaging.Tra
         # There is no option for it.  With 5 seconds, as it comes, each loop held up a daemon
         # that stops, one after the other.
         amqpdriver.ACK_REQUEUE_EVERY_SECONDS_MAX = LOOK_EVERY
+    if MEMORY in sys.modules:
+        from kilonova.common import memory_bus
+
+        memory_bus.install()
     return found
 
 

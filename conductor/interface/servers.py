@@ -51,7 +51,9 @@ class ServersInterface(rpc.Interface):
         """
 
     @rpc.call()
-    def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
+    def update_server(
+        self, context: Ctx, uuid: str, changes: dict[str, Any], expand: list[str] | None = None
+    ) -> Server:
         """Change name, description, hostname, access_ip_v4/v6, auto_disk_config, requested_zone."""
 
     @rpc.call()

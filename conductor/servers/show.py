@@ -1,5 +1,6 @@
 """Reading and updating server records."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -38,14 +39,16 @@ class ShowServers:
         project_id: str | None = None,
         expand: list[str] | None = None,
     ) -> Server:
-        wanted = expand or ()
         with self._parts.cell_db.reader() as session:
             server = _without_secrets(servers.get(session, uuid, project_id))
-            if 'host_status' in wanted:
-                self._add_host_status(session, [server])
+            return self._expanded(session, server, expand or ())
+
+    def _expanded(self, session: Session, server: Server, wanted: Collection[str]) -> Server:
+        if 'host_status' in wanted:
+            self._add_host_status(session, [server])
         if 'server_groups' in wanted:
-            with self._parts.api_db.reader() as session:
-                server.server_groups = server_groups.groups_of(session, uuid)
+            with self._parts.api_db.reader() as groups:
+                server.server_groups = server_groups.groups_of(groups, server.uuid)
         return server
 
     @retry
@@ -74,14 +77,22 @@ class ShowServers:
             return servers.on_host(session, host)
 
     @retry
-    def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
+    def update_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        changes: dict[str, Any],
+        expand: list[str] | None = None,
+    ) -> Server:
         unknown = set(changes) - UPDATABLE
         if unknown:
             raise exception.InvalidInput(reason=f'Cannot be changed: {", ".join(sorted(unknown))}')
         with self._parts.cell_db.transaction() as session:
             if changes and not servers.update(session, uuid, **changes):
                 raise exception.InstanceNotFound(instance_id=uuid)
-            return _without_secrets(servers.get(session, uuid))
+            server = _without_secrets(servers.get(session, uuid))
+        with self._parts.cell_db.reader() as session:
+            return self._expanded(session, server, expand or ())
 
     @retry
     def update_network_info(

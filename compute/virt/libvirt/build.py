@@ -14,14 +14,16 @@ from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import GuestSpec, ImageSource
 from kilonova.compute.virt.libvirt import guest_domain, guest_system, vif
+from kilonova.compute.virt.libvirt.console import CONSOLE_LOG
 from kilonova.compute.virt.libvirt.disk import layout
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
 from kilonova.compute.virt.libvirt.guest import Guests
-from kilonova.compute.virt.libvirt.guest_devices import CONSOLE_LOG, serial_count
+from kilonova.compute.virt.libvirt.guest_devices import serial_count
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.remove import Remover
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+from kilonova.compute.virt.libvirt.tpm import Tpms
 from kilonova.compute.virt.libvirt.volume.volumes import Volumes, arranged
 
 LOG = logging.getLogger(__name__)
@@ -40,9 +42,11 @@ class Builder:
         maker: DiskMaker,
         ports: SerialPorts,
         volumes: Volumes,
+        tpms: Tpms,
     ) -> None:
         self._host, self._guests, self._directories = host, guests, directories
         self._maker, self._ports, self._volumes = maker, ports, volumes
+        self._tpms = tpms
         self._remover = Remover(host, guests, directories, maker.backend)
 
     def spawn(
@@ -87,12 +91,13 @@ class Builder:
             root_device=root_device(server, planned),
         )
         self._fetch_boot_files(server, images, parts)
-        with self._ports.reserve(serial_count(host.conf, server)) as parts.serial_ports:
+        notes = {'image_hw_machine_type': machine} if machine else {}
+        with (
+            self._tpms.opened(server, notes) as parts.tpm_secret,
+            self._ports.reserve(serial_count(host.conf, server)) as parts.serial_ports,
+        ):
             self._define_and_start(server, spec.vifs, parts, wait_plugged, undo)
-        return {
-            'root_device_name': parts.root_device,
-            'system_metadata': {'image_hw_machine_type': machine} if machine else {},
-        }
+        return {'root_device_name': parts.root_device, 'system_metadata': notes}
 
     def _fetch_boot_files(
         self, server: Server, images: ImageSource, parts: guest_domain.Parts

@@ -44,11 +44,13 @@ from kilonova.compute.virt.libvirt.interfaces import Interfaces, LibvirtInterfac
 from kilonova.compute.virt.libvirt.migrate.part import LibvirtMoves
 from kilonova.compute.virt.libvirt.migrate.parts import Moves
 from kilonova.compute.virt.libvirt.migrate.shared import Mark
+from kilonova.compute.virt.libvirt.mounts import Mounts
 from kilonova.compute.virt.libvirt.power import Power
 from kilonova.compute.virt.libvirt.remove import Remover
 from kilonova.compute.virt.libvirt.rescue import Rescuer
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
 from kilonova.compute.virt.libvirt.standing import Standing
+from kilonova.compute.virt.libvirt.tpm import Tpms
 from kilonova.compute.virt.libvirt.volume import brick
 from kilonova.compute.virt.libvirt.volume.part import LibvirtVolumes
 from kilonova.compute.virt.libvirt.volume.volumes import Volumes
@@ -92,9 +94,13 @@ class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, LibvirtMoves, Care, drive
         self._directories = directories
         self._volumes = Volumes(self._host, self._guests)
         self._interfaces = Interfaces(self._host, self._guests)
-        self._builder = Builder(self._host, self._guests, directories, maker, ports, self._volumes)
+        self._tpms = Tpms(self._conf, self._connection)
+        self._mounts = Mounts(self._conf)
+        self._builder = Builder(
+            self._host, self._guests, directories, maker, ports, self._volumes, self._tpms
+        )
         self._remover = Remover(self._host, self._guests, directories, maker.backend)
-        self._power = Power(self._host, self._guests, directories, ports, self._volumes)
+        self._power = Power(self._host, self._guests, directories, ports, self._volumes, self._tpms)
         self._standing = Standing(self._guests, self._power)
         self._rescuer = Rescuer(self._host, self._guests, directories, maker, self._power)
         self._snapshots = Snapshots(

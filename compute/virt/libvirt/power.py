@@ -15,6 +15,7 @@ from kilonova.compute.virt.libvirt.guest import Guest, Guests
 from kilonova.compute.virt.libvirt.guest_devices import serial_count
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+from kilonova.compute.virt.libvirt.tpm import Tpms
 from kilonova.compute.virt.libvirt.volume.volumes import Volumes, arranged
 from kilonova.compute.virt.libvirt.xml.domain import Kept
 from kilonova.compute.virt.libvirt.xml.element import Node
@@ -32,7 +33,9 @@ class Power:
         directories: Directories,
         ports: SerialPorts,
         volumes: Volumes,
+        tpms: Tpms,
     ) -> None:
+        self._tpms = tpms
         self._host, self._guests, self._volumes = host, guests, volumes
         self._directories, self._ports = directories, ports
 
@@ -102,15 +105,20 @@ class Power:
     def start_as_defined(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
         """Plug the ports and start the domain that libvirt knows."""
         self._plug_anew(server, vifs)
-        guest.start()
+        with self._tpms.opened(server, {}):
+            guest.start()
 
     def start_anew(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
         """Make the domain again around its disks, plug the ports, start it."""
         guest.destroy()  # a crashed one still has its process
         guest.forget_saved_state()
         old = guest.xml()
-        with self._ports.reserve(serial_count(self._host.conf, server)) as ports:
+        with (
+            self._tpms.opened(server, {}) as tpm_secret,
+            self._ports.reserve(serial_count(self._host.conf, server)) as ports,
+        ):
             parts = self._parts(old, server, ports)
+            parts.tpm_secret = tpm_secret
             xml = guest_domain.build(self._host, server, vifs, parts).to_xml()
             prepare_console_log(parts.directory)
             self._guests.define(xml)

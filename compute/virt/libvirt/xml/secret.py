@@ -8,7 +8,10 @@ class Secret(Element):
 
     ephemeral: str = at('@ephemeral', default='yes')
     private: str = at('@private', default='yes')
+    uuid: str | None = at('uuid', default=None)
+    description: str | None = at('description', default=None)
     usage: str = at('usage/@type')
     iscsi_target: str | None = at('usage/target', default=None)
     volume: str | None = at('usage/volume', default=None)
     ceph_name: str | None = at('usage/name', default=None)
+    vtpm_name: str | None = at('usage/name', default=None)
