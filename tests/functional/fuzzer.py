@@ -52,9 +52,9 @@ class Sent:
 class Fuzzer:
     """An endless supply of requests; ``seed`` decides which."""
 
-    def __init__(self, cloud: Cloud, seed: int) -> None:
+    def __init__(self, cloud: Cloud, seed: int, things: Things | None = None) -> None:
         self._cloud, self._random = cloud, random.Random(seed)
-        self.things = Things.make(cloud)
+        self.things = things or Things.make(cloud)
         self._examples = _examples()
         self._allow(5)
 
