@@ -71,11 +71,17 @@ class Volumes:
 
     def connect(self, server: Server, device: BlockDevice) -> None:
         """Have an attachment connected to this host; the device learns how to reach the volume."""
-        connector = self._driver.get_volume_connector(server)
-        device.connection_info = self._client(self._conf).update_attachment(
-            device.attachment_id or '', {**connector, 'mountpoint': device.device_name}
-        )
+        client = self._client(self._conf)
+        info = client.update_attachment(device.attachment_id or '', self._connector(server, device))
+        data = info.get('data', info)
+        if data.get('encrypted'):
+            data['encryption'] = client.show_encryption(device.volume_id or '')
+        device.connection_info = info
         device.host = self._host
+
+    def _connector(self, server: Server, device: BlockDevice) -> cinder.Json:
+        connector = self._driver.get_volume_connector(server)
+        return {**connector, 'mountpoint': device.device_name}
 
     def complete(self, devices: Iterable[BlockDevice]) -> None:
         """Say that the guest has its volumes."""
@@ -151,8 +157,11 @@ class Volumes:
         if mine:
             self.drop_others(server)
         for device in mine:
-            device.attachment_id = self._take(self._client(self._conf), server, device)
-            self.connect(server, device)
+            made = self._client(self._conf).connect(
+                device.volume_id or '', server.uuid, self._connector(server, device)
+            )
+            device.attachment_id, device.connection_info = made['id'], made['connection_info']
+            device.host = self._host
         return mine
 
     def drop_others(self, server: Server) -> None:

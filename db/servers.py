@@ -15,6 +15,7 @@ from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.numa import NumaTopology
 from kilonova.common.objects.operation import Fence
+from kilonova.common.objects.pci import PciDevice
 from kilonova.common.objects.server import Fault, Server
 from kilonova.db import happenings, shares, types
 from kilonova.db.engine import affected
@@ -47,6 +48,7 @@ DECODERS: dict[str, Decode] = {
         'scheduler_hints': dict[str, Any],
         'fault': Fault,
         'numa_topology': NumaTopology | None,
+        'pci_devices': list[PciDevice],
     }.items()
 }
 # Other fields are in tables of their own, or are filled where they are asked for.
@@ -60,6 +62,7 @@ COLUMNS = tuple(
 )
 _JSON = tuple((FIELDS.index(name), decode) for name, decode in DECODERS.items())
 _HINTS = FIELDS.index('scheduler_hints')
+_PCI = FIELDS.index('pci_devices')
 _DELETED = FIELDS.index('deleted')
 _decode_device = msgspec.json.Decoder(BlockDevice).decode
 
@@ -79,6 +82,7 @@ def from_row(row: Sequence[Any], cache: dict[tuple[int, str], Any]) -> Server:
             else:
                 values[index] = cache[key] = decode(text)
     values[_HINTS] = values[_HINTS] or {}
+    values[_PCI] = values[_PCI] or []
     values[_DELETED] = values[_DELETED] != 0
     return Server(**dict(zip(FIELDS, values, strict=True)))
 
@@ -89,6 +93,7 @@ def to_values(server: Server) -> Values:
     values['deleted'] = 0
     # Few servers have any.
     values['scheduler_hints'] = server.scheduler_hints or None
+    values['pci_devices'] = server.pci_devices or None
     return values | derived(values)
 
 

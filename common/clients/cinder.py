@@ -176,12 +176,20 @@ class Cinder:
 
         Raises VolumeNotFound, InvalidInput (the volume is taken).
         """
-        body = {'volume_uuid': volume_id, 'instance_uuid': server_uuid, 'connector': None}
+        return str(self.connect(volume_id, server_uuid, None)['id'])
+
+    def connect(self, volume_id: str, server_uuid: str, connector: Json | None) -> Json:
+        """Create an attachment that is connected to a host at once, where there is a connector.
+
+        There is no other way for a volume that is connected elsewhere, too: Cinder refuses to
+        update its attachments.
+        """
+        body = {'volume_uuid': volume_id, 'instance_uuid': server_uuid, 'connector': connector}
         missing = exception.VolumeNotFound(volume_id=volume_id)
         created: Json = self._ask(
             'POST', '/attachments', 200, 'attachment', missing, json={'attachment': body}
         )
-        return str(created['id'])
+        return created
 
     def update_attachment(self, attachment_id: str, connector: Json) -> Json:
         """Connect a volume to a host; returns what the host needs to reach it (connection_info)."""
@@ -196,6 +204,13 @@ class Cinder:
         )
         info: Json = updated['connection_info']
         return info
+
+    def show_encryption(self, volume_id: str) -> Json:
+        """Return how a volume is encrypted: ``provider``, ``encryption_key_id`` …"""
+        missing = exception.VolumeNotFound(volume_id=volume_id)
+        path = f'/volumes/{_checked(volume_id, missing)}/encryption'
+        found: Json = _expect(self._request('GET', path), (200,), missing).json()
+        return found
 
     def complete_attachment(self, attachment_id: str) -> None:
         """Say that the guest has the volume.  Raises VolumeAttachmentNotFound."""

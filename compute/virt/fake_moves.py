@@ -110,7 +110,7 @@ class FakeMoves(Moving, MovingLive):
     def check_live_source(self, server: Server, data: Json) -> Json:
         self._check(server)
         guest = self._get(server.uuid)
-        if not data['block_migration']:
+        if not data['block_migration'] and _has_local_disk(server):
             raise exception.MigrationPreCheckError(
                 reason=f'{self._host} is not on shared storage: the disks have to be copied.'
             )
@@ -181,3 +181,9 @@ class FakeMoves(Moving, MovingLive):
         name = f'{step}/{self._host}/{server.name}'
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in self._conf.fail_move):
             raise exception.VirtDriverError(reason=f'The fake driver was told to fail to {step}.')
+
+
+def _has_local_disk(server: Server) -> bool:
+    """Tell whether there is anything of a guest's disks that no other host can reach."""
+    local = any(not device.is_volume for device in server.block_devices)
+    return local or not server.boots_from_volume or bool(server.config_drive)

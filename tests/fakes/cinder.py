@@ -108,6 +108,10 @@ class FakeCinder(FakeService):
 
     # -- lists
 
+    @route('GET', '/')
+    def versions(self, **_: Any) -> Answer:
+        return self.describe('v3.0', '/v3/', version='3.71', min_version='3.0')
+
     @route('GET', BASE + '/types')
     def list_types(self, **_: Any) -> Answer:
         return 200, {'volume_types': self.types}
@@ -249,6 +253,8 @@ class FakeCinder(FakeService):
             'project_id': _project(volume),
         }
         self.attachments[str(attachment['id'])] = attachment
+        if asked.get('connector'):
+            self._connect(attachment, asked['connector'])
         self._settle(volume)
         return 200, {'attachment': attachment}
 
@@ -260,7 +266,7 @@ class FakeCinder(FakeService):
             a['volume_id'] == volume['id'] and a['instance'] == server
             for a in self.attachments.values()
         )
-        if status != 'in-use' or not same:
+        if status not in ('in-use', 'reserved') or not same:
             raise Fault(
                 400,
                 f'Invalid volume: Volume {volume["id"]} status must be available or downloading '
@@ -270,7 +276,21 @@ class FakeCinder(FakeService):
     @route('PUT', BASE + '/attachments/{attachment_id}')
     def update_attachment(self, attachment_id: str, body: Any, **_: Any) -> Answer:
         attachment = self._get('attachments', attachment_id)
-        connector = body['attachment']['connector']
+        volume = self.volumes[attachment['volume_id']]
+        every = [a for a in self.attachments.values() if a['volume_id'] == volume['id']]
+        connected = any(a['connection_info'] for a in every)
+        if len(every) > 1 and connected and not volume['multiattach']:
+            raise Fault(
+                500,
+                'Unable to update attachment (duplicate connectors detected on volume '
+                f'{volume["id"]}).',
+            )
+        self._connect(attachment, body['attachment']['connector'])
+        self._settle(volume)
+        return 200, {'attachment': attachment}
+
+    @staticmethod
+    def _connect(attachment: Json, connector: Json) -> None:
         if not connector.get('host'):
             raise Fault(400, 'Invalid input received: the connector names no host')
         attachment |= {
@@ -281,14 +301,10 @@ class FakeCinder(FakeService):
                 'data': {'volume_id': attachment['volume_id'], 'host': connector['host']},
             },
         }
-        self._settle(self.volumes[attachment['volume_id']])
-        return 200, {'attachment': attachment}
 
     @route('POST', BASE + '/attachments/{attachment_id}/action')
     def complete_attachment(self, attachment_id: str, body: Any, **_: Any) -> Answer:
         attachment = self._get('attachments', attachment_id)
-        if attachment['status'] != 'attaching':
-            raise Fault(400, f'Invalid attachment: it is {attachment["status"]}')
         attachment['status'] = 'attached'
         self._settle(self.volumes[attachment['volume_id']])
         return 204, None
@@ -312,8 +328,8 @@ class FakeCinder(FakeService):
                 'volume_id': volume['id'],
                 'attachment_id': a['id'],
                 'server_id': a['instance'],
-                'host_name': a['connector']['host'],
-                'device': a['connector'].get('mountpoint'),
+                'host_name': (a['connector'] or {}).get('host'),
+                'device': (a['connector'] or {}).get('mountpoint'),
             }
             for a in mine
             if a['status'] == 'attached'

@@ -102,6 +102,24 @@ def test_live_migration(cloud: Cloud, flavor: str, name: str) -> None:
     check(cloud, uuid, volumes, host_of(cloud, uuid))
 
 
+def test_live_migration_without_copying_disks(cloud: Cloud, flavor: str) -> None:
+    """It is for guests whose disks are all volumes."""
+    body: Any = {'os-migrateLive': {'host': None, 'block_migration': False}}
+    uuid, volumes = boot(cloud, flavor)
+    source = host_of(cloud, uuid)
+    assert cloud.admin('POST', f'/servers/{uuid}/action', body).status == 202
+    cloud.wait_status(uuid, 'ACTIVE')
+    target = host_of(cloud, uuid)
+    assert target != source
+    check(cloud, uuid, volumes, target)
+    swapping, more = boot(cloud, cloud.flavor('swapping', swap=64))
+    source = host_of(cloud, swapping)
+    answer = cloud.admin('POST', f'/servers/{swapping}/action', body, version='2.33')
+    assert answer.status == 400 and 'is not on shared storage' in answer.text
+    cloud.wait_status(swapping, 'ACTIVE')
+    check(cloud, swapping, more, source)
+
+
 def test_shelving(cloud: Cloud, flavor: str) -> None:
     """A server that is put away keeps its volumes reserved; they come and go meanwhile."""
     uuid, volumes = boot(cloud, flavor)
@@ -110,8 +128,10 @@ def test_shelving(cloud: Cloud, flavor: str) -> None:
     check(cloud, uuid, volumes, None)
     more = cloud.cinder.add_volume()
     attach(cloud, uuid, more)
-    wait(lambda: cloud.cinder.status(more) == 'reserved', 'it is reserved')
-    check(cloud, uuid, {*volumes, more}, None)
+    wait(lambda: cloud.cinder.status(more) == 'in-use', 'it counts as attached')
+    held = {one['volume_id']: one for one in cloud.cinder.attachments_of(uuid)}
+    assert held.keys() == {*volumes, more}
+    assert [one['connector'] for one in held.values()] == [None] * 3
     tagged = {'volumeAttachment': {'volumeId': cloud.cinder.add_volume(), 'tag': 'x'}}
     answer = cloud.call('POST', f'/servers/{uuid}/os-volume_attachments', tagged)
     assert answer.status == 400 and 'shelved-offloaded' in answer.text

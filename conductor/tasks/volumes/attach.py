@@ -95,8 +95,8 @@ class AttachVolume(common.VolumeTask):
         return self._save(session, job, result)
 
     def _complete(self, job: AttachJob) -> WorkResult | None:
-        if job.payload.device.connection_info is not None:
-            common.complete(self.parts, job.payload.device.attachment_id or '')
+        # Without a host, too: clients wait for a volume that is in use.
+        common.complete(self.parts, job.payload.device.attachment_id or '')
         return None
 
     def _let_go(self, job: AttachJob) -> WorkResult | None:
