@@ -113,8 +113,12 @@ def _try(result: Result, fuzzer: Fuzzer, sent: Sent) -> None:
 
 
 def _wrong(answer: Answer) -> str | None:
-    """Return what no answer may be; 501 is one for what no driver here can do."""
-    if answer.status >= 500 and answer.status != 501:
+    """Return what no answer may be.
+
+    501 is one for what no driver here can do, 503 for a host that a request has forced down.
+    """
+    down = answer.status == 503 and 'Compute service of controller-' in answer.text
+    if answer.status >= 500 and answer.status != 501 and not down:
         return f'status {answer.status}'
     if 'x-openstack-request-id' not in answer.headers:
         return 'no request id'
