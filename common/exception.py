@@ -306,6 +306,10 @@ class ShareMappingAlreadyExists(Conflict):
     msg = "Share '%(share_id)s' or tag '%(tag)s' is already attached to this server."
 
 
+class InstancePasswordSetFailed(Conflict):
+    msg = 'Failed to set admin password on %(instance)s because %(reason)s'
+
+
 class ShareProtocolNotSupported(Conflict):
     msg = 'Share protocol %(share_proto)s is not supported.'
 

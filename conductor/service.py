@@ -94,9 +94,9 @@ def host_endpoints(parts: Parts, engine: Engine, heartbeats: Heartbeats) -> list
         Hypervisors(conf, api, cell, compute),
         Hosts(conf, api, cell, parts.cell_id),
         Quotas(conf, api),
-        Usage(conf, cell),
+        Usage(conf, cell, parts.notifier),
         HostControl(conf, cell, compute),
-        ImageCaching(conf, api, cell, compute),
+        ImageCaching(conf, api, cell, compute, notifier=parts.notifier),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from kilonova.common import exception
+from kilonova.common import exception, resources
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.block_device import boots_from_volume, volumes
 from kilonova.common.objects.flavor import Flavor
@@ -19,7 +19,7 @@ from kilonova.conductor.servers import devices, names, reserve, rules
 from kilonova.conductor.tasks import faults, groups, layouts, ports
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.work import Payload, Work, encode
-from kilonova.db import flavors, keypairs, operations, quotas, servers, types
+from kilonova.db import flavors, keypairs, operations, quotas, servers, types, unified_limits
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.models.servers import table_of
@@ -90,6 +90,7 @@ class CreateServers:
                 servers=request.max_count,
                 vcpus=flavor.vcpus,
                 memory_mb=flavor.memory_mb,
+                resources=resources.total(spec),
                 minimum=request.min_count,
             )
             if request.metadata or request.personality:
@@ -230,7 +231,7 @@ def _book(
     cell_id: int | None,
     spec: RequestSpec,
 ) -> None:
-    now = types.utcnow()
+    now, taken = types.utcnow(), unified_limits.encode(resources.total(spec))
     session.execute(
         sa.insert(table_of(InstanceMapping)),
         [
@@ -241,6 +242,7 @@ def _book(
                 'user_id': spec.user_id,
                 'vcpus': spec.flavor.vcpus,
                 'memory_mb': spec.flavor.memory_mb,
+                'resources': taken,
                 'queued_for_delete': False,
                 'created_at': now,
             }
