@@ -112,6 +112,10 @@ class FakeCinder(FakeService):
     def versions(self, **_: Any) -> Answer:
         return self.describe('v3.0', '/v3/', version='3.71', min_version='3.0')
 
+    @route('GET', BASE + '/limits')
+    def limits(self, **_: Any) -> Answer:
+        return 200, {'limits': {'rate': [], 'absolute': {'maxTotalVolumes': self.quota}}}
+
     @route('GET', BASE + '/types')
     def list_types(self, **_: Any) -> Answer:
         return 200, {'volume_types': self.types}
