@@ -6,9 +6,8 @@ from typing import Any
 import msgspec
 import webob
 from oslo_log import log as logging
-from oslo_policy import policy
 
-from kilonova.api import faults
+from kilonova.api import faults, policies
 from kilonova.api.request import credentials
 from kilonova.common.context import RequestContext
 
@@ -20,7 +19,7 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 class KeystoneContext:
     """Builds the context from the headers that keystonemiddleware has set."""
 
-    def __init__(self, application: Application, enforcer: policy.Enforcer) -> None:
+    def __init__(self, application: Application, enforcer: policies.Enforcer) -> None:
         self._application = application
         self._enforcer = enforcer
 
@@ -32,8 +31,8 @@ class KeystoneContext:
         )
         if context.user_id is None:
             return faults.render(401, 'Neither user nor token was given.')(environ, start_response)
-        context.is_admin = bool(
-            self._enforcer.enforce('context_is_admin', {}, credentials(context))
+        context.is_admin = self._enforcer.allows(
+            'context_is_admin', None, None, credentials(context)
         )
         environ[CONTEXT] = context
         return self._application(environ, start_response)

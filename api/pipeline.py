@@ -21,7 +21,6 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_middleware import cors as cors_module
 from oslo_middleware import sizelimit as sizelimit_module
-from oslo_policy import policy
 from paste import deploy
 
 from kilonova.api import auth, faults, policies, versions
@@ -44,7 +43,7 @@ class Parts:
     conductor: ConductorInterface
 
     @functools.cached_property
-    def enforcer(self) -> policy.Enforcer:
+    def enforcer(self) -> policies.Enforcer:
         return policies.get_enforcer(self.conf)
 
 

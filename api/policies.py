@@ -4,8 +4,11 @@ A rule's name, default and scope stand beside its operation; this module adds th
 rules that the defaults refer to.
 """
 
+import time
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+import msgspec
 from oslo_config import cfg
 from oslo_policy import policy
 
@@ -164,12 +167,40 @@ def _documented_rule(rule: SoftRule, operations: list[policy.Operation]) -> poli
     )
 
 
-def get_enforcer(conf: cfg.ConfigOpts | None = None) -> policy.Enforcer:
+class Enforcer(policy.Enforcer):
+    """An enforcer that knows for a moment what it has decided.
+
+    Each decision looks at the operator's files and walks a tree of checks, which costs more than
+    all else that a read does in this process, and the same few are asked for again and again.
+    """
+
+    KEPT = 1.0
+    """Seconds after which a change of the operator's files counts for everybody."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__(conf)
+        self._decided: dict[Hashable, bool] = {}
+        self._until = 0.0
+
+    def allows(self, rule: str, project_id: Any, user_id: Any, credentials: dict[str, Any]) -> bool:
+        """Tell whether who has the credentials may do it to what the project or user has."""
+        now = time.monotonic()
+        if now > self._until:
+            self._decided, self._until = {}, now + self.KEPT
+        key = (rule, project_id, user_id, msgspec.json.encode(credentials))
+        known = self._decided.get(key)
+        if known is None:
+            target = {'project_id': project_id, 'user_id': user_id}
+            known = self._decided[key] = bool(self.enforce(rule, target, credentials))
+        return known
+
+
+def get_enforcer(conf: cfg.ConfigOpts | None = None) -> Enforcer:
     """Return an enforcer that knows all rules; the policy tools call it without ``conf``."""
     if conf is None:
         conf = cfg.CONF
         if not conf.config_file:
             conf([], project='nova')
-    enforcer = policy.Enforcer(conf)
+    enforcer = Enforcer(conf)
     enforcer.register_defaults(list_rules())
     return enforcer

@@ -5,9 +5,9 @@ from typing import Any
 
 import webob
 from oslo_config import cfg
-from oslo_policy import policy
 
 from kilonova.api.operation import Operation
+from kilonova.api.policies import Enforcer
 from kilonova.api.versions import Version
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
@@ -55,7 +55,7 @@ class Request:
         query: Query,
         conf: cfg.ConfigOpts,
         conductor: ConductorInterface,
-        enforcer: policy.Enforcer,
+        enforcer: Enforcer,
         project_in_path: bool = False,
         legacy: bool = False,
     ) -> None:
@@ -78,11 +78,12 @@ class Request:
         """Tell whether the caller may; without a target it is the caller's project and user."""
         if self._credentials is None:
             self._credentials = credentials(self.context)
-        target = {
-            'project_id': self.context.project_id if project_id is None else project_id,
-            'user_id': self.context.user_id if user_id is None else user_id,
-        }
-        return bool(self._enforcer.enforce(rule, target, self._credentials))
+        return self._enforcer.allows(
+            rule,
+            self.context.project_id if project_id is None else project_id,
+            self.context.user_id if user_id is None else user_id,
+            self._credentials,
+        )
 
     def can(self, rule: str, *, project_id: str | None = None, user_id: str | None = None) -> None:
         """Raise PolicyNotAuthorized unless the caller may."""

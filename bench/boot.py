@@ -7,15 +7,13 @@ Exits with 1 when a figure is over its limit.
 
 import argparse
 import json
+import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 
-from kilonova.tests.integration.backends import MariaDB, RabbitMQ
-from kilonova.tests.integration.processes import Processes
 from kilonova.tests.integration.stack import Stack
+from kilonova.tests.integration.whole import standing
 
 HERE = pathlib.Path(__file__).resolve().parent
 # (phase, figure, limit): milliseconds of CPU an operation, megabytes PSS
@@ -38,37 +36,20 @@ def main() -> int:
     parser.add_argument('--backend', default='auto', help='concurrency_backend of the daemons')
     parser.add_argument('--out', help='JSON file for all figures')
     arguments = parser.parse_args()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix='kn-bench-', dir='/var/tmp'))
-    folder.chmod(0o755)
-    processes = Processes(folder)
-    stack = None
-    try:
-        print('starting MariaDB, RabbitMQ, placement and the daemons', flush=True)
-        database, broker = MariaDB(processes, folder), RabbitMQ(processes, folder)
-        stack = Stack(
-            folder, database, broker, processes, arguments.hosts, backend=arguments.backend
-        )
-        stack.start()
-        return _measure(stack, folder, arguments)
-    finally:
-        processes.close()
-        if stack is not None:
-            stack.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    with standing(arguments.hosts, arguments.backend) as stack:
+        return _measure(stack, arguments)
 
 
-def _measure(stack: Stack, folder: pathlib.Path, arguments: argparse.Namespace) -> int:
+def _measure(stack: Stack, arguments: argparse.Namespace) -> int:
     image = stack.glance.add()
     stack.flavor('bench')
-    out = folder / 'out.json'
-    for name, process in stack.processes.running.items():
-        (folder / f'{name}.pid').write_text(str(process.pid))
+    out = stack.folder / 'out.json'
     subprocess.run(
         [sys.executable, str(HERE / 'client.py'), '--compute', stack.url, '--token', 'admin:admin',
-         '--image', image, '--flavor', 'bench', '--no-quota', '--pids', str(folder / '*.pid'),
+         '--image', image, '--flavor', 'bench', '--no-quota', '--pids', str(stack.folder / '*.pid'),
          '-k', str(arguments.k), '-c', str(arguments.concurrency), '--runs', str(arguments.runs),
          '--label', 'kilonova', '--out', str(out)],
-        check=True,
+        check=True, env={**os.environ, 'PYTHONSAFEPATH': ''},
     )  # fmt: skip
     result = json.loads(out.read_text())['kilonova']
     if arguments.out:

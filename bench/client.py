@@ -18,6 +18,7 @@ import sys
 from measure.cloud import Cloud
 from measure.load import Run
 from measure.report import save, table
+from measure.requests import Requests
 
 
 def main():
@@ -61,6 +62,9 @@ def main():
     p.add_argument('--no-quota', action='store_true')
     p.add_argument('--runs', type=int, default=1)
     p.add_argument(
+        '--requests', action='store_true', help='what each kind of request costs, not boots'
+    )
+    p.add_argument(
         '--purge', action='store_true', help='only delete all servers named bench-* and leave'
     )
     p.add_argument('--label', default='run')
@@ -74,6 +78,9 @@ def main():
         print('deleting', len(ids), Run(cloud, a).delete(ids, 'bench-'))
         return
     cloud.setup()
+    if a.requests:
+        save(a, cloud, [Requests(cloud, a).go()], None)
+        return
     for i in range(a.runs):
         print('--- %s run %d/%d  load %s' % (a.label, i + 1, a.runs, os.getloadavg()), flush=True)
         if not a.token and i:

@@ -6,6 +6,7 @@ from keystoneauth1 import loading as ks
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.common.fitting import config as fitting_config
 
 BASE = [
     cfg.StrOpt(
@@ -210,4 +211,5 @@ def list_opts() -> Opts:
         ('cinder', CINDER),
         ('manila', MANILA),
         ('service_user', SERVICE_USER),
+        *fitting_config.list_opts(),
     ]

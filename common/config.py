@@ -21,6 +21,7 @@ ROOMS = (
     'conductor.config',
     'scheduler.config',
     'compute.config',
+    'consoleproxy.config',
     'compute.virt.libvirt.config',
     'db.config',
     'allinone.config',

@@ -30,8 +30,32 @@ class InvalidInput(Invalid):
     msg = 'Invalid input received: %(reason)s'
 
 
+class InvalidTopology(Invalid):
+    """Flavor and image contradict each other, or themselves, about nodes, pages, CPUs, devices."""
+
+
+class InvalidExtraSpec(Invalid):
+    msg = "Flavor extra spec '%(key)s' cannot be '%(value)s': %(reason)s"
+
+
+class PciInvalidAlias(Invalid):
+    msg = 'Invalid PCI alias definition: %(reason)s'
+
+
+class PciInvalidSpec(Invalid):
+    msg = 'Invalid [pci]device_spec config: %(reason)s'
+
+
+class PciAliasNotDefined(Invalid):
+    msg = 'PCI alias %(alias)s is not defined'
+
+
 class MarkerNotFound(Invalid):
     msg = 'Marker %(marker)s could not be found.'
+
+
+class ServiceNotUnique(Invalid):
+    msg = 'More than one possible service found.'
 
 
 class Forbidden(KilonovaError):

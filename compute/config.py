@@ -182,6 +182,18 @@ FAKE = [
     cfg.IntOpt('vcpus', min=1, help='Processors of each host; unset: as the driver class has it.'),
     cfg.IntOpt('memory_mb', min=1, help='Memory of each host in MiB.'),
     cfg.IntOpt('local_gb', min=1, help='Disk of each host in GiB.'),
+    cfg.IntOpt(
+        'numa_cells', default=0, min=0, help='NUMA nodes of each host; 0: none is reported.'
+    ),
+    cfg.IntOpt('cpu_threads', default=2, min=1, help='Threads of each core, with numa_cells.'),
+    cfg.IntOpt('huge_pages', default=0, min=0, help='Pages of 2 MiB in each NUMA node.'),
+    cfg.IntOpt('gigantic_pages', default=0, min=0, help='Pages of 1 GiB in each NUMA node.'),
+    cfg.IntOpt(
+        'pci_devices',
+        default=0,
+        min=0,
+        help='PCI devices (8086:1572) of each host; guests get those that [pci]device_spec names.',
+    ),
     cfg.FloatOpt('spawn_delay', default=0.0, min=0.0, help='Seconds that making a guest takes.'),
     cfg.FloatOpt(
         'destroy_delay', default=0.0, min=0.0, help='Seconds that removing a guest takes.'

@@ -31,8 +31,14 @@ class GlanceImages(ImageSource):
     ) -> None:
         self._conf, self._context, self._known = conf, context, known
 
+    def describe(self, image_id: str) -> Image:
+        known = self._known
+        if known is not None and known.id == image_id and known.disk_format:
+            return known
+        return glance.get_image(self._conf, self._context, image_id)
+
     def download(self, image_id: str, path: str) -> None:
-        image = self._describe(image_id)
+        image = self._to_verify(image_id)
         for attempt in range(self._conf.glance.num_retries + 1):
             if attempt:
                 time.sleep(RETRY_PAUSE * attempt)
@@ -43,7 +49,7 @@ class GlanceImages(ImageSource):
                 failure = error
         raise failure
 
-    def _describe(self, image_id: str) -> Image:
+    def _to_verify(self, image_id: str) -> Image:
         """Return what the image's bytes must be like."""
         known = self._known
         if known is not None and known.id == image_id and known.size and _hash_of(known):

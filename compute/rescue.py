@@ -1,5 +1,6 @@
 """Help for guests in trouble: a rescue image, a new password, a dump of a crash."""
 
+from kilonova.compute import config_drive
 from kilonova.compute.images import GlanceImages
 from kilonova.compute.work import Job
 
@@ -7,13 +8,10 @@ from kilonova.compute.work import Job
 def rescue(job: Job) -> None:
     host = job.host
     images = GlanceImages(host.conf, job.context, job.server.image)
-    host.driver.rescue(
-        job.server,
-        job.server.network_info,
-        images,
-        job.work.image_id,
-        job.work.admin_password,
-    )
+    vifs, tree = job.server.network_info, None
+    if config_drive.is_wanted(host.conf, job.server):
+        tree = config_drive.build(host.conf, job.server, vifs, [], job.work.admin_password)
+    host.driver.rescue(job.server, vifs, images, job.work.image_id, tree)
 
 
 def unrescue(job: Job) -> None:

@@ -1,11 +1,11 @@
-"""What the scheduler has to know of every host, in six statements (seven with image properties)."""
+"""What the scheduler has to know of every host, in eight statements (nine with image properties)."""
 
 from oslo_config import cfg
 
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.host import Aggregate, HostState, HostTable
 from kilonova.conductor.hypervisors import node_query
-from kilonova.db import aggregates, hosts
+from kilonova.db import aggregates, hosts, layouts
 from kilonova.db.engine import Database, retry
 
 
@@ -29,6 +29,7 @@ class Hosts:
             rows = session.execute(node_query()).all()
             used = hosts.usage(session)
             there = hosts.servers_on(session)
+            taken = layouts.taken(session)
             images = hosts.image_properties(session) if image_properties else {}
         with self._api.reader() as session:
             every = aggregates.find_all(session)
@@ -62,6 +63,8 @@ class Hosts:
                     instances={uuid: project for uuid, _, project in there.get(key, ())},
                     image_properties=images.get(key, {}),
                     cell_id=self._cell_id,
+                    guests=list(taken[key].guests.values()) if key in taken else [],
+                    pci_taken=sorted(taken[key].devices) if key in taken else [],
                 )
             )
         return HostTable(version=version, hosts=states)

@@ -39,9 +39,8 @@ def add(
 
 def find(session: Session, token: str) -> ConsoleAccess | None:
     """Return what a token stands for; None when it has expired, or its server has gone or moved."""
-    columns = (TOKENS.c.instance_uuid, TOKENS.c.console_type, TOKENS.c.place, TOKENS.c.base_url)
     query = (
-        sa.select(*columns)
+        sa.select(TOKENS)
         .join(INSTANCES, INSTANCES.c.uuid == TOKENS.c.instance_uuid)
         .where(TOKENS.c.token_hash == _hash(token), TOKENS.c.expires_at > types.utcnow())
         .where(INSTANCES.c.deleted == 0, INSTANCES.c.host == TOKENS.c.compute_host)
@@ -54,6 +53,8 @@ def find(session: Session, token: str) -> ConsoleAccess | None:
         console_type=row.console_type,
         place=msgspec.convert(row.place, ConsolePlace),
         base_url=row.base_url,
+        compute_host=row.compute_host,
+        expires_at=row.expires_at,
     )
 
 

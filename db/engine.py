@@ -103,7 +103,7 @@ class Database:
         self.engine = _make_engine(url, self.options)
         self.name = self.engine.dialect.name
         replica = self.options.slave_connection
-        self._replica = _make_engine(replica, self.options) if replica else self.engine
+        self._replica = _make_engine(replica, self.options, reads=True) if replica else None
         self.listener: happenings.Listener | None = None
         """Who is told what was committed."""
         writer: Engine = self.engine
@@ -112,9 +112,12 @@ class Database:
             writer = self.engine.execution_options(sqlite_begin='BEGIN IMMEDIATE')
             self._file_lock = _file_locks.setdefault(str(self.engine.url.database), _FileLock())
         self._writer = orm.sessionmaker(writer, expire_on_commit=False)
-        self._reader = orm.sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
+        reader = self._reading = self.engine
+        if self.name != 'sqlite':
+            reader = self._reading = _make_engine(url, self.options, reads=True)
+        self._reader = orm.sessionmaker(reader, expire_on_commit=False, autoflush=False)
         self._stale_reader = orm.sessionmaker(
-            self._replica, expire_on_commit=False, autoflush=False
+            self._replica if replica else reader, expire_on_commit=False, autoflush=False
         )
 
     @contextlib.contextmanager
@@ -159,11 +162,14 @@ class Database:
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self.engine.dispose()
-        self._replica.dispose()
+        for engine in (self.engine, self._reading, self._replica):
+            if engine is not None:
+                engine.dispose()
 
 
-def _make_engine(url: str, options: Options) -> Engine:
+def _make_engine(url: str, options: Options, reads: bool = False) -> Engine:
+    """``reads``: each statement by itself, as READ COMMITTED sees it anyway, without two more messages
+    that begin and end a transaction."""
     parsed = normalize(url, options.connection_parameters)
     arguments: dict[str, Any] = {
         'pool_recycle': options.connection_recycle_time,
@@ -176,7 +182,8 @@ def _make_engine(url: str, options: Options) -> Engine:
     if name == 'sqlite':
         arguments['connect_args'] = {'timeout': SQLITE_BUSY_SECONDS, 'check_same_thread': False}
     else:
-        arguments['isolation_level'] = 'READ COMMITTED'
+        arguments['isolation_level'] = 'AUTOCOMMIT' if reads else 'READ COMMITTED'
+        arguments['skip_autocommit_rollback'] = reads
     engine = sa.create_engine(parsed, **arguments)
     if name == 'sqlite':
         _tune_sqlite(engine, options)
@@ -260,6 +267,22 @@ def _pause(options: Options, tries: int) -> float:
     return pause
 
 
+_patience = threading.local()
+
+
+@contextlib.contextmanager
+def impatient() -> Iterator[None]:
+    """Let ``retry`` give up at once, in this thread, when a database is away.
+
+    For whoever has something to say without it.
+    """
+    _patience.missing = True
+    try:
+        yield
+    finally:
+        _patience.missing = False
+
+
 def retry(function: Callable[P, T]) -> Callable[P, T]:
     """Run a function again when its transaction lost against another or lost its connection.
 
@@ -280,6 +303,10 @@ def retry(function: Callable[P, T]) -> Callable[P, T]:
                     pause = _pause(options, losses)
                     if time.monotonic() - started > LOST_SECONDS:
                         raise
+                    if getattr(_patience, 'missing', False):
+                        if losses > 1:
+                            raise
+                        continue  # the first loss may have been an old connection's
                     if 0 <= options.db_max_retries < losses:
                         raise
                 elif errors.is_conflict(error):

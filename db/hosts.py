@@ -1,7 +1,7 @@
 """Services, compute nodes, what their servers take, and the version of the host table."""
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,7 +14,7 @@ from kilonova.common.objects.host import ComputeNode, Service
 from kilonova.common.objects.image import Image
 from kilonova.db.engine import affected
 from kilonova.db.models.cell import ComputeNodeRow, HostTableVersion, ServiceRow
-from kilonova.db.models.servers import InstanceRow
+from kilonova.db.models.servers import InstanceRow, table_of
 from kilonova.db.types import LongText, utcnow
 
 COMPUTE = 'nova-compute'
@@ -88,7 +88,33 @@ def lowest_version(session: Session, binary: str) -> int | None:
     )
 
 
-def is_up(row: ServiceRow, down_time: int) -> bool:
+class Life(NamedTuple):
+    """What tells whether a host's nova-compute lives."""
+
+    host: str
+    disabled: bool
+    forced_down: bool
+    last_seen_up: datetime.datetime | None
+    created_at: datetime.datetime | None
+
+
+_SERVICES = table_of(ServiceRow)
+_LIVES = sa.select(*(_SERVICES.c[name] for name in Life._fields)).where(
+    _SERVICES.c.binary == COMPUTE
+)
+_LIVES_OF = _LIVES.where(_SERVICES.c.host.in_(sa.bindparam('hosts', expanding=True)))
+
+
+def lives(session: Session, names: Collection[str]) -> dict[str, Life]:
+    """Return what is known of the named hosts' nova-compute: one statement, however many."""
+    if not names:
+        return {}
+    some = len(names) < CHUNK
+    query, values = (_LIVES_OF, {'hosts': list(names)}) if some else (_LIVES, {})
+    return {row.host: Life(*row) for row in session.execute(query, values)}
+
+
+def is_up(row: ServiceRow | Life, down_time: int) -> bool:
     """Tell whether a heartbeat came within ``down_time`` seconds."""
     seen = row.last_seen_up or row.created_at
     if row.forced_down or seen is None:
@@ -122,6 +148,7 @@ def to_service(row: ServiceRow, down_time: int, zone: str | None = None) -> Serv
         updated_at=row.updated_at,
         up=is_up(row, down_time),
         availability_zone=zone,
+        report_count=row.report_count or 0,
     )
 
 

@@ -66,15 +66,13 @@ def limited(session: Session, wanted: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        # An error may have ended the transaction, and the setting with it (PostgreSQL).
-        if limits[1] is not None:
-            session.execute(sa.text(limits[1]))
+        session.execute(sa.text(limits[1]))
 
 
-def _limits(dialect: sa.Dialect) -> tuple[str, str | None]:
+def _limits(dialect: sa.Dialect) -> tuple[str, str]:
     """Return statements that set the limit and that take it back."""
     if dialect.name == 'postgresql':
-        return f'SET LOCAL statement_timeout = {int(SECONDS * 1000)}', None
+        return f'SET statement_timeout = {int(SECONDS * 1000)}', 'RESET statement_timeout'
     if getattr(dialect, 'is_mariadb', False):
         return f'SET max_statement_time = {SECONDS}', 'SET max_statement_time = 0'
     return f'SET max_execution_time = {int(SECONDS * 1000)}', 'SET max_execution_time = 0'

@@ -18,6 +18,16 @@ from kilonova.db.models.api import (
 )
 from kilonova.db.models.servers import table_of
 
+# Built once: every show of a server asks.
+_GROUPS_OF = (
+    sa.select(table_of(InstanceGroup).c.uuid)
+    .join(
+        table_of(InstanceGroupMember),
+        table_of(InstanceGroup).c.id == table_of(InstanceGroupMember).c.group_id,
+    )
+    .where(table_of(InstanceGroupMember).c.instance_uuid == sa.bindparam('server'))
+    .order_by(table_of(InstanceGroup).c.id)
+)
 _decode_rules = msgspec.json.Decoder(dict[str, int]).decode
 
 
@@ -103,12 +113,7 @@ def members_of(session: Session, uuid: str) -> list[str]:
 
 def groups_of(session: Session, server_uuid: str) -> list[str]:
     """Return the uuids of the groups that a server is in."""
-    query = (
-        sa.select(InstanceGroup.uuid)
-        .join(InstanceGroupMember, InstanceGroup.id == InstanceGroupMember.group_id)
-        .where(InstanceGroupMember.instance_uuid == server_uuid)
-    )
-    return list(session.scalars(query.order_by(InstanceGroup.id)))
+    return list(session.scalars(_GROUPS_OF, {'server': server_uuid}))
 
 
 def join(session: Session, group_id: int, servers: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """Server records: writing them, and reading one.  Lists are in ``db.server_list``."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.numa import NumaTopology
 from kilonova.common.objects.operation import Fence
+from kilonova.common.objects.pci import PciDevice
 from kilonova.common.objects.server import Fault, Server
 from kilonova.db import happenings, shares, types
 from kilonova.db.engine import affected
@@ -46,6 +48,7 @@ DECODERS: dict[str, Decode] = {
         'scheduler_hints': dict[str, Any],
         'fault': Fault,
         'numa_topology': NumaTopology | None,
+        'pci_devices': list[PciDevice],
     }.items()
 }
 # Other fields are in tables of their own, or are filled where they are asked for.
@@ -59,6 +62,7 @@ COLUMNS = tuple(
 )
 _JSON = tuple((FIELDS.index(name), decode) for name, decode in DECODERS.items())
 _HINTS = FIELDS.index('scheduler_hints')
+_PCI = FIELDS.index('pci_devices')
 _DELETED = FIELDS.index('deleted')
 _decode_device = msgspec.json.Decoder(BlockDevice).decode
 
@@ -78,6 +82,7 @@ def from_row(row: Sequence[Any], cache: dict[tuple[int, str], Any]) -> Server:
             else:
                 values[index] = cache[key] = decode(text)
     values[_HINTS] = values[_HINTS] or {}
+    values[_PCI] = values[_PCI] or []
     values[_DELETED] = values[_DELETED] != 0
     return Server(**dict(zip(FIELDS, values, strict=True)))
 
@@ -88,6 +93,7 @@ def to_values(server: Server) -> Values:
     values['deleted'] = 0
     # Few servers have any.
     values['scheduler_hints'] = server.scheduler_hints or None
+    values['pci_devices'] = server.pci_devices or None
     return values | derived(values)
 
 
@@ -136,12 +142,8 @@ def get(
     ``lock``: nobody else changes it until the transaction ends.  ``parts``: with tags and
     block devices.  Raises InstanceNotFound.
     """
-    query = sa.select(*COLUMNS).where(INSTANCES.c.uuid == uuid)
-    if project_id is not None:
-        query = query.where(INSTANCES.c.project_id == project_id)
-    if deleted is not None:
-        query = query.where(INSTANCES.c.deleted != 0 if deleted else INSTANCES.c.deleted == 0)
-    row = session.execute(query.with_for_update() if lock else query).one_or_none()
+    query = _one(project_id is not None, deleted, lock)
+    row = session.execute(query, {'uuid': uuid, 'project': project_id}).one_or_none()
     if row is None:
         raise exception.InstanceNotFound(instance_id=uuid)
     server = from_row(row, {})
@@ -150,27 +152,45 @@ def get(
     return server
 
 
+@functools.cache
+def _one(of_project: bool, deleted: bool | None, lock: bool) -> sa.Select[Any]:
+    """Return the statement that reads one server: to build it costs more than to run it."""
+    query = sa.select(*COLUMNS).where(INSTANCES.c.uuid == sa.bindparam('uuid'))
+    if of_project:
+        query = query.where(INSTANCES.c.project_id == sa.bindparam('project'))
+    if deleted is not None:
+        query = query.where(INSTANCES.c.deleted != 0 if deleted else INSTANCES.c.deleted == 0)
+    return query.with_for_update() if lock else query
+
+
+@functools.cache
+def _parts_of() -> sa.CompoundSelect[Any]:
+    """Return the statement that reads tags, block devices and shares."""
+    uuids = sa.bindparam('uuids', expanding=True)
+    tags = sa.select(
+        TAGS.c.instance_uuid, sa.literal(0).label('kind'), TAGS.c.tag.label('value')
+    ).where(TAGS.c.instance_uuid.in_(uuids))
+    devices = sa.select(
+        DEVICES.c.instance_uuid,
+        DEVICES.c.id.label('kind'),
+        sa.type_coerce(DEVICES.c.device, types.LongText).label('value'),
+    ).where(DEVICES.c.instance_uuid.in_(uuids))
+    attached = sa.select(
+        shares.SHARES.c.instance_uuid,
+        (-shares.SHARES.c.id).label('kind'),
+        sa.type_coerce(shares.SHARES.c.mapping, types.LongText).label('value'),
+    ).where(shares.SHARES.c.instance_uuid.in_(uuids))
+    return sa.union_all(tags, devices, attached)
+
+
 def add_parts(session: Session, servers: Sequence[Server]) -> None:
     """Fill in tags, block devices and shares of all servers with one statement."""
     by_uuid = {server.uuid: server for server in servers}
     if not by_uuid:
         return
-    tags = sa.select(
-        TAGS.c.instance_uuid, sa.literal(0).label('kind'), TAGS.c.tag.label('value')
-    ).where(TAGS.c.instance_uuid.in_(by_uuid))
-    devices = sa.select(
-        DEVICES.c.instance_uuid,
-        DEVICES.c.id.label('kind'),
-        sa.type_coerce(DEVICES.c.device, types.LongText).label('value'),
-    ).where(DEVICES.c.instance_uuid.in_(by_uuid))
-    attached = sa.select(
-        shares.SHARES.c.instance_uuid,
-        (-shares.SHARES.c.id).label('kind'),
-        sa.type_coerce(shares.SHARES.c.mapping, types.LongText).label('value'),
-    ).where(shares.SHARES.c.instance_uuid.in_(by_uuid))
     found: dict[str, tuple[list[str], list[tuple[int, BlockDevice]]]] = {}
     found_shares: list[tuple[int, str, str]] = []
-    for uuid, number, value in session.execute(sa.union_all(tags, devices, attached)):
+    for uuid, number, value in session.execute(_parts_of(), {'uuids': list(by_uuid)}):
         if number < 0:
             found_shares.append((-number, uuid, value))
             continue

@@ -150,7 +150,7 @@ class Run:
             'poll_wall_s': round(st['poll_s'], 2),
         }
 
-    def sustained(self, conc, seconds, minimum, urls):
+    def sustained(self, conc, seconds, minimum, urls, method='GET', bodies=(None,)):
         """Closed loop for `seconds` and at least `minimum` requests."""
         took, size, lock, errs = [], [0], threading.Lock(), []
         t0 = time.time()
@@ -160,10 +160,11 @@ class Run:
             try:
                 while time.time() - t0 < seconds or len(took) < minimum:
                     t = time.time()
-                    s, out, _ = self.c.http('GET', urls[i % len(urls)])
+                    url, body = urls[i % len(urls)], bodies[i // len(urls) % len(bodies)]
+                    s, out, _ = self.c.http(method, url, body)
                     dt = time.time() - t
-                    if s != 200:
-                        raise RuntimeError('GET %s: %d %s' % (urls[i % len(urls)], s, out[:300]))
+                    if s not in (200, 202):
+                        raise RuntimeError('%s %s: %d %s' % (method, url, s, out[:300]))
                     with lock:
                         took.append(dt)
                         size[0] = len(out)

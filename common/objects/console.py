@@ -1,5 +1,7 @@
 """Consoles of servers: where they are, and what is told of that to whom."""
 
+import datetime
+
 import msgspec
 
 PROTOCOLS = {
@@ -31,9 +33,11 @@ class Console(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ConsoleAccess(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a valid token stands for."""
+    """What a valid token stands for: a place, as long as the server is on ``compute_host``."""
 
     instance_uuid: str
     console_type: str
     place: ConsolePlace
     base_url: str
+    compute_host: str | None = None
+    expires_at: datetime.datetime | None = None

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.numa import NumaTopology
+
 
 class Service(msgspec.Struct, kw_only=True):
     """One daemon on one host.  ``up`` is derived from the last heartbeat."""
@@ -23,6 +25,9 @@ class Service(msgspec.Struct, kw_only=True):
     updated_at: datetime.datetime | None = None
     up: bool = False
     availability_zone: str | None = None
+    report_count: int = 0
+    unreachable: bool = False
+    """Its cell is down: only host and binary are known."""
 
 
 class ComputeNode(msgspec.Struct, kw_only=True):
@@ -118,6 +123,10 @@ class HostState(msgspec.Struct, kw_only=True):
     image_properties: dict[str, dict[str, int]] = {}
     """Property to value to how many servers have it; only when it is asked for."""
     cell_id: int | None = None
+    guests: list[NumaTopology] = []
+    """Layouts of the servers that have one, or are going to."""
+    pci_taken: list[str] = []
+    """Addresses of devices that servers have."""
 
 
 class HostTable(msgspec.Struct, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.layout import Layout
 
 
 class Migration(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -62,6 +63,8 @@ class Move(msgspec.Struct, kw_only=True, omit_defaults=True):
     old_zone: str | None = None
     source_uuid: str | None = None
     """The source's resource provider."""
+    old_layout: Layout | None = None
+    new_layout: Layout | None = None
 
 
 class MigrationQuery(msgspec.Struct, kw_only=True, omit_defaults=True):

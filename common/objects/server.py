@@ -13,6 +13,7 @@ from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, Networks
 from kilonova.common.objects.numa import NumaTopology
+from kilonova.common.objects.pci import PciDevice
 from kilonova.common.objects.share import Share
 
 
@@ -110,7 +111,10 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
         return boots_from_volume(self.block_devices)
 
     numa_topology: NumaTopology | None = None
+    pci_devices: list[PciDevice] = []
     shares: list[Share] = []
+    unreachable: bool = False
+    """Its cell is down: this is what the API database knows of it."""
 
 
 class Rebuild(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -197,6 +201,8 @@ class ServerQuery(msgspec.Struct, kw_only=True, omit_defaults=True):
     marker: str | None = None
     detail: bool = True
     host_status: bool = False
+    unreachable: bool = False
+    """The servers of cells that are down shall be shown, too, as far as they are known."""
 
 
 class ActionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):

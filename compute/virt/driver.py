@@ -55,6 +55,10 @@ class ImageSource(abc.ABC):
     """How a driver gets an image's bytes; made by the manager on Glance."""
 
     @abc.abstractmethod
+    def describe(self, image_id: str) -> Image:
+        """Return what Glance knows of an image.  Raises ImageNotFound, FellowServiceError."""
+
+    @abc.abstractmethod
     def download(self, image_id: str, path: str) -> None:
         """Write the image to ``path`` (which must not exist), verified against its hash.
 
@@ -117,6 +121,9 @@ class Lifecycle(abc.ABC):
     @abc.abstractmethod
     def destroy(self, server: Server, vifs: list[VIF]) -> None:
         """Remove guest, ports' plugs, disks.  No error if some or all are gone already."""
+
+    def forget(self, server: Server) -> None:  # noqa: B027  (most have nothing to do)
+        """Destroy what outlives a guest, such as keys: its server is deleted."""
 
 
 class Power(abc.ABC):
@@ -204,11 +211,12 @@ class Rescue:
         vifs: list[VIF],
         images: ImageSource,
         image_id: str | None,
-        admin_password: str,
+        config_drive: dict[str, bytes] | None = None,
     ) -> None:
         """Boot from a copy of ``image_id``, with the guest's own disks beside it.
 
         None: the driver's own rescue image, or else the one that the server was made of.
+        ``config_drive``: the drive for meanwhile, with the password of the rescue.
         """
         raise exception.NotSupported(feature='rescue')
 

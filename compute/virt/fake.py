@@ -30,7 +30,7 @@ from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
-from kilonova.compute.virt import driver, fake_counters
+from kilonova.compute.virt import driver, fake_counters, fake_topology
 from kilonova.compute.virt.driver import Events, PowerState
 from kilonova.compute.virt.fake_consoles import FakeConsoles
 from kilonova.compute.virt.fake_guest import Guest, boot_text, clock, guest_of
@@ -60,7 +60,7 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
     VCPUS, MEMORY_MB, LOCAL_GB = 1000, 800000, 600000
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._conf = conf.fake_driver
+        self._conf, self._all = conf.fake_driver, conf
         self._my_ip = conf.my_ip
         self._host = conf.host
         self._guests: dict[str, Guest] = {}
@@ -192,7 +192,7 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
         vifs: list[VIF],
         images: driver.ImageSource,
         image_id: str | None,
-        admin_password: str,
+        config_drive: dict[str, bytes] | None = None,
     ) -> None:
         guest = self._change_power(server)
         image_id = image_id or server.image.id
@@ -315,17 +315,19 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
                 'topology': {'cells': 1, 'sockets': vcpus, 'cores': 1, 'threads': 1},
             },
             supported_instances=[('x86_64', 'fake', 'hvm')],
+            numa_topology=fake_topology.topology(self._all, vcpus, memory_mb),
+            pci_devices=fake_topology.reported(self._all),
         )
 
     def get_inventory(self) -> list[driver.Inventory]:
-        amounts = zip(('VCPU', 'MEMORY_MB', 'DISK_GB'), self._size(), strict=True)
+        amounts = fake_topology.amounts(self._all, *self._size())
         return [
             driver.Inventory(
                 name=self._host,
                 uuid=str(uuid_module.uuid5(NAMESPACE, self._host)),
                 inventories={
                     name: {'total': total, 'min_unit': 1, 'max_unit': total, 'step_size': 1}
-                    for name, total in amounts
+                    for name, total in amounts.items()
                 },
                 traits=list(TRAITS),
             )

@@ -16,7 +16,7 @@ from kilonova.common.objects.server_group import Membership
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import devices, names, reserve, rules
-from kilonova.conductor.tasks import faults, groups, ports
+from kilonova.conductor.tasks import faults, groups, layouts, ports
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.work import Payload, Work, encode
 from kilonova.db import flavors, keypairs, operations, quotas, servers, types
@@ -37,6 +37,7 @@ class CreateServers:
         rules.check_image(flavor, request)
         request.block_devices = devices.of_flavor(request.block_devices, flavor)
         rules.check_devices(self._parts.conf, flavor, request.block_devices)
+        layouts.check(self._parts.conf, flavor, request.image)
         spec = _spec(context, request, flavor, group)
         uuids = self._reserve(context, request, flavor, spec)
         made = self._servers(context, request, flavor, keypair, uuids)
@@ -70,10 +71,9 @@ class CreateServers:
         return flavor, keypair, group
 
     def _check_destination(self, request: ServerCreate) -> None:
-        with self._parts.cell_db.reader() as session:
-            rules.check_destination(
-                session, request.requested_host, request.requested_hypervisor_hostname
-            )
+        host, node = request.requested_host, request.requested_hypervisor_hostname
+        if not any(self._parts.ask(lambda session: rules.is_known(session, host, node))):
+            raise exception.ComputeHostNotFound(host=host or node)
 
     @retry
     def _reserve(

@@ -1,8 +1,8 @@
 """Reading and updating server records."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
@@ -12,7 +12,6 @@ from kilonova.common.objects.server import Server, ServerQuery
 from kilonova.conductor.parts import Parts
 from kilonova.db import hosts, server_groups, server_list, servers
 from kilonova.db.engine import retry
-from kilonova.db.models.cell import ServiceRow
 
 UPDATABLE = {
     'security_groups',
@@ -40,14 +39,16 @@ class ShowServers:
         project_id: str | None = None,
         expand: list[str] | None = None,
     ) -> Server:
-        wanted = expand or ()
         with self._parts.cell_db.reader() as session:
             server = _without_secrets(servers.get(session, uuid, project_id))
-            if 'host_status' in wanted:
-                self._add_host_status(session, [server])
+            return self._expanded(session, server, expand or ())
+
+    def _expanded(self, session: Session, server: Server, wanted: Collection[str]) -> Server:
+        if 'host_status' in wanted:
+            self._add_host_status(session, [server])
         if 'server_groups' in wanted:
-            with self._parts.api_db.reader() as session:
-                server.server_groups = server_groups.groups_of(session, uuid)
+            with self._parts.api_db.reader() as groups:
+                server.server_groups = server_groups.groups_of(groups, server.uuid)
         return server
 
     @retry
@@ -57,12 +58,27 @@ class ShowServers:
         with self._parts.cell_db.reader() as session:
             return servers.get(session, uuid, project_id, deleted=None)
 
-    @retry
     def list_servers(self, context: Ctx, query: ServerQuery) -> list[Server]:
+        return [server for _, server in self.page(query, self.marker(query))]
+
+    @retry
+    def marker(self, query: ServerQuery) -> Sequence[Any] | None:
+        """Return the marker's values of the sort keys.  Raises MarkerNotFound."""
+        if not query.marker:
+            return None
         with self._parts.cell_db.reader() as session:
-            found = [_without_secrets(one) for one in server_list.find(session, query)]
+            return server_list.marker_values(session, query)
+
+    @retry
+    def page(
+        self, query: ServerQuery, after: Sequence[Any] | None
+    ) -> list[tuple[Sequence[Any], Server]]:
+        """Return this cell's part of a page, with the values of the sort keys."""
+        with self._parts.cell_db.reader() as session:
+            found = server_list.page(session, query, after)
+            servers_found = [_without_secrets(server) for _, server in found]
             if query.host_status:
-                self._add_host_status(session, found)
+                self._add_host_status(session, servers_found)
             return found
 
     @retry
@@ -76,14 +92,22 @@ class ShowServers:
             return servers.on_host(session, host)
 
     @retry
-    def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
+    def update_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        changes: dict[str, Any],
+        expand: list[str] | None = None,
+    ) -> Server:
         unknown = set(changes) - UPDATABLE
         if unknown:
             raise exception.InvalidInput(reason=f'Cannot be changed: {", ".join(sorted(unknown))}')
         with self._parts.cell_db.transaction() as session:
             if changes and not servers.update(session, uuid, **changes):
                 raise exception.InstanceNotFound(instance_id=uuid)
-            return _without_secrets(servers.get(session, uuid))
+            server = _without_secrets(servers.get(session, uuid))
+        with self._parts.cell_db.reader() as session:
+            return self._expanded(session, server, expand or ())
 
     @retry
     def update_network_info(
@@ -96,16 +120,11 @@ class ShowServers:
 
     def _add_host_status(self, session: Session, found: list[Server]) -> None:
         names = {server.host for server in found if server.host}
-        rows: dict[str, ServiceRow] = {}
-        if names:
-            query = sa.select(ServiceRow).where(ServiceRow.binary == hosts.COMPUTE)
-            if len(names) < hosts.CHUNK:
-                query = query.where(ServiceRow.host.in_(names))
-            rows = {row.host: row for row in session.scalars(query)}
+        rows = hosts.lives(session, names)
         for server in found:
             server.host_status = self._host_status(server.host, rows)
 
-    def _host_status(self, host: str | None, rows: dict[str, ServiceRow]) -> str:
+    def _host_status(self, host: str | None, rows: dict[str, hosts.Life]) -> str:
         if not host:
             return ''
         row = rows.get(host)

@@ -13,15 +13,18 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.fitting.claim import Misfit
+from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.migration import Migration, Move
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults, groups
+from kilonova.conductor.tasks import choose, faults, groups, layouts
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload
 from kilonova.db import server_migrations as migrations
 from kilonova.db.engine import retry
+from kilonova.db.layouts import columns
 from kilonova.db.models.cell import ComputeNodeRow
 
 LOG = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ class MovePayload(Payload, kw_only=True):
     failed: dict[str, str] = {}
     reasons: list[str] = []
     again: bool = False
+    misfit: str = ''
     returned: bool = False
     data: dict[str, Any] = {}
 
@@ -109,6 +113,7 @@ class Mover:
             old_vm_state=server.vm_state,
             old_zone=server.availability_zone,
             source_uuid=node,
+            old_layout=Layout(topology=server.numa_topology, devices=server.pci_devices) or None,
         )
         record = Migration(
             uuid=payload.migration,
@@ -177,9 +182,32 @@ class Mover:
                 lambda session: migrations.update(
                     session, payload.migration, dest_compute=payload.target.host
                 ),
-            ):
+            ) and self._lay_out(job):
                 return
             groups.avoid(payload)
+
+    @retry
+    def _lay_out(self, job: Job[M]) -> bool:
+        """Book nodes, processors and devices at the destination; false when they do not suffice."""
+        payload, server, to = job.payload, job.server, job.payload.target
+        with self._parts.cell_db.transaction() as session:
+            try:
+                layout = layouts.find(
+                    session, self._parts.conf, server.uuid, payload.spec.flavor, server.image, to
+                )
+            except Misfit as error:
+                payload.misfit = str(error)
+                return False
+            if layout is not None or payload.way.new_layout is not None:
+                payload.way.new_layout = layout
+                migrations.update(
+                    session,
+                    payload.migration,
+                    move=payload.way,
+                    dest_compute=to.host,
+                    dest_node=to.node,
+                )
+        return True
 
     def _park(self, job: Job[M]) -> None:
         """Let the move hold what the server has on its source."""
@@ -222,6 +250,8 @@ class Mover:
             raise exception.NoValidHost(reason=str(error)) from error
         to.allocations = wanted
         payload.selection = to
+        if not self._lay_out(job):
+            raise exception.NoValidHost(reason=f'Host {to.host}: {payload.misfit}')
 
     @retry
     def _node(self, host: str) -> Selection:
@@ -305,11 +335,17 @@ class Mover:
         """From now on the server is the destination's."""
         to = job.payload.target
         zone = to.availability_zone or job.server.availability_zone
-        return {'host': to.host, 'node': to.node, 'availability_zone': zone}
+        return {
+            **columns(job.payload.way.new_layout),
+            'host': to.host,
+            'node': to.node,
+            'availability_zone': zone,
+        }
 
     def at_source(self, session: Session, job: Job[M], result: WorkResult) -> Changes:
         payload = job.payload
         return {
+            **columns(payload.way.old_layout),
             'host': payload.source,
             'node': payload.source_node,
             'availability_zone': payload.way.old_zone,

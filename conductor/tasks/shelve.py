@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
+from kilonova.common.fitting.claim import Misfit
 from kilonova.common.objects import work
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.request_spec import RequestSpec, Selection
@@ -20,12 +21,13 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import rules
-from kilonova.conductor.tasks import choose, faults, ports, sizes
+from kilonova.conductor.tasks import choose, faults, layouts, ports, sizes
 from kilonova.conductor.tasks.moving import Mover
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
 from kilonova.conductor.tasks.shelved import AT, HOST, IMAGE, discard_image
 from kilonova.db import servers, types
 from kilonova.db.engine import retry
+from kilonova.db.layouts import columns
 from kilonova.db.models.servers import InstanceRow
 
 LOG = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class UnshelvePayload(Payload, kw_only=True):
     selection: Selection | None = None
     alternates: list[Selection] = []
     failed: dict[str, str] = {}
+    misfit: str = ''
 
     @property
     def spec(self) -> RequestSpec:
@@ -124,7 +127,14 @@ class Shelving:
                 claims=True,
                 when=away,
             ),
-            Phase(name='bind', run=self._bind, ended=_placed, undo=(put_away,), when=away),
+            Phase(
+                name='bind',
+                run=self._bind,
+                ended=_placed,
+                undo=(put_away,),
+                instead=self._elsewhere,
+                when=away,
+            ),
             Phase(
                 name='spawn',
                 event='compute_unshelve_instance',
@@ -231,14 +241,34 @@ class Shelving:
             return WorkResult(error=faults.NO_VALID_HOST, details=details)
         return None
 
-    def _bind(self, job: UnshelveJob) -> None:
+    def _bind(self, job: UnshelveJob) -> WorkResult | None:
         to, server = job.payload.target, job.server
         if job.operation.tries > 1:
             # An earlier look may have claimed another host since.
             self._parts.placement.claim(
                 server.uuid, to.allocations, server.project_id, server.user_id
             )
+        if not self._place(job):
+            return WorkResult(error=job.payload.misfit, details=job.payload.misfit)
         self._mover.bind(server, to.host, to.availability_zone)
+        return None
+
+    @retry
+    def _place(self, job: UnshelveJob) -> bool:
+        """Write down the host together with what the server gets of it; false: it does not fit."""
+        to, server = job.payload.target, job.server
+        with self._parts.cell_db.transaction() as session:
+            try:
+                layout = layouts.find(
+                    session, self._parts.conf, server.uuid, server.flavor, server.image, to
+                )
+            except Misfit as error:
+                job.payload.misfit = str(error)
+                return False
+            if layout is not None:
+                values = {**columns(layout), 'host': to.host, 'node': to.node}
+                servers.update(session, server.uuid, job.operation.fence, **values)
+        return True
 
     def _elsewhere(self, job: UnshelveJob, result: WorkResult) -> str | None:
         payload, host = job.payload, job.payload.target.host
@@ -273,7 +303,7 @@ def _shelved(session: Session, job: Job[ShelvePayload], result: WorkResult) -> C
 
 
 def _offloaded(session: Session, job: Job[ShelvePayload], result: WorkResult) -> Changes:
-    return {'vm_state': state.OFFLOADED, 'host': None, 'node': None}
+    return {'vm_state': state.OFFLOADED, 'host': None, 'node': None, **columns(None)}
 
 
 def _placed(session: Session, job: UnshelveJob, result: WorkResult) -> Changes:
@@ -286,7 +316,7 @@ def _spawned(session: Session, job: UnshelveJob, result: WorkResult) -> Changes:
 
 
 def _away_again(session: Session, job: UnshelveJob, result: WorkResult) -> Changes:
-    return {'host': None, 'node': None}
+    return {'host': None, 'node': None, **columns(None)}
 
 
 def _unshelved(session: Session, job: UnshelveJob, result: WorkResult) -> Changes:

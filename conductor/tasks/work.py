@@ -15,6 +15,7 @@ class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a build carries until it ends.
 
     ``failed``: host to why it did not work there; ``reasons``: the same for administrators.
+    ``misfit``: why the server cannot be laid out on the host that was chosen last.
     """
 
     context: dict[str, Any]
@@ -26,6 +27,7 @@ class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
     alternates: list[Selection] = []
     failed: dict[str, str] = {}
     reasons: list[str] = []
+    misfit: str = ''
 
 
 class Work(msgspec.Struct):

@@ -73,6 +73,7 @@ class InstanceRow(CellBase):
     trusted_image_certificates: Mapped[Any] = mapped_column(Json, nullable=True)
     scheduler_hints: Mapped[Any] = mapped_column(Json, nullable=True)
     numa_topology: Mapped[Any] = mapped_column(Json, nullable=True)
+    pci_devices: Mapped[Any] = mapped_column(Json, nullable=True)
     root_device_name: Mapped[str | None] = _text()
     access_ip_v4: Mapped[str | None] = _text(39)
     access_ip_v6: Mapped[str | None] = _text(39)

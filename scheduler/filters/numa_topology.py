@@ -1,36 +1,38 @@
-"""Guests with a NUMA topology."""
+"""Guests with NUMA nodes, huge pages or processors of their own."""
 
-import re
-
-import numpy as np
-
+from kilonova.common import exception
+from kilonova.common.fitting import claim, guest, pci
+from kilonova.common.fitting.guest import Wish
+from kilonova.common.objects.host import HostState
+from kilonova.common.objects.pci import PciRequest
 from kilonova.common.objects.request_spec import RequestSpec
-from kilonova.scheduler import traits
 from kilonova.scheduler.filters.base import Filter
 from kilonova.scheduler.hosts import Hosts, Indices, Mask
 
-_NUMA = re.compile(r'hw:numa_(nodes|cpus\.\d+|mem\.\d+)|hw_numa_(nodes|cpus\.\d+|mem\.\d+)')
-
 
 class NUMATopologyFilter(Filter):
-    """No host can lay out a guest's NUMA nodes, huge pages or pinned CPUs yet: refuse such guests.
+    """The guest can be laid out on the host's nodes, near enough to its PCI devices."""
 
-    It can be enabled, as it is in many a nova.conf, and changes nothing for other guests.
-    """
+    once = False
 
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
-        return np.zeros(len(alive), dtype=bool) if self._wanted(spec) else None
+        wish = guest.wish_of(spec.flavor, spec.image)
+        if wish is None:
+            return None
+        requests = pci.requests_of(spec.flavor, spec.image, pci.aliases_of(self.conf))
+        return hosts.where(lambda state: not self._misfit(state, wish, requests), alive)
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
-        return f'unable to provide {self._wanted(spec)}'
+        wish = guest.wish_of(spec.flavor, spec.image)
+        requests = pci.requests_of(spec.flavor, spec.image, pci.aliases_of(self.conf))
+        return self._misfit(hosts.states[i], wish, requests)
 
-    @staticmethod
-    def _wanted(spec: RequestSpec) -> str:
-        keys = [*spec.flavor.extra_specs, *spec.image.properties]
-        if any(_NUMA.fullmatch(key) for key in keys):
-            return 'a guest NUMA topology'
-        if traits.prop(spec, 'mem_page_size') not in (None, 'small', 'any'):
-            return 'huge pages'
-        if traits.prop(spec, 'cpu_policy') in ('dedicated', 'mixed'):
-            return 'dedicated CPUs'
+    def _misfit(self, state: HostState, wish: Wish | None, requests: list[PciRequest]) -> str:
+        pack = self.conf.compute.packing_host_numa_cells_allocation_strategy
+        try:
+            claim.claim(state.node, state.guests, set(state.pci_taken), wish, requests, pack)
+        except claim.Misfit as error:
+            return str(error)
+        except exception.KilonovaError as error:
+            return error.message
         return ''

@@ -22,7 +22,6 @@ class PCIWeigher(Weigher):
 
 
 def _free_devices(state: HostState) -> int:
-    free = sum(
-        device.get('status', 'available') == 'available' for device in state.node.pci_devices
-    )
+    taken = set(state.pci_taken)
+    free = sum(device.get('address') not in taken for device in state.node.pci_devices)
     return min(free, MAX_DEVICES)

@@ -77,6 +77,7 @@ def test_boots_shows_and_deletes_a_guest(database: str) -> None:
         'lab-guest: ready',
         'the guest has got its address from DHCP',
         'the guest has got its metadata',
+        "the guest's screen can be opened in a browser",
         '3 received, 0% packet loss',
         'openstack server delete --wait',
     ):

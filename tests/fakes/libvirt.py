@@ -51,6 +51,9 @@ class FakeLibvirt:
     VIR_DOMAIN_XML_INACTIVE, VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_METADATA_ELEMENT = 2, 1, 2
     VIR_DOMAIN_UNDEFINE_MANAGED_SAVE, VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA = 1, 2
     VIR_DOMAIN_UNDEFINE_NVRAM, VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA = 4, 16
+    VIR_ERR_AGENT_UNRESPONSIVE, VIR_ERR_NO_DOMAIN_BACKUP = 86, 109
+    VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL = 2, 1
+    VIR_DOMAIN_JOB_STATS_COMPLETED = 1
     VIR_NODE_MEMORY_STATS_ALL_CELLS = -1
     VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES = 1
 
@@ -184,6 +187,10 @@ class FakeDomain:
         self.number = SHUTOFF
         self.persistent = True
         self.cpu_time = 0
+        self.saved = self.frozen = False
+        self.backup_xml: str | None = None
+        self.job: dict[str, Any] = {'success': True}
+        self.password: tuple[str, str] | None = None
         self.undefine_flags = 0
 
     def _tell(self, event: int) -> None:
@@ -239,8 +246,65 @@ class FakeDomain:
         self.connection.note('createWithFlags')
         if self.isActive():
             raise libvirtError('domain is running', FakeLibvirt.VIR_ERR_OPERATION_INVALID)
+        self.saved = False
         self.number = PAUSED if flags & FakeLibvirt.VIR_DOMAIN_START_PAUSED else RUNNING
         self._tell(FakeLibvirt.VIR_DOMAIN_EVENT_STARTED)
+
+    def suspend(self) -> None:
+        self.connection.note('suspend')
+        self._must_run()
+        self.number = PAUSED
+        self._tell(FakeLibvirt.VIR_DOMAIN_EVENT_SUSPENDED)
+
+    def managedSave(self, flags: int) -> None:  # noqa: N802
+        self.connection.note('managedSave')
+        self._must_run()
+        self.saved = True
+        self.stop()
+
+    def hasManagedSaveImage(self, flags: int) -> int:  # noqa: N802
+        return int(self.saved)
+
+    def managedSaveRemove(self, flags: int) -> None:  # noqa: N802
+        self.saved = False
+
+    def injectNMI(self, flags: int) -> None:  # noqa: N802
+        self.connection.note('injectNMI')
+        self._must_run()
+
+    def setUserPassword(self, user: str, password: str, flags: int) -> None:  # noqa: N802
+        self.connection.note('setUserPassword')
+        self._must_run()
+        self.password = user, password
+
+    def setTime(self, time: dict[str, int], flags: int) -> None:  # noqa: N802
+        self.connection.note('setTime')
+
+    def fsFreeze(self, mountpoints: Any, flags: int) -> None:  # noqa: N802
+        self.connection.note('fsFreeze')
+        self.frozen = True
+
+    def fsThaw(self, mountpoints: Any, flags: int) -> None:  # noqa: N802
+        self.connection.note('fsThaw')
+        self.frozen = False
+
+    def backupBegin(self, xml: str, checkpoint: Any, flags: int) -> None:  # noqa: N802
+        self.connection.note('backupBegin')
+        self.backup_xml = xml
+
+    def backupGetXMLDesc(self, flags: int) -> str:  # noqa: N802
+        """Give the copy's description once; the next one who asks finds it ended."""
+        found, self.backup_xml = self.backup_xml, None
+        if found is None:
+            raise libvirtError('no backup', FakeLibvirt.VIR_ERR_NO_DOMAIN_BACKUP)
+        return found
+
+    def abortJob(self) -> None:  # noqa: N802
+        self.connection.note('abortJob')
+        self.backup_xml = None
+
+    def jobStats(self, flags: int) -> dict[str, Any]:  # noqa: N802
+        return self.job
 
     def resume(self) -> None:
         self.connection.note('resume')

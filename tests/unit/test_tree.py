@@ -51,6 +51,8 @@ OURS = {
     'DEFAULT.osapi_compute_*': 'the same',
     'DEFAULT.metadata_*': 'the same',
     'wsgi.*': 'the same',
+    'console.max_connections': 'Nova takes as many consoles as there come',
+    'console.check_interval': 'Nova does not look after open consoles',
     'api.auth_strategy': 'chooses the noauth2 pipeline',
     'glance.auth_*': 'service credentials for images, as for the other services',
     'oslo_limit.auth_*': 'the same, for limits that Keystone keeps',

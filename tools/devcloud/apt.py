@@ -29,6 +29,8 @@ REAL_GUESTS = (
     # hypervisor
     'qemu-system-x86', 'qemu-block-extra', 'libvirt-daemon-system',
     'libvirt-daemon-driver-qemu', 'libvirt-clients', 'genisoimage', 'dosfstools', 'mtools',
+    # what browsers run
+    'novnc', 'spice-html5',
     # guest image
     'syslinux', 'syslinux-common', 'fdisk', 'cpio', 'e2fsprogs', 'gzip',
 )  # fmt: skip

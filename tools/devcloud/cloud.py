@@ -22,7 +22,7 @@ from devcloud import (
     venvs,
 )
 from devcloud.cinder import Cinder
-from devcloud.kilonova import Kilonova
+from devcloud.kilonova import PROXIES, Kilonova
 from devcloud.network import Neutron
 from devcloud.openvswitch import OpenVswitch
 from devcloud.processes import Processes, port_holder
@@ -37,7 +37,7 @@ _LISTENERS = {
     'placement': 'placement', 'glance': 'glance', 'neutron': 'neutron-api', 'cinder': 'cinder',
     'mariadb': 'mariadb', 'postgresql': 'postgresql', 'ovsdb': 'ovsdb-server',
     'openflow': 'neutron-openvswitch-agent', 'epmd': 'epmd', 'amqp': 'rabbitmq',
-    'erlang': 'rabbitmq',
+    'erlang': 'rabbitmq', **{port: name for name, port in PROXIES.items()},
 }  # fmt: skip
 
 
@@ -97,7 +97,8 @@ class Cloud:
     @property
     def _not_used(self) -> set[str]:
         """Ports that nobody will listen on, by what was chosen."""
-        found = {'openflow', 'ovsdb'} if self.settings.fake else set()
+        real_only = {'openflow', 'ovsdb', *PROXIES.values()}
+        found = real_only if self.settings.fake else set()
         if self.settings.choices.db != 'postgresql':
             found.add('postgresql')
         if not self.settings.cinder:
@@ -148,8 +149,10 @@ class Cloud:
         add('agents up', self.neutron.wait_for_agents, 'agents', 'keystone')
         add('networks', lambda: resources.networks(settings), 'agents up')
         add('nova up', self.kilonova.wait_for_compute, 'nova-compute')
+        if not settings.fake:
+            add('consoles', self.kilonova.start_proxies, 'nova')
         if walk_through and not settings.fake:
-            add('walk-through', WalkThrough(settings).run, *resources_done, 'nova up')
+            add('walk-through', WalkThrough(settings).run, *resources_done, 'nova up', 'consoles')
         plan.run()
 
     def _start_switch(self) -> None:

@@ -13,6 +13,12 @@ from devcloud.progress import StepError, say
 from devcloud.rest import Rest, RestError
 from devcloud.settings import CHECKOUT, Settings
 
+PROXIES = {
+    'nova-novncproxy': 'novnc',
+    'nova-spicehtml5proxy': 'spice',
+    'nova-serialproxy': 'serial',
+}
+"""Which port each console proxy has."""
 DAEMONS = ('nova-conductor', 'nova-scheduler', 'nova-api', 'nova-compute')
 
 
@@ -101,6 +107,11 @@ class Kilonova:
             'nova-metadata' if self._processes.pid('nova-metadata') else 'nova-api', metadata
         )
 
+    def start_proxies(self) -> None:
+        for name, port in PROXIES.items():
+            self._start(name)
+            self._processes.wait_port(name, getattr(self._settings.ports, port))
+
     def start_compute(self) -> None:
         self._start('nova-compute')
 
@@ -175,7 +186,8 @@ class Kilonova:
     # ---- down
 
     def programs(self) -> list[str]:
-        return ['nova-api', 'nova-metadata', 'nova-scheduler', 'nova-compute', 'nova-conductor']
+        apis = ['nova-api', 'nova-metadata']
+        return [*PROXIES, *apis, 'nova-scheduler', 'nova-compute', 'nova-conductor']
 
     def delete_servers(self) -> None:
         """Delete the users' servers through the API: their domains go away with the cloud."""

@@ -35,7 +35,7 @@ def sections(settings: Settings, path: Path) -> dict[str, ini.Section]:
             'metadata_proxy_shared_secret': settings.password('metadata'),
         },
         'oslo_concurrency': {'lock_path': settings.state / 'nova/lock'},
-        'vnc': {'enabled': 'true', 'server_listen': IP, 'server_proxyclient_address': IP},
+        **_consoles(settings),
     }
     if settings.cinder:
         found['cinder'] = {
@@ -45,6 +45,37 @@ def sections(settings: Settings, path: Path) -> dict[str, ini.Section]:
         }
     found.update(_fake_hosts(settings) if settings.fake else _real_host(settings, path))
     return found
+
+
+def _consoles(settings: Settings) -> dict[str, ini.Section]:
+    """Where displays and serial ports are, and at which URLs their proxies."""
+    novnc, spice, serial = settings.ports.novnc, settings.ports.spice, settings.ports.serial
+    display: ini.Section = {
+        'enabled': 'true',
+        'server_listen': IP,
+        'server_proxyclient_address': IP,
+    }
+    return {
+        'vnc': {
+            **display,
+            'novncproxy_host': IP,
+            'novncproxy_port': novnc,
+            'novncproxy_base_url': settings.url('novnc', '/vnc_auto.html'),
+        },
+        'spice': {
+            **display,
+            'html5proxy_host': IP,
+            'html5proxy_port': spice,
+            'html5proxy_base_url': settings.url('spice', '/spice_auto.html'),
+        },
+        'serial_console': {
+            'enabled': 'true',
+            'proxyclient_address': IP,
+            'serialproxy_host': IP,
+            'serialproxy_port': serial,
+            'base_url': f'ws://{IP}:{serial}/',
+        },
+    }
 
 
 def _default(settings: Settings) -> ini.Section:

@@ -38,6 +38,9 @@ class Ports:
     compute: int = 8774
     metadata: int = 8775
     cinder: int = 8776
+    novnc: int = 6080
+    spice: int = 6082
+    serial: int = 6083
     placement: int = 8778
     glance: int = 9292
     neutron: int = 9696

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class WalkThrough:
         self._wait_for_guest()
         console = self._openstack('console', 'log', 'show', SERVER)
         self._check_console(console, server)
+        self._check_console_url()
         self._ping(address)
         self._ssh(address)
         self._openstack('server', 'delete', '--wait', SERVER)
@@ -143,6 +145,19 @@ class WalkThrough:
             if not re.search(pattern, console):
                 raise StepError(f'the guest has not got {what}: see its console', self._log)
             say('walk-through', f'the guest has got {what}')
+
+    def _check_console_url(self) -> None:
+        """Fetch the page that a browser would show the guest's screen in."""
+        output = self._openstack('console', 'url', 'show', '-f', 'json', SERVER)
+        url = json.loads(output[output.index('{') : output.rindex('}') + 1])['url']
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                page = answer.read().decode(errors='replace')
+        except OSError as error:
+            raise StepError(f'{url} cannot be opened: {error}', self._log) from None
+        if 'noVNC' not in page:
+            raise StepError(f'{url} is no page of noVNC', self._log)
+        say('walk-through', "the guest's screen can be opened in a browser")
 
     def _ping(self, address: str) -> None:
         end = time.monotonic() + 60

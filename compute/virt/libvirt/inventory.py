@@ -2,16 +2,17 @@
 
 import math
 import os
-import re
 import struct
 
+from oslo_concurrency import processutils
 from oslo_config import cfg
 
 from kilonova.common import exception
 from kilonova.common.objects.host import ComputeNode
 from kilonova.compute.virt.driver import Inventory
-from kilonova.compute.virt.libvirt import traits
+from kilonova.compute.virt.libvirt import cpu_sets, traits
 from kilonova.compute.virt.libvirt.capabilities import HostCapabilities
+from kilonova.compute.virt.libvirt.disk import choice
 from kilonova.compute.virt.libvirt.host import Host
 
 GIB = 1024**3
@@ -20,7 +21,7 @@ QCOW2_MAGIC = b'QFI\xfb'
 
 def node(conf: cfg.ConfigOpts, host: Host, service_host: str, uuid: str) -> ComputeNode:
     """Return the node: what there is of everything, without what is used."""
-    total, free = disk_space(conf.instances_path)
+    total, free = disk_space(conf)
     ratios = allocation_ratios(conf)
     return ComputeNode(
         uuid=uuid,
@@ -50,7 +51,7 @@ def providers(conf: cfg.ConfigOpts, host: Host, uuid: str) -> list[Inventory]:
         'VCPU': (len(usable_cpus(conf, host)), conf.reserved_host_cpus),
         'MEMORY_MB': (host.memory_mb(), conf.reserved_host_memory_mb),
         'DISK_GB': (
-            disk_space(conf.instances_path)[0],
+            disk_space(conf)[0],
             math.ceil(conf.reserved_host_disk_mb / 1024),
         ),
     }
@@ -91,7 +92,7 @@ def usable_cpus(conf: cfg.ConfigOpts, host: Host) -> set[int]:
     text = conf.compute.cpu_shared_set
     if not text:
         return online
-    wanted = parse_cpus(text)
+    wanted = cpu_sets.parse(text)
     if not wanted <= online:
         missing = ', '.join(map(str, sorted(wanted - online)))
         raise exception.VirtDriverError(
@@ -100,26 +101,13 @@ def usable_cpus(conf: cfg.ConfigOpts, host: Host) -> set[int]:
     return wanted
 
 
-def parse_cpus(text: str) -> set[int]:
-    """Read "0-3,^2,8" as a set.  Raises VirtDriverError."""
-    keep: set[int] = set()
-    drop: set[int] = set()
-    for part in filter(None, (part.strip() for part in text.split(','))):
-        match = re.fullmatch(r'(\^?)(\d+)(?:-(\d+))?', part)
-        if match is None:
-            raise exception.VirtDriverError(reason=f'"{text}" is no list of processors.')
-        first, last = int(match[2]), int(match[3] or match[2])
-        (drop if match[1] else keep).update(range(first, last + 1))
-    return keep - drop
-
-
-def disk_space(path: str) -> tuple[int, int]:
-    """Return (total, free) GiB of the file system that ``path`` is on."""
+def disk_space(conf: cfg.ConfigOpts) -> tuple[int, int]:
+    """Return (total, free) GiB of where disks are stored."""
     try:
-        found = os.statvfs(path)
-    except OSError as error:
-        raise exception.VirtDriverError(reason=f'{path}: {error}') from error
-    return found.f_frsize * found.f_blocks // GIB, found.f_frsize * found.f_bavail // GIB
+        total, free = choice.backend(conf).space()
+    except (OSError, processutils.ProcessExecutionError) as error:
+        raise exception.VirtDriverError(reason=f'The room for disks: {error}') from error
+    return total // GIB, free // GIB
 
 
 def overcommitted(instances_path: str) -> int:

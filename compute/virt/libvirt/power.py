@@ -15,6 +15,8 @@ from kilonova.compute.virt.libvirt.guest import Guest, Guests
 from kilonova.compute.virt.libvirt.guest_devices import serial_count
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+from kilonova.compute.virt.libvirt.tpm import Tpms
+from kilonova.compute.virt.libvirt.volume.volumes import Volumes, arranged
 from kilonova.compute.virt.libvirt.xml.domain import Kept
 from kilonova.compute.virt.libvirt.xml.element import Node
 
@@ -25,9 +27,16 @@ class Power:
     """Power of one host's guests."""
 
     def __init__(
-        self, host: Host, guests: Guests, directories: Directories, ports: SerialPorts
+        self,
+        host: Host,
+        guests: Guests,
+        directories: Directories,
+        ports: SerialPorts,
+        volumes: Volumes,
+        tpms: Tpms,
     ) -> None:
-        self._host, self._guests = host, guests
+        self._tpms = tpms
+        self._host, self._guests, self._volumes = host, guests, volumes
         self._directories, self._ports = directories, ports
 
     def on(self, server: Server, vifs: list[VIF]) -> None:
@@ -38,8 +47,19 @@ class Power:
             return
         if state == PowerState.PAUSED:
             guest.resume()
-            return
-        self._start_anew(guest, server, vifs)
+        elif not self._goes_on(guest, server, vifs):
+            self.start_anew(guest, server, vifs)
+
+    def _goes_on(self, guest: Guest, server: Server, vifs: list[VIF]) -> bool:
+        """Go on where the guest was saved, as a host that goes down does it; tell if that is so."""
+        if not guest.has_saved_state():
+            return False
+        try:
+            self.start_as_defined(guest, server, vifs)
+        except connection.HypervisorError as error:
+            LOG.warning('The saved state of server %s is of no use: %s', server.uuid, error)
+            return False
+        return True
 
     def off(self, server: Server, timeout: int) -> None:
         """Ask politely for ``timeout`` seconds, then pull the plug."""
@@ -51,7 +71,7 @@ class Power:
         guest = self._guests.find(server.uuid)
         if kind == 'SOFT' and self._reboot_softly(guest, server, vifs):
             return
-        self._start_anew(guest, server, vifs)
+        self.start_anew(guest, server, vifs)
 
     def _reboot_softly(self, guest: Guest, server: Server, vifs: list[VIF]) -> bool:
         """Return whether the guest could be shut down and started again."""
@@ -61,8 +81,7 @@ class Power:
             LOG.info('Server %s did not shut down; it gets a hard reboot', server.uuid)
             return False
         try:
-            self._plug_anew(server, vifs)
-            guest.start()
+            self.start_as_defined(guest, server, vifs)
         except connection.HypervisorError as error:
             LOG.warning('Server %s did not start as it was: %s', server.uuid, error)
             return False
@@ -83,12 +102,23 @@ class Power:
                 return True
         return True
 
-    def _start_anew(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
+    def start_as_defined(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
+        """Plug the ports and start the domain that libvirt knows."""
+        self._plug_anew(server, vifs)
+        with self._tpms.opened(server, {}):
+            guest.start()
+
+    def start_anew(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
         """Make the domain again around its disks, plug the ports, start it."""
         guest.destroy()  # a crashed one still has its process
+        guest.forget_saved_state()
         old = guest.xml()
-        with self._ports.reserve(serial_count(self._host.conf, server)) as ports:
+        with (
+            self._tpms.opened(server, {}) as tpm_secret,
+            self._ports.reserve(serial_count(self._host.conf, server)) as ports,
+        ):
             parts = self._parts(old, server, ports)
+            parts.tpm_secret = tpm_secret
             xml = guest_domain.build(self._host, server, vifs, parts).to_xml()
             prepare_console_log(parts.directory)
             self._guests.define(xml)
@@ -106,18 +136,22 @@ class Power:
 
     def _parts(self, old: Node, server: Server, ports: list[int]) -> guest_domain.Parts:
         """Return what the old domain knows and nobody else: its disks and its machine type."""
-        disks = [_without_address(disk) for disk in old.findall('devices/disk')]
-        if not disks and server.image.id:
+        volumes = self._volumes.connect_all(server)
+        ours = self._volumes.nodes(server, old)
+        local = [disk for disk in old.findall('devices/disk') if disk not in ours]
+        if not local and server.image.id:
             raise exception.VirtDriverError(reason=f'The domain of {server.uuid} has no disks.')
         system = old.find('os/type')
         return guest_domain.Parts(
             directory=self._directories.path(server.uuid),
-            disks=[Kept(node=disk) for disk in disks],
-            buses={str(target.get('bus')) for target in old.findall('devices/disk/target')},
+            disks=arranged(server, [Kept(node=_without_address(disk)) for disk in local], volumes),
+            buses={str(target.get('bus')) for target in old.findall('devices/disk/target')}
+            | {volume.bus for volume in volumes},
             machine=None if system is None else system.get('machine'),
             root_device=server.root_device_name or '/dev/vda',
             kernel=old.findtext('os/kernel'),
             initrd=old.findtext('os/initrd'),
+            boots_by_device=old.find('devices/disk/boot') is not None,
             serial_ports=ports,
         )
 

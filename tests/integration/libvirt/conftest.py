@@ -1,5 +1,6 @@
 """A real libvirt, a driver on it, and a small guest image."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -17,10 +18,11 @@ from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.server import Server
 from kilonova.compute import config as compute_config
-from kilonova.compute.virt.driver import ImageSource
+from kilonova.compute.virt.driver import GuestSpec, ImageSource
 from kilonova.compute.virt.libvirt import config as libvirt_config
 from kilonova.compute.virt.libvirt.driver import LibvirtDriver
 from kilonova.tests.integration.libvirt import daemon
+from kilonova.tests.integration.libvirt.booted import Booted
 
 BUILD = pathlib.Path(__file__).parents[3] / 'tools' / 'build-guest-image'
 CACHE = pathlib.Path('/var/tmp/kilonova-test-cache')
@@ -70,6 +72,10 @@ class File(ImageSource):
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
+        self.properties: dict[str, str] = {}
+
+    def describe(self, image_id: str) -> Image:
+        return Image(id=image_id, disk_format='qcow2', properties=self.properties)
 
     def download(self, image_id: str, path: str) -> None:
         shutil.copyfile(self.path, path)
@@ -77,11 +83,18 @@ class File(ImageSource):
 
 @pytest.fixture
 def conf(libvirt_folder: pathlib.Path, libvirtd: daemon.Libvirtd) -> Iterator[cfg.ConfigOpts]:
+    with configured(libvirt_folder, libvirtd) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def configured(folder: pathlib.Path, libvirtd: daemon.Libvirtd) -> Iterator[cfg.ConfigOpts]:
+    """A configuration with directories of its own."""
     conf = cfg.ConfigOpts()
     for options in (base_config, compute_config, libvirt_config):
         config.register(options.list_opts(), conf)
     conf([], project='nova', default_config_files=[], default_config_dirs=[])
-    state = pathlib.Path(tempfile.mkdtemp(dir=libvirt_folder))
+    state = pathlib.Path(tempfile.mkdtemp(dir=folder))
     state.chmod(0o755)
     conf.set_override('state_path', str(state))
     conf.set_override('connection_uri', libvirtd.uri, 'libvirt')
@@ -107,6 +120,10 @@ def instances(conf: cfg.ConfigOpts) -> pathlib.Path:
 
 @pytest.fixture
 def server() -> Server:
+    return make_server()
+
+
+def make_server() -> Server:
     return Server(
         id=uuid.uuid4().int % 2**31,
         uuid=str(uuid.uuid4()),
@@ -116,6 +133,31 @@ def server() -> Server:
         flavor=Flavor(flavorid='1', name='m1.tiny', memory_mb=128, vcpus=1, root_gb=1),
         image=Image(id=str(uuid.uuid4()), disk_format='qcow2'),
     )
+
+
+@pytest.fixture(scope='module')
+def guest(
+    libvirt_folder: pathlib.Path,
+    libvirtd: daemon.Libvirtd,
+    guest_image: pathlib.Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Booted]:
+    """One guest for all tests of a module, which shapes it by its function ``shape``."""
+    server = make_server()
+    with configured(libvirt_folder, libvirtd) as conf:
+        getattr(request.module, 'shape', lambda conf, server: None)(conf, server)
+        driver = LibvirtDriver(conf)
+        driver.init_host('compute1')
+        images = File(guest_image)
+        try:
+            spec = GuestSpec(server=server, vifs=[])
+            changes = driver.spawn(spec, images, lambda start: start())
+            made = Booted(conf, driver, server, images, libvirtd, changes)
+            made.wait_ready()
+            yield made
+        finally:
+            driver.destroy(server, [])
+            driver.close()
 
 
 @pytest.fixture

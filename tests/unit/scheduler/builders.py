@@ -7,6 +7,7 @@ import numpy as np
 from oslo_config import cfg
 
 from kilonova.common import config
+from kilonova.common.fitting import config as fitting_config
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import Aggregate, ComputeNode, HostState, Service
 from kilonova.common.objects.image import Image
@@ -23,6 +24,7 @@ def make_conf(**options: Any) -> cfg.ConfigOpts:
     """Return a configuration; ``group__name=value`` sets an option."""
     conf = cfg.ConfigOpts()
     config.register(scheduler_config.list_opts(), conf)
+    config.register(fitting_config.list_opts(), conf)
     conf([], project='nova', default_config_files=[], default_config_dirs=[])
     for key, value in options.items():
         group, name = key.split('__')

@@ -1,7 +1,6 @@
-"""Makes the disks of a layout and says how they stand in the domain."""
+"""Makes the disks of a layout, adapts those that are there, says how they stand in a domain."""
 
 import hashlib
-import os
 
 from oslo_config import cfg
 
@@ -10,38 +9,22 @@ from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import ImageSource
 from kilonova.compute.virt.libvirt.disk import config_drive, filesystem
 from kilonova.compute.virt.libvirt.disk.backend import Backend
+from kilonova.compute.virt.libvirt.disk.description import Describer
 from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
 from kilonova.compute.virt.libvirt.disk.layout import Layout, PlannedDisk
-from kilonova.compute.virt.libvirt.disk.qcow2 import Qcow2
 from kilonova.compute.virt.libvirt.disk.raw import Raw
 from kilonova.compute.virt.libvirt.image_props import ImageProps
 from kilonova.compute.virt.libvirt.xml.disk import Disk
 
-IOTUNE = (
-    'read_bytes_sec',
-    'write_bytes_sec',
-    'total_bytes_sec',
-    'read_iops_sec',
-    'write_iops_sec',
-    'total_iops_sec',
-)
-
-
-def backend(conf: cfg.ConfigOpts) -> Backend:
-    """Return the configured backend."""
-    kind = conf.libvirt.images_type
-    if kind == 'default':
-        kind = 'qcow2' if conf.use_cow_images else 'raw'
-    return Qcow2(conf) if kind == 'qcow2' else Raw(conf)
-
 
 class DiskMaker:
-    """Makes a server's disks in its directory."""
+    """Makes a server's disks."""
 
-    def __init__(self, conf: cfg.ConfigOpts, cache: ImageCache) -> None:
-        self._conf, self._cache = conf, cache
-        self._backend = backend(conf)
-        self._cache_mode: str | None = None
+    def __init__(self, conf: cfg.ConfigOpts, cache: ImageCache, backend: Backend) -> None:
+        self._conf, self._cache, self.backend = conf, cache, backend
+        # Config drives are files whatever the other disks are.
+        self._files = Raw(conf)
+        self._describer = Describer(conf)
 
     def make(
         self,
@@ -55,27 +38,60 @@ class DiskMaker:
 
         Raises BuildAborted kinds for a bad image; ProcessExecutionError, OSError.
         """
-        made = []
         if layout.root is not None:
-            limit = layout.root.size or None
-            cached = self._cache.image(server.image, images, limit)
-            self._backend.create(self._path(directory, layout.root), cached, layout.root.size)
-            made.append(self._xml(server, layout.root, directory, self._backend.FORMAT))
+            self._make_root(server, layout.root, directory, images)
         for disk in layout.ephemeral:
             self._make_ephemeral(server, disk, directory)
-            made.append(self._xml(server, disk, directory, self._backend.FORMAT))
         if layout.swap is not None:
             self._make_swap(layout.swap, directory)
-            made.append(self._xml(server, layout.swap, directory, self._backend.FORMAT))
-        if layout.config_drive is not None and tree is not None:
-            config_drive.make(self._conf, tree, self._path(directory, layout.config_drive))
-            made.append(self._xml(server, layout.config_drive, directory, 'raw'))
-        return made
+        self._make_config_drive(layout, directory, tree)
+        return self.describe(server, layout, directory)
+
+    def adapt(self, server: Server, layout: Layout, directory: str) -> list[Disk]:
+        """Fit the disks that are there to a layout of another size, and make those that it adds.
+
+        Root and ephemeral disks grow, swap is made anew, what the layout has not goes.
+        Raises ProcessExecutionError, OSError.
+        """
+        if layout.root is not None and layout.root.size:
+            self.backend.resize(self._where(directory, layout.root), layout.root.size)
+        for disk in layout.ephemeral:
+            where = self._where(directory, disk)
+            if self.backend.exists(where):
+                self.backend.resize(where, disk.size)
+            else:
+                self._make_ephemeral(server, disk, directory)
+        self._adapt_swap(layout.swap, directory)
+        return self.describe(server, layout, directory)
+
+    def describe(self, server: Server, layout: Layout, directory: str) -> list[Disk]:
+        """Return the <disk> elements of disks that are there."""
+        found = []
+        for disk in layout.disks:
+            backend = self._files if disk is layout.config_drive else self.backend
+            found.append(self._describer.xml(server, disk, directory, backend))
+        return found
+
+    def describe_one(self, server: Server, disk: PlannedDisk, directory: str) -> Disk:
+        """Return the <disk> element of a disk that isn't in the layout."""
+        return self._describer.xml(server, disk, directory, self.backend)
 
     def fetch_boot_file(self, image_id: str, images: ImageSource, path: str) -> None:
         """Copy a kernel or initial RAM disk from the cache."""
         cached = self._cache.image(Image(id=image_id, disk_format='raw'), images, None)
-        Raw(self._conf).create(path, cached, 0)
+        self._files.create(path, cached, 0)
+
+    def make_of_image(
+        self, image: Image, images: ImageSource, directory: str, disk: PlannedDisk
+    ) -> None:
+        """Make one disk of an image.  Raises ImageUnacceptable, FlavorDiskSmallerThanImage."""
+        cached = self._cache.image(image, images, disk.size or None)
+        self.backend.create(self._where(directory, disk), cached, disk.size)
+
+    def _make_root(
+        self, server: Server, disk: PlannedDisk, directory: str, images: ImageSource
+    ) -> None:
+        self.make_of_image(server.image, images, directory, disk)
 
     def _make_ephemeral(self, server: Server, disk: PlannedDisk, directory: str) -> None:
         props = ImageProps(server.image)
@@ -89,53 +105,30 @@ class DiskMaker:
             disk.size,
             lambda path: filesystem.make(path, kind, label, command),
         )
-        self._backend.create(self._path(directory, disk), base, disk.size)
+        self.backend.create(self._where(directory, disk), base, disk.size)
 
     def _make_swap(self, disk: PlannedDisk, directory: str) -> None:
         base = self._cache.made(
             f'swap_{disk.size}', disk.size, lambda path: filesystem.make(path, 'swap', '')
         )
-        self._backend.create(self._path(directory, disk), base, disk.size)
+        self.backend.create(self._where(directory, disk), base, disk.size)
 
-    @staticmethod
-    def _path(directory: str, disk: PlannedDisk) -> str:
-        return os.path.join(directory, disk.name)
+    def _adapt_swap(self, disk: PlannedDisk | None, directory: str) -> None:
+        where = self.backend.locate(directory, 'disk.swap')
+        there = self.backend.exists(where)
+        if disk is not None and there and self.backend.size(where) == disk.size:
+            return
+        if there:
+            self.backend.remove(where)
+        if disk is not None:
+            self._make_swap(disk, directory)
 
-    def _xml(self, server: Server, disk: PlannedDisk, directory: str, image_format: str) -> Disk:
-        found = Disk(
-            device=disk.device,
-            format=image_format,
-            cache=self._cache_for(directory),
-            path=self._path(directory, disk),
-            target=disk.target,
-            bus=disk.bus,
-            readonly=disk.device == 'cdrom',
-        )
-        if disk.device == 'disk':
-            found.discard = self._conf.libvirt.hw_disk_discard
-            for name in IOTUNE:
-                setattr(found, name, server.flavor.extra_specs.get(f'quota:disk_{name}'))
-        return found
+    def _make_config_drive(
+        self, layout: Layout, directory: str, tree: dict[str, bytes] | None
+    ) -> None:
+        if layout.config_drive is not None and tree is not None:
+            path = self._files.locate(directory, layout.config_drive.name)
+            config_drive.make(self._conf, tree, path)
 
-    def _cache_for(self, directory: str) -> str:
-        """Return the cache mode for files: as configured, else the one that is safe and possible."""
-        for entry in self._conf.libvirt.disk_cachemodes:
-            source, _, mode = entry.partition('=')
-            if source == 'file':
-                return str(mode)
-        if self._cache_mode is None:
-            self._cache_mode = 'none' if takes_direct_io(directory) else 'writeback'
-        return self._cache_mode
-
-
-def takes_direct_io(directory: str) -> bool:
-    """Return whether files there can be opened past the page cache."""
-    path = os.path.join(directory, f'.directio.{os.getpid()}')
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_DIRECT, 0o600))
-    except OSError:
-        return False
-    finally:
-        if os.path.exists(path):
-            os.unlink(path)
-    return True
+    def _where(self, directory: str, disk: PlannedDisk) -> str:
+        return self.backend.locate(directory, disk.name)

@@ -14,10 +14,10 @@ LONGEST_NAME = 1023
 class Qcow2(Backend):
     FORMAT = 'qcow2'
 
-    def create(self, path: str, base: Cached, size: int) -> None:
+    def create(self, disk: str, base: Cached, size: int) -> None:
         wanted = max(size, base.virtual_size)
-        QemuImg(self._conf).create_overlay(path, base.path, base.format, wanted)
-        self.preallocate(path, wanted)
+        QemuImg(self._conf).create_overlay(disk, base.path, base.format, wanted)
+        self.preallocate(disk, wanted)
 
 
 def backing_file(path: str) -> str | None:

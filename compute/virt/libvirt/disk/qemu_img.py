@@ -63,6 +63,35 @@ class QemuImg:
             *('-b', base, '-F', base_format, target, str(size)),
         )
 
+    def create(self, path: str, image_format: str, size: int) -> None:
+        """Make an empty image."""
+        processutils.execute(
+            *('env', 'LC_ALL=C', 'qemu-img', 'create', '-q', '-f', image_format, path, str(size))
+        )
+
+    def flatten(
+        self, source: str, source_format: str, target: str, target_format: str, compress: bool
+    ) -> None:
+        """Write a disk with all that it lies on as one file.  -U: a guest may have it open."""
+        squeeze = ('-c',) if compress and target_format in ('qcow2', 'vmdk') else ()
+        processutils.execute(
+            *('env', 'LC_ALL=C', 'qemu-img', 'convert', '-U', '-t', 'writeback', *squeeze),
+            *('-f', source_format, '-O', target_format, source, target),
+        )
+
+    def resize(self, path: str, image_format: str, size: int) -> None:
+        """Change what size a guest sees."""
+        processutils.execute(
+            *('env', 'LC_ALL=C', 'qemu-img', 'resize', '-q', '-f', image_format, path, str(size))
+        )
+
+    def rebase(self, path: str, base: str, base_format: str) -> None:
+        """Let an overlay lie on a file with the same content as the one below it."""
+        processutils.execute(
+            *('env', 'LC_ALL=C', 'qemu-img', 'rebase', '-u', '-f', 'qcow2'),
+            *('-b', base, '-F', base_format, path),
+        )
+
     def _limits(self, more_seconds: int = 0) -> processutils.ProcessLimits:
         return processutils.ProcessLimits(
             cpu_time=self._conf.libvirt.images_cpu_time_limit + more_seconds,

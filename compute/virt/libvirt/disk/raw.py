@@ -12,11 +12,14 @@ from kilonova.compute.virt.libvirt.disk.qemu_img import QemuImg
 class Raw(Backend):
     FORMAT = 'raw'
 
-    def create(self, path: str, base: Cached, size: int) -> None:
+    def create(self, disk: str, base: Cached, size: int) -> None:
         if base.format == 'raw':
-            processutils.execute('cp', '--sparse=always', '--reflink=auto', base.path, path)
+            processutils.execute('cp', '--sparse=always', '--reflink=auto', base.path, disk)
         else:
-            QemuImg(self._conf).convert(base.path, base.format, path, base.virtual_size)
-        if size > os.path.getsize(path):
-            os.truncate(path, size)
-        self.preallocate(path, max(size, base.virtual_size))
+            QemuImg(self._conf).convert(base.path, base.format, disk, base.virtual_size)
+        if size > os.path.getsize(disk):
+            os.truncate(disk, size)
+        self.preallocate(disk, max(size, base.virtual_size))
+
+    def size(self, disk: str) -> int:
+        return os.path.getsize(disk)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kilonova.common import exception
+from kilonova.common.objects.image import Image
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt import driver, fake, loader
 from kilonova.compute.virt.driver import Events, PowerState
@@ -15,6 +16,9 @@ from kilonova.tests.unit.compute.here import make_conf, make_server, wait
 
 
 class NoImages(driver.ImageSource):
+    def describe(self, image_id: str) -> Image:
+        return Image(id=image_id)
+
     def download(self, image_id: str, path: str) -> None:
         raise AssertionError('not asked for')
 

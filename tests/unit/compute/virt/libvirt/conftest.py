@@ -96,6 +96,10 @@ class Images(ImageSource):
     def __init__(self, content: bytes = b'\0' * 65536) -> None:
         self.content = content
         self.downloads: list[str] = []
+        self.properties: dict[str, str] = {}
+
+    def describe(self, image_id: str) -> Image:
+        return Image(id=image_id, disk_format='raw', properties=self.properties)
 
     def download(self, image_id: str, path: str) -> None:
         self.downloads.append(image_id)

@@ -9,7 +9,15 @@ from oslo_concurrency import processutils
 from oslo_config import cfg
 
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt.libvirt.disk import config_drive, filesystem, layout, maker, qemu_img
+from kilonova.compute.virt.libvirt.disk import (
+    choice,
+    config_drive,
+    description,
+    filesystem,
+    layout,
+    maker,
+    qemu_img,
+)
 from kilonova.compute.virt.libvirt.disk.image_cache import Cached, ImageCache
 from kilonova.compute.virt.libvirt.disk.qcow2 import Qcow2
 from kilonova.compute.virt.libvirt.disk.raw import Raw
@@ -76,7 +84,7 @@ def test_preallocation(conf: cfg.ConfigOpts, tmp_path: pathlib.Path) -> None:
 def test_choice_of_backend(conf: cfg.ConfigOpts, kind: str, cow: bool, expected: type) -> None:
     conf.set_override('images_type', kind, 'libvirt')
     conf.set_override('use_cow_images', cow)
-    assert type(maker.backend(conf)) is expected
+    assert type(choice.backend(conf)) is expected
 
 
 def test_file_systems(conf: cfg.ConfigOpts) -> None:
@@ -119,7 +127,7 @@ def test_all_disks_of_a_server(
     conf.set_override('disk_cachemodes', ['block=none', 'file=directsync'], 'libvirt')
     conf.set_override('hw_disk_discard', 'unmap', 'libvirt')
     planned = layout.plan(conf, server, 'x86_64', 'pc', True)
-    made = maker.DiskMaker(conf, ImageCache(conf)).make(
+    made = maker.DiskMaker(conf, ImageCache(conf), choice.backend(conf)).make(
         server, planned, str(tmp_path), Images(), {'a': b'b'}
     )
     assert [(disk.target, disk.format, disk.cache) for disk in made] == [
@@ -135,6 +143,6 @@ def test_all_disks_of_a_server(
 
 
 def test_direct_io_probe_leaves_nothing(tmp_path: pathlib.Path) -> None:
-    assert maker.takes_direct_io(str(tmp_path)) in (True, False)
+    assert description.takes_direct_io(str(tmp_path)) in (True, False)
     assert os.listdir(tmp_path) == []
-    assert not maker.takes_direct_io(str(tmp_path / 'gone'))
+    assert not description.takes_direct_io(str(tmp_path / 'gone'))

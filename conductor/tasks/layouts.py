@@ -1,0 +1,67 @@
+"""Giving servers their NUMA nodes, processors, pages and PCI devices.
+
+The scheduler says that there is a way; the way itself is found here, by whoever writes down that
+the server goes to the host, and while it holds the node's row, so that two servers never
+get the same.
+"""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from oslo_config import cfg
+from sqlalchemy.orm import Session
+
+from kilonova.common.fitting import claim, guest, pci
+from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.image import Image
+from kilonova.common.objects.layout import Layout
+from kilonova.common.objects.request_spec import Selection
+from kilonova.db import hosts, layouts
+from kilonova.db.models.cell import ComputeNodeRow
+
+
+def check(conf: cfg.ConfigOpts, flavor: Flavor, image: Image) -> None:
+    """Raise Invalid when no host whatever could lay such a server out."""
+    guest.wish_of(flavor, image)
+    pci.requests_of(flavor, image, pci.aliases_of(conf))
+
+
+def find(
+    session: Session,
+    conf: cfg.ConfigOpts,
+    uuid: str,
+    flavor: Flavor,
+    image: Image,
+    to: Selection,
+    ignore: Iterable[str] = (),
+) -> Layout | None:
+    """Return what a server gets on a host; None: it needs nothing special.
+
+    Locks the node until the transaction ends.  What the server itself has there already
+    (of an earlier try) is free to it; so is what the servers ``ignore`` have.  Raises Misfit.
+    """
+    wish = guest.wish_of(flavor, image)
+    requests = pci.requests_of(flavor, image, pci.aliases_of(conf))
+    if wish is None and not requests:
+        return None
+    row = session.scalars(
+        sa.select(ComputeNodeRow)
+        .where(
+            ComputeNodeRow.host == to.host,
+            ComputeNodeRow.hypervisor_hostname == to.node,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise claim.Misfit('the host is gone')
+    there = layouts.taken(session, [to.host]).get((to.host, to.node), layouts.Taken())
+    own = {uuid, *ignore}
+    guests = [layout for (other, _), layout in there.guests.items() if other not in own]
+    return claim.claim(
+        hosts.to_node(row),
+        guests,
+        there.devices,
+        wish,
+        requests,
+        conf.compute.packing_host_numa_cells_allocation_strategy,
+    )
