@@ -2,18 +2,16 @@
 
 import base64
 import datetime
-import json
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from oslo_config import cfg
-from oslo_log import log as logging
 
 from kilonova.common.metadata import ec2, network, openstack, password
+from kilonova.common.metadata.vendordata import VendorData
 from kilonova.common.objects.server import Server
-
-LOG = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
@@ -26,35 +24,18 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
     """What the configuration adds."""
 
     dhcp_domain: str = 'novalocal'
-    vendor_data: Mapping[str, Any] = {}
-    vendor_providers: Sequence[str] = ('StaticJSON',)
+    vendor_data: VendorData | None = None
     skip_versions: Sequence[str] = ()
     """EC2 versions that a config drive goes without."""
 
 
 def options(conf: cfg.ConfigOpts) -> Options:
-    """Read ``[api]``; a vendor data file that cannot be read is logged and left out."""
+    """Read ``[api]``; what of vendor data cannot be read is logged and left out."""
     return Options(
         dhcp_domain=conf.api.dhcp_domain,
-        vendor_data=_vendor_data(conf.api.vendordata_jsonfile_path),
-        vendor_providers=tuple(conf.api.vendordata_providers),
+        vendor_data=VendorData(conf),
         skip_versions=tuple(conf.api.config_drive_skip_versions.split()),
     )
-
-
-def _vendor_data(path: str | None) -> Json:
-    if not path:
-        return {}
-    try:
-        with open(path, encoding='utf-8') as file:
-            found = json.load(file)
-    except (OSError, ValueError) as error:
-        LOG.warning('Vendor data of %s cannot be read: %s', path, error)
-        return {}
-    if not isinstance(found, dict):
-        LOG.warning('Vendor data of %s is not a JSON object', path)
-        return {}
-    return found
 
 
 class Tree:
@@ -150,10 +131,10 @@ class Tree:
         if name == openstack.NETWORK_DATA:
             return msgspec.json.encode(network.network_data(self.server.network_info))
         if name == openstack.VENDOR_DATA:
-            return msgspec.json.encode(self._options.vendor_data)
+            given = self._options.vendor_data
+            return msgspec.json.encode(given.static if given else {})
         if name == openstack.VENDOR_DATA2:
-            static = 'StaticJSON' in self._options.vendor_providers
-            return msgspec.json.encode({'static': self._options.vendor_data} if static else {})
+            return msgspec.json.encode(self._vendor_data2)
         files = [
             {'content_path': f'/{openstack.CONTENT}/{number:04d}', 'path': path}
             for number, (path, _) in enumerate(self._contents)
@@ -167,6 +148,12 @@ class Tree:
                 admin_password=self._admin_password,
             )
         )
+
+    @functools.cached_property
+    def _vendor_data2(self) -> Json:
+        """Asked for once, however often it is read while the tree is remembered."""
+        given = self._options.vendor_data
+        return given.of(self.server) if given else {}
 
     # -- config drive
 

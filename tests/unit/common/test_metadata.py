@@ -8,13 +8,25 @@ import json
 import pytest
 
 from kilonova.common.metadata import ec2, openstack, tree
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import Route
+from kilonova.common.objects.numa import NumaNode, NumaTopology
+from kilonova.common.objects.share import Share
 from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.api.fake_servers import make_server, make_vif
 
 TODAY = datetime.date(2026, 1, 2)
 USER_DATA = b'#!/bin/sh\n\xff'
+
+
+class Given:
+    """Vendor data of an operator who has a file alone."""
+
+    static = {'site': 'x'}
+
+    def of(self, server):
+        return {'static': self.static}
 
 
 def server(**changes):
@@ -33,7 +45,7 @@ def server(**changes):
 
 
 def make(**changes):
-    return tree.Tree(server(**changes), tree.Options(vendor_data={'site': 'x'}))
+    return tree.Tree(server(**changes), tree.Options(vendor_data=Given()))
 
 
 def get(path, made=None):
@@ -231,6 +243,48 @@ def test_tagged_interfaces_are_devices():
     assert device['tags'] == ['dmz'] and device['mac'] == 'fa:16:3e:00:00:01'
 
 
+def test_tagged_disks_and_shares_are_devices():
+    made = make(
+        network_info=[make_vif(vnic_type='direct', details={'vlan': '7'}), make_vif()],
+        block_devices=[
+            BlockDevice(destination_type='local', boot_index=0, device_name='/dev/vda'),
+            BlockDevice(
+                destination_type='volume',
+                volume_id='v1',
+                device_name='/dev/sdb',
+                disk_bus='scsi',
+                tag='database',
+            ),
+        ],
+        shares=[
+            Share(uuid='1', share_id='s1', tag='home', status='active'),
+            Share(uuid='2', share_id='s2', tag='new', status='attaching'),
+        ],
+    )
+    nic, disk, share = document('openstack/latest/meta_data.json', made)['devices']
+    assert (nic['vlan'], nic['tags']) == (7, [])
+    assert disk == {
+        'type': 'disk',
+        'bus': 'scsi',
+        'address': 'none',
+        'path': '/dev/sdb',
+        'serial': 'v1',
+        'tags': ['database'],
+    }
+    assert share == {'type': 'share', 'share_id': 's1', 'tag': 'home'}
+    old = document('openstack/2016-06-30/meta_data.json', made)['devices']
+    assert [device['type'] for device in old] == ['nic', 'disk'] and 'vlan' not in old[0]
+
+
+def test_dedicated_processors():
+    nodes = [
+        NumaNode(id=0, vcpus=[0, 1], memory_mb=1, cpu_pinning={0: 8}),
+        NumaNode(id=1, vcpus=[2, 3], memory_mb=1, cpu_pinning={3: 9, 2: 10}),
+    ]
+    made = make(numa_topology=NumaTopology(nodes=nodes))
+    assert document('openstack/latest/meta_data.json', made)['dedicated_cpus'] == [0, 2, 3]
+
+
 def test_a_config_drive():
     made = tree.Tree(
         server(),
@@ -256,13 +310,3 @@ def test_a_config_drive():
 
 def test_the_password_of_the_build_is_not_served_over_http():
     assert 'admin_pass' not in document('openstack/latest/meta_data.json')
-
-
-@pytest.mark.parametrize('content', [None, '{', '[]'])
-def test_vendor_data_that_cannot_be_read_is_left_out(tmp_path, content):
-    path = tmp_path / 'vendor.json'
-    if content is not None:
-        path.write_text(content)
-    assert tree._vendor_data(str(path)) == {}
-    path.write_text('{"a": 1}')
-    assert tree._vendor_data(str(path)) == {'a': 1}
