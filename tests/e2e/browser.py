@@ -68,22 +68,30 @@ class Browser:
         return data
 
     def type(self, text: str) -> None:
-        """Press keys, as a user would."""
+        """Press keys, as a user would, on an American keyboard."""
         for char in text:
-            key = {'\n': 'Enter'}.get(char, char)
-            code = {'\n': 'Enter', ' ': 'Space', '-': 'Minus', '/': 'Slash', '>': 'Period'}.get(
-                char, f'Digit{char}' if char.isdigit() else f'Key{char.upper()}'
-            )
-            number = 13 if char == '\n' else ord(char.upper())
-            for kind in ('keyDown', 'keyUp'):
-                self.ask(
-                    'Input.dispatchKeyEvent',
-                    type=kind,
-                    key=key,
-                    code=code,
-                    windowsVirtualKeyCode=number,
-                    **({'text': '\r' if char == '\n' else char} if kind == 'keyDown' else {}),
-                )
+            if _is_shifted(char):
+                self._key('rawKeyDown', 'Shift', 'ShiftLeft', 16, 8)
+            key, code, number = _KEYS.get(char) or _letter(char)
+            modifiers = 8 if _is_shifted(char) else 0
+            self._key('keyDown', key, code, number, modifiers, '\r' if char == '\n' else char)
+            self._key('keyUp', key, code, number, modifiers)
+            if _is_shifted(char):
+                self._key('keyUp', 'Shift', 'ShiftLeft', 16, 0)
+
+    def _key(
+        self, kind: str, key: str, code: str, number: int, modifiers: int, text: str = ''
+    ) -> None:
+        more = {'text': text} if text else {}
+        self.ask(
+            'Input.dispatchKeyEvent',
+            type=kind,
+            key=key,
+            code=code,
+            windowsVirtualKeyCode=number,
+            modifiers=modifiers,
+            **more,
+        )
 
     def click(self, x: int, y: int) -> None:
         for kind in ('mousePressed', 'mouseReleased'):
@@ -94,3 +102,21 @@ class Browser:
         self._process.terminate()
         self._process.wait(30)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_KEYS = {
+    '\n': ('Enter', 'Enter', 13),
+    ' ': (' ', 'Space', 32),
+    '-': ('-', 'Minus', 189),
+    '/': ('/', 'Slash', 191),
+    '>': ('>', 'Period', 190),
+}
+
+
+def _is_shifted(char: str) -> bool:
+    return char == '>' or char.isupper()
+
+
+def _letter(char: str) -> tuple[str, str, int]:
+    code = f'Digit{char}' if char.isdigit() else f'Key{char.upper()}'
+    return char, code, ord(char.upper())
