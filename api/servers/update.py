@@ -49,13 +49,10 @@ def update(request: Request, server_id: str, body: Json) -> Json:
     changes = changes_of(body['server'])
     if 'pinned_availability_zone' in body['server']:
         changes['requested_zone'] = _pin(body['server'], server.availability_zone)
-    if changes:
-        request.conductor.update_server(request.context, server.uuid, changes)
     expand = lookup.shown(request)
     if request.version.minor >= 75 and view.wants_host_status(request):
         expand.append('host_status')
-    project_id = lookup.visible_project(request)
-    updated = request.conductor.get_server(request.context, server.uuid, project_id, expand)
+    updated = request.conductor.update_server(request.context, server.uuid, changes, expand)
     return {'server': view.renderer(request, 'update')(updated)}
 
 

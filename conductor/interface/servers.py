@@ -38,7 +38,8 @@ class ServersInterface(rpc.Interface):
     ) -> Server:
         """Return one server that is not deleted.
 
-        ``expand``: 'host_status', 'block_devices', 'server_groups'.  Tags, fault and network
+        ``expand``: 'host_status', 'block_devices', 'server_groups', 'unreachable' (what is known of
+        it will do when its cell is down).  Tags, fault and network
         info always come.
         Raises InstanceNotFound (also when it is another project's).
         """
@@ -51,7 +52,9 @@ class ServersInterface(rpc.Interface):
         """
 
     @rpc.call()
-    def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
+    def update_server(
+        self, context: Ctx, uuid: str, changes: dict[str, Any], expand: list[str] | None = None
+    ) -> Server:
         """Change name, description, hostname, access_ip_v4/v6, auto_disk_config, requested_zone."""
 
     @rpc.call()

@@ -1,5 +1,6 @@
 """Reading and updating server records."""
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -38,14 +39,16 @@ class ShowServers:
         project_id: str | None = None,
         expand: list[str] | None = None,
     ) -> Server:
-        wanted = expand or ()
         with self._parts.cell_db.reader() as session:
             server = _without_secrets(servers.get(session, uuid, project_id))
-            if 'host_status' in wanted:
-                self._add_host_status(session, [server])
+            return self._expanded(session, server, expand or ())
+
+    def _expanded(self, session: Session, server: Server, wanted: Collection[str]) -> Server:
+        if 'host_status' in wanted:
+            self._add_host_status(session, [server])
         if 'server_groups' in wanted:
-            with self._parts.api_db.reader() as session:
-                server.server_groups = server_groups.groups_of(session, uuid)
+            with self._parts.api_db.reader() as groups:
+                server.server_groups = server_groups.groups_of(groups, server.uuid)
         return server
 
     @retry
@@ -55,12 +58,27 @@ class ShowServers:
         with self._parts.cell_db.reader() as session:
             return servers.get(session, uuid, project_id, deleted=None)
 
-    @retry
     def list_servers(self, context: Ctx, query: ServerQuery) -> list[Server]:
+        return [server for _, server in self.page(query, self.marker(query))]
+
+    @retry
+    def marker(self, query: ServerQuery) -> Sequence[Any] | None:
+        """Return the marker's values of the sort keys.  Raises MarkerNotFound."""
+        if not query.marker:
+            return None
         with self._parts.cell_db.reader() as session:
-            found = [_without_secrets(one) for one in server_list.find(session, query)]
+            return server_list.marker_values(session, query)
+
+    @retry
+    def page(
+        self, query: ServerQuery, after: Sequence[Any] | None
+    ) -> list[tuple[Sequence[Any], Server]]:
+        """Return this cell's part of a page, with the values of the sort keys."""
+        with self._parts.cell_db.reader() as session:
+            found = server_list.page(session, query, after)
+            servers_found = [_without_secrets(server) for _, server in found]
             if query.host_status:
-                self._add_host_status(session, found)
+                self._add_host_status(session, servers_found)
             return found
 
     @retry
@@ -74,14 +92,22 @@ class ShowServers:
             return servers.on_host(session, host)
 
     @retry
-    def update_server(self, context: Ctx, uuid: str, changes: dict[str, Any]) -> Server:
+    def update_server(
+        self,
+        context: Ctx,
+        uuid: str,
+        changes: dict[str, Any],
+        expand: list[str] | None = None,
+    ) -> Server:
         unknown = set(changes) - UPDATABLE
         if unknown:
             raise exception.InvalidInput(reason=f'Cannot be changed: {", ".join(sorted(unknown))}')
         with self._parts.cell_db.transaction() as session:
             if changes and not servers.update(session, uuid, **changes):
                 raise exception.InstanceNotFound(instance_id=uuid)
-            return _without_secrets(servers.get(session, uuid))
+            server = _without_secrets(servers.get(session, uuid))
+        with self._parts.cell_db.reader() as session:
+            return self._expanded(session, server, expand or ())
 
     @retry
     def update_network_info(

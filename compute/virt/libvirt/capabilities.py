@@ -5,6 +5,35 @@ from typing import Any, Self
 
 from lxml import etree
 
+from kilonova.compute.virt.libvirt import cpu_sets
+
+
+@dataclasses.dataclass(frozen=True)
+class HostNode:
+    """A NUMA node: its processors with the threads of their cores, and KiB and pages of memory."""
+
+    id: int
+    memory_kb: int
+    siblings: dict[int, tuple[int, ...]]
+    sockets: dict[int, int]
+    pages: dict[int, int]
+
+    @classmethod
+    def parse(cls, cell: Any) -> Self:
+        cpus = cell.findall('cpus/cpu')
+        return cls(
+            id=int(cell.get('id')),
+            memory_kb=int(cell.findtext('memory') or 0),
+            siblings={
+                int(cpu.get('id')): tuple(
+                    sorted(cpu_sets.parse(cpu.get('siblings') or str(cpu.get('id'))))
+                )
+                for cpu in cpus
+            },
+            sockets={int(cpu.get('id')): int(cpu.get('socket_id') or 0) for cpu in cpus},
+            pages={int(page.get('size')): int(page.text) for page in cell.findall('pages')},
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class HostCapabilities:
@@ -21,6 +50,12 @@ class HostCapabilities:
     guests: tuple[tuple[str, str, str], ...]
     """(architecture, domain type, os type) of each kind of guest."""
     maxphysaddr: dict[str, Any] | None = None
+    nodes: tuple['HostNode', ...] = ()
+
+    @property
+    def cell_cpus(self) -> dict[int, frozenset[int]]:
+        """The processors of each NUMA node."""
+        return {node.id: frozenset(node.siblings) for node in self.nodes}
 
     @classmethod
     def parse(cls, xml: str) -> Self:
@@ -39,6 +74,7 @@ class HostCapabilities:
             features=_names(root.findall('host/cpu/feature')),
             guests=tuple(_guests(root)),
             maxphysaddr=None if bits is None else dict(bits.attrib),
+            nodes=tuple(HostNode.parse(cell) for cell in root.findall('host/topology/cells/cell')),
         )
 
     def virt_types(self) -> set[str]:
@@ -81,6 +117,9 @@ class DomainCapabilities:
     firmware: frozenset[str]
     secure_boot: bool
     vmcoreinfo: bool
+    tpm_models: frozenset[str] = frozenset()
+    """Those that can be emulated."""
+    filesystems: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, xml: str) -> Self:
@@ -106,6 +145,12 @@ class DomainCapabilities:
             firmware=_enum(root, 'os', 'firmware'),
             secure_boot='yes' in _enum(root, 'os/loader', 'secure'),
             vmcoreinfo=root.find("features/vmcoreinfo[@supported='yes']") is not None,
+            tpm_models=(
+                _enum(root, 'devices/tpm', 'model')
+                if 'emulator' in _enum(root, 'devices/tpm', 'backendModel')
+                else frozenset()
+            ),
+            filesystems=_enum(root, 'devices/filesystem', 'driverType'),
         )
 
 

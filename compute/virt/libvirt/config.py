@@ -3,6 +3,8 @@
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.compute.virt.libvirt import volume_config
+from kilonova.compute.virt.libvirt.migrate import config as migrate_config
 from kilonova.compute.virt.libvirt.storage_config import STORAGE
 
 IMAGES = [
@@ -192,6 +194,24 @@ LIBVIRT = [
         help='Give NICs the virtio model where the image does not say hw_vif_model.',
     ),
     cfg.IntOpt(
+        'realtime_scheduler_priority',
+        default=1,
+        help="Priority of real-time processors of guests in the host's FIFO scheduler.",
+    ),
+    cfg.IntOpt(
+        'file_backed_memory',
+        default=0,
+        min=0,
+        help="MiB of a file system that guests' memory is in, as files; 0: memory is anonymous.",
+    ),
+    cfg.BoolOpt(
+        'swtpm_enabled',
+        default=False,
+        help='Give guests that ask for it an emulated TPM. Needs swtpm and a key manager.',
+    ),
+    cfg.StrOpt('swtpm_user', default='tss', help='User that swtpm runs as.'),
+    cfg.StrOpt('swtpm_group', default='tss', help='Group that swtpm runs as.'),
+    cfg.IntOpt(
         'tb_cache_size', min=0, help='Cache of translated code in MiB for each emulated guest.'
     ),
     cfg.IntOpt(
@@ -210,4 +230,6 @@ def list_opts() -> Opts:
         ('image_cache', CACHE),
         ('workarounds', WORKAROUNDS),
         ('libvirt', [*LIBVIRT, *STORAGE]),
+        *volume_config.list_opts(),
+        *migrate_config.list_opts(),
     ]

@@ -6,12 +6,16 @@ from oslo_config import cfg
 
 from kilonova.common import exception
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import DETACHING, ERROR
+from kilonova.compute.virt.libvirt import mounts, tpm
 from kilonova.compute.virt.libvirt.capabilities import DomainCapabilities
+from kilonova.compute.virt.libvirt.console import CONSOLE_LOG
 from kilonova.compute.virt.libvirt.image_props import ImageProps
+from kilonova.compute.virt.libvirt.wishes import Wishes
 from kilonova.compute.virt.libvirt.xml import chardev, device, display
 from kilonova.compute.virt.libvirt.xml.element import Element
 
-CONSOLE_LOG = 'console.log'
+IOTHREAD = 1
 AGENT = 'org.qemu.guest_agent.0'
 SPICE_AGENT = 'com.redhat.spice.0'
 
@@ -26,8 +30,10 @@ class Devices:
         arch: str,
         machine: str | None,
         caps: DomainCapabilities,
+        tpm_secret: str | None = None,
     ) -> None:
         self._conf, self._server = conf, server
+        self._wishes, self._tpm_secret = Wishes(server), tpm_secret
         self._arch, self._machine, self._caps = arch, machine or '', caps
         self._props = ImageProps(server.image)
         self._specs = server.flavor.extra_specs
@@ -43,19 +49,40 @@ class Devices:
             *self.rng(),
             *self.sound(),
             *self.watchdog(),
+            *self.tpm(),
+            *self.iommu(),
+            *self.filesystems(),
             self.balloon(),
         ]
 
     def controllers(self, buses: set[str]) -> list[Element]:
         found: list[Element] = []
-        model = self._props.get('hw_scsi_model')
         if 'scsi' in buses:
-            found.append(device.Controller(type='scsi', index=0, model=model or 'virtio-scsi'))
+            model = self._props.get('hw_scsi_model') or 'virtio-scsi'
+            thread = IOTHREAD if model == 'virtio-scsi' else None
+            found.append(device.Controller(type='scsi', index=0, model=model, iothread=thread))
         ports = self._conf.libvirt.num_pcie_ports
-        if ports and ('q35' in self._machine or 'virt' in self._machine):
+        if ports and self._is_pcie:
             found.append(device.Controller(type='pci', index=0, model='pcie-root'))
             found += [device.Controller(type='pci', model='pcie-root-port') for _ in range(ports)]
-        return found
+        return [*found, *self.usb(buses)]
+
+    @property
+    def _is_pcie(self) -> bool:
+        return 'q35' in self._machine or 'virt' in self._machine
+
+    def usb(self, buses: set[str]) -> list[Element]:
+        """Return the USB controller and the ports for a SPICE client's devices."""
+        model = self._wishes.text('usb_model')
+        ports = self._wishes.number('redirected_usb_ports') or 0
+        if model == 'none' and (ports or 'usb' in buses):
+            raise self._refused('a guest without USB is asked for, and USB devices')
+        if ports and not self._conf.spice.enabled:
+            raise self._refused('redirected USB ports need SPICE, which this host does not have')
+        found: list[Element] = []
+        if model or ports:
+            found.append(device.Controller(type='usb', index=0, model=model or 'qemu-xhci'))
+        return [*found, *[device.RedirDev() for _ in range(ports)]]
 
     def serials(self, directory: str, ports: list[int]) -> list[Element]:
         """Return the serial ports; the first one is the console whose log is kept."""
@@ -112,9 +139,8 @@ class Devices:
             return None
         most = int(self._specs.get('hw_video:ram_max_mb', 0))
         if wanted > most:
-            raise exception.BuildAborted(
-                uuid=self._server.uuid,
-                reason=f'the image asks for {wanted} MiB of video memory, the flavor allows {most}',
+            raise self._refused(
+                f'the image asks for {wanted} MiB of video memory, the flavor allows {most}'
             )
         return wanted * 1024
 
@@ -124,7 +150,8 @@ class Devices:
         if not has_display:
             return []
         found: list[Element] = []
-        bus = self._props.get('hw_input_bus') or 'usb'
+        has_usb = self._wishes.text('usb_model') != 'none'
+        bus = self._props.get('hw_input_bus') or ('usb' if has_usb else 'virtio')
         if self._arch == 'aarch64':
             found.append(display.Input(type='keyboard', bus=bus))
         model = self._props.get('hw_pointer_model') or self._conf.pointer_model
@@ -157,7 +184,7 @@ class Devices:
         ]
 
     def sound(self) -> list[Element]:
-        model = self._props.get('hw_sound_model')
+        model = self._wishes.text('sound_model')
         return [device.Sound(model=model)] if model else []
 
     def watchdog(self) -> list[Element]:
@@ -165,6 +192,37 @@ class Devices:
         if action in (None, 'disabled'):
             return []
         return [device.Watchdog(action=action)]
+
+    def tpm(self) -> list[Element]:
+        """Return the TPM, whose state is encrypted by a secret that libvirt has by now."""
+        model = tpm.model(self._server, self._machine, self._caps)
+        if model is None:
+            return []
+        return [device.Tpm(model=model, secret=self._tpm_secret)]
+
+    def iommu(self) -> list[Element]:
+        model = self._wishes.text('viommu_model')
+        if model is None:
+            return []
+        usual = {'x86_64': 'intel', 'aarch64': 'smmuv3'}.get(self._arch, 'virtio')
+        model = usual if model == 'auto' else model
+        if model == 'intel' and 'q35' not in self._machine:
+            raise self._refused('the intel IOMMU needs the q35 machine type')
+        found = device.Iommu(model=model)
+        if model == 'intel':
+            found.interrupts = found.caching = found.extended = found.iotlb = 'on'
+        return [found]
+
+    def filesystems(self) -> list[Element]:
+        """Return the shares that are mounted on the host for this guest."""
+        return [
+            device.Filesystem(directory=mounts.path(self._conf, share), tag=share.tag)
+            for share in self._server.shares
+            if share.status not in (DETACHING, ERROR)
+        ]
+
+    def _refused(self, reason: str) -> exception.BuildAborted:
+        return exception.BuildAborted(uuid=self._server.uuid, reason=reason)
 
     def balloon(self) -> Element:
         return device.MemBalloon(period=self._conf.libvirt.mem_stats_period_seconds or None)

@@ -1,4 +1,4 @@
-"""What the guest starts from and how its board looks: <os>, <features>, <clock>, DMI, metadata."""
+"""What the guest starts from and what it is told: <os>, DMI, metadata."""
 
 import datetime
 
@@ -8,9 +8,9 @@ from oslo_config import cfg
 from kilonova.common import exception, version
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt.libvirt.capabilities import DomainCapabilities
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.image_props import ImageProps
+from kilonova.compute.virt.libvirt.wishes import Wishes
 from kilonova.compute.virt.libvirt.xml import metadata, system
 
 # Guests find out by these that they run in an OpenStack cloud.
@@ -59,7 +59,7 @@ def boot(
         found.cmdline = props.get('os_command_line') or f'root={root_device} console=ttyS0'
     else:
         found.boot = [system.Boot(dev='cdrom' if server.image.disk_format == 'iso' else 'hd')]
-    if props.flag('hw_boot_menu') or server.flavor.extra_specs.get('hw:boot_menu') == 'true':
+    if Wishes(server).flag('boot_menu'):
         found.menu = 'yes'
     if uses_uefi(server, arch):
         found.firmware = 'efi'
@@ -68,6 +68,8 @@ def boot(
         found.firmware_features = [
             system.FirmwareFeature(enabled=secure, name=name) for name in names
         ]
+        if props.flag('hw_firmware_stateless'):
+            found.stateless = 'yes'
     return found
 
 
@@ -80,41 +82,6 @@ def wants_secure_boot(server: Server) -> bool:
     """Whether flavor or image require Secure Boot."""
     image = ImageProps(server.image).get('os_secure_boot')
     return 'required' in (server.flavor.extra_specs.get('os:secure_boot'), image)
-
-
-def features(
-    conf: cfg.ConfigOpts, server: Server, arch: str, virt_type: str, caps: DomainCapabilities
-) -> system.Features:
-    """Return <features>."""
-    props = ImageProps(server.image)
-    found = system.Features(
-        acpi=arch in ('x86_64', 'i686', 'aarch64'),
-        apic=arch in ('x86_64', 'i686') and not conf.workarounds.libvirt_disable_apic,
-        vmcoreinfo='on' if caps.vmcoreinfo else None,
-    )
-    if props.flag('img_hide_hypervisor_id') and virt_type == 'kvm':
-        found.kvm_hidden = 'on'
-    if props.get('hw_pmu') is not None:
-        found.pmu = 'on' if props.flag('hw_pmu') else 'off'
-    if wants_secure_boot(server):
-        found.smm = 'on'
-    if virt_type == 'qemu' and conf.libvirt.tb_cache_size:
-        found.tb_cache, found.tb_cache_unit = conf.libvirt.tb_cache_size, 'MiB'
-    return found
-
-
-def clock(server: Server, arch: str, virt_type: str) -> system.Clock:
-    """Return <clock>: Windows keeps local time."""
-    props = ImageProps(server.image)
-    found = system.Clock(offset='localtime' if props.get('os_type') == 'windows' else 'utc')
-    if virt_type == 'kvm' and arch in ('x86_64', 'i686'):
-        hpet = 'yes' if props.flag('hw_time_hpet') else 'no'
-        found.timers = [
-            system.Timer(name='pit', tickpolicy='delay'),
-            system.Timer(name='rtc', tickpolicy='catchup'),
-            system.Timer(name='hpet', present=hpet),
-        ]
-    return found
 
 
 def sysinfo(conf: cfg.ConfigOpts, server: Server, host: Host) -> system.SysInfo:

@@ -54,6 +54,11 @@ ALLOWED = {
     'hw_pointer_model': ('usbtablet',),
     'hw_input_bus': ('usb', 'virtio'),
     'hw_sound_model': ('sb16', 'es1370', 'pcspk', 'ac97', 'ich6', 'ich9', 'usb', 'virtio'),
+    'hw_tpm_model': ('tpm-tis', 'tpm-crb'),
+    'hw_tpm_version': ('1.2', '2.0'),
+    'hw_usb_model': ('none', 'nec-xhci', 'qemu-xhci'),
+    'hw_viommu_model': ('intel', 'smmuv3', 'virtio', 'auto'),
+    'hw_maxphysaddr_mode': ('passthrough', 'emulate'),
     'os_secure_boot': ('required', 'disabled', 'optional'),
 }
 TRUE = ('1', 't', 'true', 'on', 'y', 'yes')

@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import struct
 
 from oslo_concurrency import processutils
@@ -11,7 +10,7 @@ from oslo_config import cfg
 from kilonova.common import exception
 from kilonova.common.objects.host import ComputeNode
 from kilonova.compute.virt.driver import Inventory
-from kilonova.compute.virt.libvirt import traits
+from kilonova.compute.virt.libvirt import cpu_sets, traits
 from kilonova.compute.virt.libvirt.capabilities import HostCapabilities
 from kilonova.compute.virt.libvirt.disk import choice
 from kilonova.compute.virt.libvirt.host import Host
@@ -93,26 +92,13 @@ def usable_cpus(conf: cfg.ConfigOpts, host: Host) -> set[int]:
     text = conf.compute.cpu_shared_set
     if not text:
         return online
-    wanted = parse_cpus(text)
+    wanted = cpu_sets.parse(text)
     if not wanted <= online:
         missing = ', '.join(map(str, sorted(wanted - online)))
         raise exception.VirtDriverError(
             reason=f'[compute]cpu_shared_set names processors that are not online: {missing}'
         )
     return wanted
-
-
-def parse_cpus(text: str) -> set[int]:
-    """Read "0-3,^2,8" as a set.  Raises VirtDriverError."""
-    keep: set[int] = set()
-    drop: set[int] = set()
-    for part in filter(None, (part.strip() for part in text.split(','))):
-        match = re.fullmatch(r'(\^?)(\d+)(?:-(\d+))?', part)
-        if match is None:
-            raise exception.VirtDriverError(reason=f'"{text}" is no list of processors.')
-        first, last = int(match[2]), int(match[3] or match[2])
-        (drop if match[1] else keep).update(range(first, last + 1))
-    return keep - drop
 
 
 def disk_space(conf: cfg.ConfigOpts) -> tuple[int, int]:

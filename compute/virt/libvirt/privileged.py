@@ -6,7 +6,7 @@ from oslo_concurrency import processutils
 from oslo_privsep import capabilities, priv_context
 
 from kilonova.compute.virt.libvirt import console
-from kilonova.compute.virt.libvirt.guest_devices import CONSOLE_LOG
+from kilonova.compute.virt.libvirt.console import CONSOLE_LOG
 
 sys_admin = priv_context.PrivContext(
     'kilonova.compute.virt.libvirt',
@@ -84,6 +84,16 @@ def read_device(device: str, path: str, path_format: str, compress: bool, owner:
         *('-f', 'raw', '-O', path_format, device, path),
     )
     os.chown(path, owner, -1)
+
+
+@sys_admin.entrypoint
+def mount(kind: str, export: str, where: str, options: list[str]) -> None:
+    processutils.execute(*ENV, 'mount', '-t', kind, *options, export, where)
+
+
+@sys_admin.entrypoint
+def unmount(where: str) -> None:
+    processutils.execute(*ENV, 'umount', where, attempts=3, delay_on_retry=True)
 
 
 @sys_admin.entrypoint

@@ -66,4 +66,13 @@ RESCUE = [
     cfg.StrOpt('rescue_ramdisk_id', help='RAM disk image for rescue_image_id.'),
 ]
 
-STORAGE = [*LVM, *RBD, *SNAPSHOTS, *RESCUE]
+SHARES = [
+    cfg.StrOpt(
+        'ceph_mount_point_base',
+        default='$state_path/mnt',
+        help='Directory in which CephFS shares of guests are mounted.',
+    ),
+    cfg.ListOpt('ceph_mount_options', help='Options of these mounts.'),
+]
+
+STORAGE = [*LVM, *RBD, *SNAPSHOTS, *RESCUE, *SHARES]

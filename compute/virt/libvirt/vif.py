@@ -25,6 +25,7 @@ from kilonova.common import exception
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.libvirt.image_props import ImageProps
+from kilonova.compute.virt.libvirt.wishes import Wishes
 from kilonova.compute.virt.libvirt.xml import interface
 
 LOG = logging.getLogger(__name__)
@@ -36,6 +37,11 @@ UNUSABLE = {
     'binding_failed': 'Neutron could not bind it to this host',
 }
 MAX_QUEUES = 256
+# Ports with a tap of the kernel, whose traffic libvirt can limit.
+LIMITED = ('ovs', 'tap', 'bridge')
+LIMITS = tuple(
+    f'{way}_{what}' for way in ('inbound', 'outbound') for what in ('average', 'peak', 'burst')
+)
 PRIVSEP_HELPER = 'from oslo_privsep.daemon import helper_main; helper_main()'
 
 
@@ -195,18 +201,18 @@ def to_xml(conf: cfg.ConfigOpts, server: Server, vif: VIF) -> interface.Interfac
 
 def _hardware(conf: cfg.ConfigOpts, server: Server, vif: VIF) -> dict[str, Any]:
     """Return what the guest sees of the port."""
-    props = ImageProps(server.image)
-    model = props.get('hw_vif_model')
+    wishes = Wishes(server)
+    model = ImageProps(server.image).get('hw_vif_model')
     if model is None and conf.libvirt.use_virtio_for_bridges:
         model = 'virtio'
     found: dict[str, Any] = {'mac': vif.address, 'model': model, 'mtu': vif.mtu}
+    if vif.type in LIMITED:
+        found |= {name: wishes.quota(f'vif_{name}') for name in LIMITS}
     if model != 'virtio':
         return found
     found['rx_queue_size'] = conf.libvirt.rx_queue_size
-    if props.flag('hw_virtio_packed_ring'):
+    if wishes.flag('virtio_packed_ring'):
         found['packed'] = 'on'
-    specs = server.flavor.extra_specs
-    wanted = props.get('hw_vif_multiqueue_enabled') or specs.get('hw:vif_multiqueue_enabled')
-    if wanted and wanted.lower() in ('1', 'true', 'yes', 'on') and server.flavor.vcpus > 1:
+    if wishes.flag('vif_multiqueue_enabled') and server.flavor.vcpus > 1:
         found['queues'] = min(server.flavor.vcpus, conf.libvirt.max_queues or MAX_QUEUES)
     return found

@@ -152,7 +152,9 @@ class FakeServers:
         exact = ('project_id', 'host', 'user_id')
         return all(getattr(server, name) == filters[name] for name in exact if name in filters)
 
-    def update_server(self, context: Any, uuid: str, changes: dict[str, Any]) -> Server:
+    def update_server(
+        self, context: Any, uuid: str, changes: dict[str, Any], expand: list[str] | None = None
+    ) -> Server:
         self.calls.append(('update_server', changes))
         for name, value in changes.items():
             setattr(self.servers[uuid], name, value)

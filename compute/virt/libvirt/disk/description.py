@@ -7,8 +7,10 @@ from oslo_config import cfg
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.libvirt.disk.backend import Backend
 from kilonova.compute.virt.libvirt.disk.layout import PlannedDisk
+from kilonova.compute.virt.libvirt.wishes import Wishes
 from kilonova.compute.virt.libvirt.xml.disk import Disk
 
+IOTHREAD = 1
 IOTUNE = (
     'read_bytes_sec',
     'write_bytes_sec',
@@ -36,10 +38,13 @@ class Describer:
         )
         backend.describe(backend.locate(directory, disk.name), found)
         found.cache = self.cache_mode(found.type, directory)
+        packed = Wishes(server).flag('virtio_packed_ring')
         # Linux' own asynchronous I/O works past the page cache alone.
         if self._conf.preallocate_images == 'space' and found.cache in ('none', 'directsync'):
             found.io = 'native'
         if disk.device == 'disk':
+            found.iothread = IOTHREAD if disk.bus == 'virtio' else None
+            found.packed = 'on' if packed and disk.bus == 'virtio' else None
             found.discard = self._conf.libvirt.hw_disk_discard
             for name in IOTUNE:
                 setattr(found, name, server.flavor.extra_specs.get(f'quota:disk_{name}'))

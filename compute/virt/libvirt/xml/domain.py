@@ -2,6 +2,7 @@
 
 from kilonova.compute.virt.libvirt.xml.cpu import Cpu, CpuTune
 from kilonova.compute.virt.libvirt.xml.element import Element, Node, at
+from kilonova.compute.virt.libvirt.xml.memory import MemoryBacking, NumaTune
 from kilonova.compute.virt.libvirt.xml.metadata import Instance
 from kilonova.compute.virt.libvirt.xml.system import Clock, Features, Os, SysInfo
 
@@ -34,7 +35,11 @@ class Domain(Element):
     name: str = at('name')
     memory_unit: str = at('memory/@unit', default='KiB')
     memory: int = at('memory')
+    backing: MemoryBacking | None = at('.', default=None)
     vcpus: int = at('vcpu')
+    cpuset: str | None = at('vcpu/@cpuset', default=None)
+    iothreads: int | None = at('iothreads', default=None)
+    numatune: NumaTune | None = at('.', default=None)
     metadata: Instance | None = at('metadata', default=None)
     cputune: CpuTune | None = at('.', default=None)
     sysinfo: SysInfo | None = at('.', default=None)

@@ -11,12 +11,17 @@ class Interface(Element):
     type: str = at('@type')
     mac: str = at('mac/@address')
     model: str | None = at('model/@type', default=None)
-    driver: str | None = at('driver/@name', default=None)
     queues: int | None = at('driver/@queues', default=None)
     rx_queue_size: int | None = at('driver/@rx_queue_size', default=None)
     tx_queue_size: int | None = at('driver/@tx_queue_size', default=None)
     packed: str | None = at('driver/@packed', default=None)
     mtu: int | None = at('mtu/@size', default=None)
+    inbound_average: str | None = at('bandwidth/inbound/@average', default=None)
+    inbound_peak: str | None = at('bandwidth/inbound/@peak', default=None)
+    inbound_burst: str | None = at('bandwidth/inbound/@burst', default=None)
+    outbound_average: str | None = at('bandwidth/outbound/@average', default=None)
+    outbound_peak: str | None = at('bandwidth/outbound/@peak', default=None)
+    outbound_burst: str | None = at('bandwidth/outbound/@burst', default=None)
 
 
 class Tap(Interface):

@@ -26,6 +26,7 @@ class Os(Element):
     machine: str | None = at('type/@machine', default=None)
     type: str = at('type', default='hvm')
     firmware_features: list[FirmwareFeature] = at('firmware', default_factory=list)
+    stateless: str | None = at('loader/@stateless', default=None)
     kernel: str | None = at('kernel', default=None)
     initrd: str | None = at('initrd', default=None)
     cmdline: str | None = at('cmdline', default=None)
@@ -50,15 +51,38 @@ class SysInfo(Element):
     system: list[Entry] = at('system', default_factory=list)
 
 
+class Hyperv(Element):
+    """What Windows knows to make use of when it runs on a hypervisor."""
+
+    TAG = 'hyperv'
+
+    relaxed: str | None = at('relaxed/@state', default=None)
+    vapic: str | None = at('vapic/@state', default=None)
+    spinlocks: str | None = at('spinlocks/@state', default=None)
+    retries: int | None = at('spinlocks/@retries', default=None)
+    vpindex: str | None = at('vpindex/@state', default=None)
+    runtime: str | None = at('runtime/@state', default=None)
+    synic: str | None = at('synic/@state', default=None)
+    reset: str | None = at('reset/@state', default=None)
+    frequencies: str | None = at('frequencies/@state', default=None)
+    reenlightenment: str | None = at('reenlightenment/@state', default=None)
+    tlbflush: str | None = at('tlbflush/@state', default=None)
+    ipi: str | None = at('ipi/@state', default=None)
+    vendor: str | None = at('vendor_id/@state', default=None)
+    vendor_id: str | None = at('vendor_id/@value', default=None)
+
+
 class Features(Element):
     TAG = 'features'
 
     acpi: bool = at('acpi', default=True)
     apic: bool = at('apic', default=True)
     vmcoreinfo: str | None = at('vmcoreinfo/@state', default=None)
+    hyperv: Hyperv | None = at('.', default=None)
     kvm_hidden: str | None = at('kvm/hidden/@state', default=None)
     pmu: str | None = at('pmu/@state', default=None)
     smm: str | None = at('smm/@state', default=None)
+    ioapic: str | None = at('ioapic/@driver', default=None)
     tb_cache: int | None = at('tcg/tb-cache', default=None)
     tb_cache_unit: str | None = at('tcg/tb-cache/@unit', default=None)
 

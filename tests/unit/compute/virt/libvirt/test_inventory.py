@@ -8,7 +8,7 @@ import pytest
 from oslo_config import cfg
 
 from kilonova.common import exception
-from kilonova.compute.virt.libvirt import inventory, node_id, traits
+from kilonova.compute.virt.libvirt import cpu_sets, inventory, node_id, traits
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.tests.fakes.libvirt import FakeConnection
 
@@ -73,7 +73,7 @@ def test_shared_set(conf: cfg.ConfigOpts, host: Host) -> None:
 @pytest.mark.parametrize('text', ['a', '1-', '-1', '1;2', '^'])
 def test_bad_processor_lists(text: str) -> None:
     with pytest.raises(exception.VirtDriverError):
-        inventory.parse_cpus(text)
+        cpu_sets.parse(text)
 
 
 def test_overcommitted(tmp_path: pathlib.Path) -> None:
