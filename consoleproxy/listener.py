@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 import socket
 import ssl
 import threading
@@ -48,9 +49,13 @@ class Listener:
     # What websockify looks for.
     file_only, daemon, verbose, ws_connection = True, False, False, False
 
-    def __init__(self, conf: cfg.ConfigOpts, kind: Kind, conductor: ConductorInterface) -> None:
+    def __init__(
+        self, conf: cfg.ConfigOpts, kind: Kind, conductor: ConductorInterface, web: str
+    ) -> None:
         self.conf, self.kind, self.conductor = conf, kind, conductor
-        self.web, self.record = conf.web, conf.record or ''
+        self.web, self.record = web, conf.record or ''
+        if web and not os.path.isdir(web):
+            LOG.warning('%s has no client to serve: there is no %s', kind.program, web)
         self.only_upgrade = not self.web
         self.watch = Watch(conf, conductor)
         self._numbers = itertools.count(1)

@@ -55,7 +55,7 @@ def opened(tmp_path: pathlib.Path, server: Server) -> Iterator[Opened]:
 
     def start(kind: Kind, place: ConsolePlace) -> WebsocketClient:
         conductor = Conductor(kind, server, place)
-        listener = Listener(make_conf(tmp_path, kind, {}), kind, conductor)  # type: ignore[arg-type]
+        listener = Listener(make_conf(tmp_path, kind, {}), kind, conductor, '')  # type: ignore[arg-type]
         listener.start()
         listeners.append(listener)
         return WebsocketClient(('127.0.0.1', listener.port), PATH, timeout=60)
