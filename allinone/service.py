@@ -83,8 +83,10 @@ class AllInOne:
 
     def stop(self) -> None:
         """Stop in the order in which requests come in."""
-        for one in [*self._servers, *self._proxies]:
-            one.stop()
+        for listener in self._servers:
+            listener.stop()
+        for proxy in self._proxies:
+            proxy.stop()
         self.computes.stop()
         self.scheduler.stop()
         self.conductor.stop()

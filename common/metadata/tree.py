@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from oslo_config import cfg
 
-from kilonova.common.metadata import ec2, network, openstack, password
+from kilonova.common.metadata import ec2, network, openstack, password, versions
 from kilonova.common.metadata.vendordata import VendorData
 from kilonova.common.objects.server import Server
 
@@ -101,7 +101,7 @@ class Tree:
         return 'text/plain', self._contents[number][1]
 
     def _openstack(self, version: str, parts: list[str]) -> tuple[str, bytes] | None:
-        if version != openstack.LATEST and version not in openstack.VERSIONS:
+        if version != versions.LATEST and version not in versions.VERSIONS:
             return None
         if not parts:
             return 'text/plain', '\n'.join(self._documents(version)).encode()
@@ -119,7 +119,7 @@ class Tree:
         return [
             name
             for name, since in openstack.SINCE.items()
-            if openstack.reaches(version, since)
+            if versions.reaches(version, since)
             and (name != openstack.USER_DATA or self._user_data is not None)
         ]
 
@@ -163,7 +163,7 @@ class Tree:
         for version in (*ec2.VERSIONS, ec2.LATEST):
             if version not in self._options.skip_versions:
                 found.update(self._ec2_files(version))
-        for version in (*openstack.VERSIONS, openstack.LATEST):
+        for version in (*versions.VERSIONS, versions.LATEST):
             for name in self._documents(version):
                 if name != openstack.PASSWORD:
                     found[f'openstack/{version}/{name}'] = self._document(version, name)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from kilonova.common.metadata import ec2, openstack, tree
+from kilonova.common.metadata import ec2, tree, versions
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import Route
@@ -85,7 +85,7 @@ def test_openstack_paths_are_there_from_their_version_on():
     for row in rows('openstack'):
         if row['method'] != 'GET' or 'content/' in row['path']:
             continue
-        for version in openstack.VERSIONS:
+        for version in versions.VERSIONS:
             found = make().lookup(row['path'].replace('{version}', version), TODAY)
             expected = version >= row['since_version'] or 'network_data' in row['path']
             assert (found is not None) == expected, (row['path'], version)
@@ -96,13 +96,13 @@ def test_openstack_paths_are_there_from_their_version_on():
 def test_the_versions_are_novas():
     assert [r['path'] or r['since_version'] for r in rows('ec2 version')] == list(ec2.VERSIONS)
     found = [r['path'] or r['since_version'] for r in rows('openstack version')]
-    assert found == list(openstack.VERSIONS)
+    assert found == list(versions.VERSIONS)
 
 
 def test_meta_data_keys_come_with_their_version():
     keys = {r['path']: r['since_version'] for r in rows('meta_data.json key')}
     made = tree.Tree(server(), tree.Options(), personality=[('/a', 'aGk=')], admin_password='pw')
-    for version in openstack.VERSIONS:
+    for version in versions.VERSIONS:
         expected = {
             key for key, since in keys.items()
             if since <= version and '[' not in key and key != 'network_config'
@@ -148,7 +148,7 @@ def test_contents(path, content):
 
 def test_versions_of_the_future_are_not_told():
     listed = make().lookup('openstack', datetime.date(2017, 1, 1))[1].decode().split('\n')
-    assert listed == [*openstack.VERSIONS[:6], 'latest']
+    assert listed == [*versions.VERSIONS[:6], 'latest']
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_a_tree_asks_once(service):
     made = tree.Tree(SERVER, tree.Options(vendor_data=make([f'a@{service.url}'])))
     for version in ('2016-10-06', 'latest'):
         found = made.lookup(f'openstack/{version}/vendor_data2.json')
-        assert json.loads(found[1]) == {'static': {}, 'a': {'role': 'web'}}
+        assert found and json.loads(found[1]) == {'static': {}, 'a': {'role': 'web'}}
     made.lookup('openstack/latest/meta_data.json')
     assert len(service.told) == 1
     assert 'openstack/latest/vendor_data2.json' in made.files()
