@@ -16,6 +16,7 @@ from kilonova.tests.fakes.websocket_client import Rejected, WebsocketClient
 from kilonova.tests.functional.cloud import Cloud
 
 CLOUD = {
+    'hosts': 2,
     'extra': """
 [serial_console]
 enabled = true
@@ -24,7 +25,7 @@ serialproxy_port = 0
 base_url = ws://127.0.0.1:6083/
 [consoleauth]
 token_ttl = 600
-"""
+""",
 }
 pytestmark = pytest.mark.usefixtures('clean')
 SECONDS = 20
@@ -114,6 +115,22 @@ def test_a_server_that_is_deleted(
         proxy.watch.look()
         assert user.closed() == (1000, 'The server has been deleted.')
     assert refused(proxy, given) == 403
+
+
+def test_a_server_that_is_migrated_running(
+    cloud: Cloud, proxy: Proxy, guest: socket.socket, server: str
+) -> None:
+    given = token(cloud, server)
+    with opened(proxy, given, guest) as user:
+        body = {'os-migrateLive': {'host': None, 'block_migration': 'auto'}}
+        assert cloud.admin('POST', f'/servers/{server}/action', body).status == 202
+        cloud.wait_status(server, 'ACTIVE')
+        proxy.watch.look()
+        code, reason = user.closed()
+        assert code == 1000 and 'moved to another host' in reason
+    assert refused(proxy, given) == 403
+    with opened(proxy, token(cloud, server), guest):
+        pass
 
 
 def test_a_console_that_is_elsewhere_by_now(
