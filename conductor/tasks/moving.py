@@ -98,7 +98,8 @@ class Mover:
         self, session: Session, context: Ctx, server: Server, payload: MovePayload, kind: str
     ) -> None:
         """Write down that a server begins to move, in the transaction that accepts it."""
-        assert server.host is not None
+        if server.host is None:  # an administrator may call active what never was
+            raise exception.InstanceNotReady(instance_id=server.uuid)
         node = session.scalar(
             sa.select(ComputeNodeRow.uuid).where(
                 ComputeNodeRow.host == server.host,
