@@ -522,6 +522,12 @@ class ServiceUnavailable(KilonovaError):
     msg = 'Service is unavailable at this time.'
 
 
+class VendorDataFailed(KilonovaError):
+    """Only where the operator wants such failures to count."""
+
+    msg = 'Vendor data %(name)s cannot be had: %(reason)s'
+
+
 class FellowServiceError(ServiceUnavailable):
     msg = '%(service)s is unavailable or answered with an error: %(reason)s'
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception, resources
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.metadata.vendordata import BOOT_ROLES
 from kilonova.common.objects.block_device import boots_from_volume, volumes
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.request_spec import RequestSpec
@@ -152,7 +153,10 @@ class CreateServers:
                     user_data=request.user_data,
                     config_drive=request.config_drive or forced_drive,
                     metadata=request.metadata,
-                    system_metadata=ports.remember(request.networks),
+                    system_metadata={
+                        **ports.remember(request.networks),
+                        BOOT_ROLES: ','.join(context.roles),
+                    },
                     tags=sorted(set(request.tags)),
                     security_groups=request.security_groups,
                     block_devices=devices.of_server(request.block_devices, flavor, request.image),
