@@ -189,6 +189,7 @@ class FakeDomain:
         self.cpu_time = 0
         self.saved = self.frozen = False
         self.backup_xml: str | None = None
+        self.copies: list[str] = []
         self.job: dict[str, Any] = {'success': True}
         self.password: tuple[str, str] | None = None
         self.undefine_flags = 0
@@ -291,6 +292,7 @@ class FakeDomain:
     def backupBegin(self, xml: str, checkpoint: Any, flags: int) -> None:  # noqa: N802
         self.connection.note('backupBegin')
         self.backup_xml = xml
+        self.copies.append(xml)
 
     def backupGetXMLDesc(self, flags: int) -> str:  # noqa: N802
         """Give the copy's description once; the next one who asks finds it ended."""

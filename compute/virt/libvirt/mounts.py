@@ -1,7 +1,9 @@
 """File shares that guests use: mounted on the host once, for all guests that have them."""
 
+import contextlib
 import hashlib
 import os
+from typing import Any
 
 from oslo_concurrency import lockutils, processutils
 from oslo_config import cfg
@@ -73,5 +75,6 @@ class Mounts:
     def _failed(self, share: Share, uuid: str, error: Exception) -> exception.KilonovaError:
         return exception.ShareAccessError(share_id=share.share_id, reason=str(error))
 
-    def _alone(self, where: str) -> object:
-        return lockutils.lock(f'mount-{where}')
+    def _alone(self, where: str) -> contextlib.AbstractContextManager[Any]:
+        held: contextlib.AbstractContextManager[Any] = lockutils.lock(f'mount-{where}')
+        return held
