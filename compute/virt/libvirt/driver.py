@@ -42,6 +42,9 @@ from kilonova.compute.virt.libvirt.disk.snapshot import Snapshots
 from kilonova.compute.virt.libvirt.guest import Guests
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.interfaces import Interfaces, LibvirtInterfaces
+from kilonova.compute.virt.libvirt.migrate.part import LibvirtMoves
+from kilonova.compute.virt.libvirt.migrate.parts import Moves
+from kilonova.compute.virt.libvirt.migrate.shared import Mark
 from kilonova.compute.virt.libvirt.mounts import Mounts
 from kilonova.compute.virt.libvirt.power import Power
 from kilonova.compute.virt.libvirt.remove import Remover
@@ -56,7 +59,7 @@ from kilonova.compute.virt.libvirt.volume.volumes import Volumes
 LOG = logging.getLogger(__name__)
 
 
-class LibvirtDriver(Care, LibvirtInterfaces, LibvirtVolumes, driver.Driver):
+class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, LibvirtMoves, Care, driver.Driver):
     """QEMU and KVM guests on this host."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -106,12 +109,25 @@ class LibvirtDriver(Care, LibvirtInterfaces, LibvirtVolumes, driver.Driver):
             self._conf, self._guests, directories, maker.backend, self._uuid
         )
         self._snapshots.sweep()
+        self._moves = Moves(
+            host=self._host,
+            guests=self._guests,
+            directories=directories,
+            maker=maker,
+            cache=self._cache,
+            volumes=self._volumes,
+            ports=ports,
+            power=self._power,
+            remover=self._remover,
+            mark=Mark(self._conf.instances_path, self._uuid),
+        )
         if self._conf.workarounds.handle_virt_lifecycle_events:
             self._connection.watch(self._on_event)
 
     def list_guests(self) -> list[str]:
         # A directory without a guest is what a crash in the middle of a build leaves.
-        return sorted(set(self._guests.states()) | self._directories.ours())
+        known = self._directories.ours() | self._directories.left()
+        return sorted(set(self._guests.states()) | known)
 
     def spawn(
         self,

@@ -55,14 +55,6 @@ LIBVIRT = [
     ),
     cfg.StrOpt('nfs_mount_options', default='', help='Options of these mounts.'),
 ]
-MOVES = [
-    cfg.StrOpt(
-        'live_migration_uri',
-        default='',
-        help='URI of libvirt on another host, with %s in the place of its address.',
-    ),
-]
-
 COMPUTE = [
     cfg.StrOpt(
         'my_block_storage_ip',
@@ -83,4 +75,4 @@ KEYS = [
 
 def list_opts() -> Opts:
     """Return [(group, options)]."""
-    return [(None, COMPUTE), ('libvirt', [*LIBVIRT, *MOVES]), ('key_manager', KEYS)]
+    return [(None, COMPUTE), ('libvirt', LIBVIRT), ('key_manager', KEYS)]

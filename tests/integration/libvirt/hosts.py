@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 from oslo_config import cfg
 
@@ -167,9 +168,9 @@ def _shared(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         subprocess.run(['umount', '-l', str(common)], check=True, timeout=20)
 
 
-def make_server(**flavor: int) -> Server:
+def make_server(**flavor: Any) -> Server:
     """Return a new server of a small flavor."""
-    values = {'memory_mb': 128, 'vcpus': 1, 'root_gb': 1} | flavor
+    values: dict[str, Any] = {'memory_mb': 128, 'vcpus': 1, 'root_gb': 1} | flavor
     return Server(
         id=uuid.uuid4().int % 2**31,
         uuid=str(uuid.uuid4()),

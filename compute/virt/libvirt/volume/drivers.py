@@ -20,7 +20,7 @@ from kilonova.compute.virt.libvirt.xml.disk import Auth, Disk, SourceHost
 LOG = logging.getLogger(__name__)
 
 Data = dict[str, Any]
-Place = dict[str, str]
+Place = dict[str, Any]
 """Where the guest has the disk: ``target``, ``bus``."""
 
 
