@@ -230,6 +230,7 @@ class _Attempt:
             availability_zone=self.hosts.zones[i],
             allocations=way,
             consumer_generation=generation,
+            cell_id=state.cell_id,
         )
 
     def _alternates(self, one: _Placed, number: int) -> list[Selection]:
@@ -237,7 +238,10 @@ class _Attempt:
         if not number:
             return []
         left = set(self._pass(self.each, np.array(one.others, dtype=np.intp), one.spec).tolist())
-        ways = ((i, self.offer.ways(i)) for i in one.others if i in left)
+        states, cell = self.hosts.states, one.selection.cell_id
+        # A server that was sent to a cell goes on there.
+        near = [i for i in one.others if i in left and states[i].cell_id == cell]
+        ways = ((i, self.offer.ways(i)) for i in near)
         found = [self._selection(i, fitting[0]) for i, fitting in ways if fitting]
         return found[:number]
 
