@@ -12,6 +12,7 @@ from kilonova.common import rpc, service
 from kilonova.common.context import get_admin_context
 from kilonova.conductor.interface.actions import ActionsInterface
 from kilonova.conductor.interface.devices import DevicesInterface
+from kilonova.conductor.interface.drains import DrainsInterface
 from kilonova.conductor.interface.hosts import HostsInterface
 from kilonova.conductor.interface.moves import MovesInterface
 from kilonova.conductor.interface.reports import ReportsInterface
@@ -26,6 +27,7 @@ class ConductorInterface(
     DevicesInterface,
     ResourcesInterface,
     HostsInterface,
+    DrainsInterface,
     ReportsInterface,
 ):
     """The conductor: state, rules, durable operations."""

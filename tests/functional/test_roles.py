@@ -86,6 +86,8 @@ def _expected(published: policy.Enforcer, route: Route, caller: Caller) -> int:
         # The request for a key pair names another user.
         'user_id': 'admin' if route.key == ('POST', '/os-keypairs', None) else caller.name,
     }
+    if route.one.rule.startswith('kilonova:'):  # not one of Nova's: all of these are the admin's
+        return LET_IN if caller.is_admin else 403
     allowed = published.enforce(route.one.rule, target, caller.values)
     return LET_IN if allowed else 403
 
