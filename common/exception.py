@@ -143,6 +143,10 @@ class ComputeHostNotFound(NotFound):
     msg = 'Compute host %(host)s could not be found.'
 
 
+class HostDrainNotFound(NotFound):
+    msg = 'Compute host %(host)s is not being drained.'
+
+
 class ImageNotFound(NotFound):
     msg = 'Image %(image_id)s could not be found.'
 

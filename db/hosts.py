@@ -164,6 +164,12 @@ def to_service(row: ServiceRow, down_time: int, zone: str | None = None) -> Serv
     )
 
 
+def find_compute(session: Session, host: str) -> ServiceRow | None:
+    """Return the record of a host's nova-compute."""
+    query = sa.select(ServiceRow).where(ServiceRow.host == host, ServiceRow.binary == COMPUTE)
+    return session.scalars(query).one_or_none()
+
+
 def find_service(session: Session, service_id: str, lock: bool = False) -> ServiceRow:
     """Return a service by uuid or by number.  Raises ServiceNotFound."""
     by_number = service_id.isascii() and service_id.isdecimal() and len(service_id) < 10

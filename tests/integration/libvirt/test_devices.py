@@ -3,6 +3,7 @@
 import pathlib
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
