@@ -16,6 +16,7 @@ from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor import config as conductor_config
 from kilonova.conductor.aggregates import Aggregates
 from kilonova.conductor.flavors import Flavors
+from kilonova.conductor.host_changes import HostTableChanges
 from kilonova.conductor.host_control import HostControl
 from kilonova.conductor.host_table import Hosts
 from kilonova.conductor.hypervisors import Hypervisors
@@ -203,6 +204,7 @@ class Conductor:
             self._heartbeats,
             Hypervisors(conf, api, cell, compute),
             Hosts(conf, api, cell, cell_id),
+            HostTableChanges(conf, api, cell, cell_id),
             Quotas(conf, api),
             Usage(conf, cell),
             HostControl(conf, cell, compute),

@@ -2,6 +2,7 @@
 
 from oslo_config import cfg
 
+from kilonova.common import metrics
 from kilonova.common.config import Opts
 
 ARCHITECTURES = (
@@ -229,4 +230,5 @@ def list_opts() -> Opts:
         ('filter_scheduler', FILTERS),
         ('metrics', METRICS),
         ('workarounds', WORKAROUNDS),
+        *metrics.list_opts(),
     ]

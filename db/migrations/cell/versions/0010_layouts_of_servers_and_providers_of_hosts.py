@@ -1,4 +1,4 @@
-"""PCI devices of servers."""
+"""Layouts of servers and providers of hosts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,4 +10,5 @@ down_revision = '0009'
 
 
 def upgrade() -> None:
+    op.add_column('compute_nodes', sa.Column('provider', types.Json(), nullable=True))
     op.add_column('instances', sa.Column('pci_devices', types.Json(), nullable=True))

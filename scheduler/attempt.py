@@ -1,0 +1,286 @@
+"""One try to place the servers of a request, with one copy of the host table."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from oslo_log import log as logging
+
+from kilonova.common import exception
+from kilonova.common.clients import placement
+from kilonova.common.objects.explanation import Candidate, Explanation
+from kilonova.common.objects.request_spec import RequestSpec, Selection
+from kilonova.scheduler import destination, plain, request
+from kilonova.scheduler.explain import Report, count
+from kilonova.scheduler.filters.base import Filter
+from kilonova.scheduler.hosts import Hosts, Indices
+from kilonova.scheduler.offer import Offer
+from kilonova.scheduler.timing import timed
+
+if TYPE_CHECKING:
+    from kilonova.scheduler.select import Selector
+
+LOG = logging.getLogger(__name__)
+
+MOST_REFUSALS = 3
+"""After so many refused claims, the host table is believed to be out of date."""
+
+
+class TooManyRefusals(Exception):
+    """Placement knows better what is free: ask it."""
+
+
+class Placed(msgspec.Struct):
+    uuid: str
+    spec: RequestSpec
+    selection: Selection
+    others: list[int]
+
+
+class Attempt:
+    """``by_table``: take the candidates from the table if it knows enough."""
+
+    def __init__(
+        self,
+        selector: 'Selector',
+        hosts: Hosts,
+        spec: RequestSpec,
+        uuids: list[str],
+        by_table: bool = True,
+    ) -> None:
+        self.conf, self.client, self.cache = selector.conf, selector.client, selector.cache
+        self.selector = selector
+        self.hosts, self.spec, self.uuids = hosts, spec, uuids
+        self.asked_at, self.by_table = hosts.asked_at, by_table
+        self.report = Report()
+        self.refusals: list[str] = []
+        filters = [] if destination.is_forced(spec) else selector.filters
+        filters = [*destination.filters_for(self.conf), *filters]
+        self.once = [one for one in filters if one.once]
+        self.each = [one for one in filters if not one.once]
+        self.offer: Offer | plain.TableOffer
+
+    def run(self, alternates: int) -> list[list[Selection]]:
+        alive = self._pass(self.once, self._candidates(), self.spec)
+        placed: list[Placed] = []
+        with contextlib.ExitStack() as undo:
+            for uuid in self.uuids:
+                if not len(alive):
+                    raise self._no_host(len(placed))
+                one = self._place(uuid, alive, len(placed))
+                undo.callback(self._give_back, one)
+                placed.append(one)
+            undo.pop_all()
+        return [[one.selection, *self._alternates(one, alternates)] for one in placed]
+
+    def explain(self) -> Explanation:
+        """Do all that ``run`` does, but for the claims."""
+        try:
+            alive = self._pass(self.once, self._candidates(), self.spec)
+            spec = self._spec_of(self.uuids[0])
+            alive = self._pass(self.each, alive, spec)
+        except exception.NoValidHost as error:
+            return self._explanation(message=error.message)
+        scores = self.selector.scores(self.hosts, alive, spec)
+        place = {int(i): k for k, i in enumerate(alive)}
+        order = self.selector.order(self.hosts, alive, spec)
+        found = self._explanation()
+        for i in order:
+            weights = {name: round(float(own[place[i]]), 6) for name, own in scores.items()}
+            node = self.hosts.states[i].node
+            found.candidates.append(
+                Candidate(
+                    host=node.host,
+                    node=node.hypervisor_hostname,
+                    availability_zone=self.hosts.zones[i],
+                    weight=round(sum(weights.values()), 6),
+                    weights=weights,
+                )
+            )
+        found.picked = list(self._play(order))
+        if len(found.picked) < len(self.uuids):
+            found.message = self._no_host(len(found.picked)).message
+        return found
+
+    def _play(self, order: list[int]) -> Iterator[str]:
+        """Give the hosts that the servers would get, as far as the best has room for them."""
+        left = len(self.uuids)
+        for i in order:
+            while left and (ways := self.offer.ways(i)):
+                self.offer.take(ways[0])
+                left -= 1
+                yield self.hosts.states[i].node.host
+                if isinstance(self.offer, plain.TableOffer) or left == 0:
+                    break
+
+    def _explanation(self, message: str | None = None) -> Explanation:
+        return Explanation(
+            stages=self.report.stages(),
+            left_out=self.report.left_out(self.hosts),
+            message=message,
+        )
+
+    # -- stages
+
+    def _candidates(self) -> Indices:
+        """Return the hosts that have what is asked for, by the table or by placement."""
+        with timed('candidates'):
+            asked = self._ask(request.from_spec(self.spec, self.conf))
+            fall_back = not self.conf.workarounds.disable_fallback_pcpu_query
+            found = self.offer.hosts()
+            if not len(found) and fall_back and request.has_unpinned_form(self.spec):
+                LOG.info('No host has dedicated CPUs for the request; looking for shared ones')
+                asked = self._ask(request.from_spec(self.spec, self.conf, pinned=False))
+                found = self.offer.hosts()
+        rest = np.setdiff1d(np.arange(len(self.hosts)), found, assume_unique=True)
+        self.report.add(
+            'Placement', len(self.hosts), rest, lambda i: plain.why(self.hosts, i, asked)
+        )
+        if not len(found):
+            raise exception.NoValidHost(reason=self._nothing_offered(asked))
+        return found
+
+    def _ask(self, asked: request.ResourceRequest) -> request.ResourceRequest:
+        """Complete one question and put it; ``offer`` is the answer."""
+        destination.restrict(asked, self.spec, self.hosts, self.conf)
+        if self.selector.routed is not None:
+            asked.member_of += self.selector.routed.aggregates_for(self.spec.networks)
+        if asked.is_empty():
+            raise exception.NoValidHost(reason='The flavor asks for no resources at all.')
+        self.by_table = (
+            self.by_table
+            and plain.is_plain(asked, self.hosts)
+            and not self.selector.sharing.is_used()
+        )
+        if self.by_table:
+            self.offer = plain.TableOffer(self.hosts, asked)
+            return asked
+        try:
+            query = asked.query(self.conf.scheduler.max_placement_results)
+            self.offer = Offer(self.hosts, self.client.get_candidates(query))
+        except placement.PlacementError as error:
+            raise exception.NoValidHost(reason=str(error)) from error
+        return asked
+
+    def _nothing_offered(self, asked: request.ResourceRequest) -> str:
+        if self.offer.unknown:
+            return f'Placement offers {len(self.offer.unknown)} providers that are no known hosts.'
+        if not len(self.hosts):
+            return 'There is no compute host.'
+        if self.by_table:
+            return f'No host has {asked.describe()} by its own report.'
+        return (
+            f'Placement: none of {len(self.hosts)} known hosts has what is asked for: '
+            f'{self.selector.diagnosis.explain(asked, self.hosts)}'
+        )
+
+    def _pass(self, filters: list[Filter], alive: Indices, spec: RequestSpec) -> Indices:
+        """Return the hosts that pass all filters; the others are noted."""
+        for one in filters:
+            if not len(alive):
+                break
+            with timed(one.name):
+                mask = one.passes(self.hosts, alive, spec)
+            if mask is None:
+                continue
+            self._note(one, alive, alive[~mask], spec)
+            alive = alive[mask]
+        return alive
+
+    def _note(self, one: Filter, before: Indices, left_out: Indices, spec: RequestSpec) -> None:
+        LOG.debug('%s leaves %s of %s hosts', one.name, len(before) - len(left_out), len(before))
+        self.report.add(one.name, len(before), left_out, lambda i: one.why(self.hosts, i, spec))
+
+    # -- one server
+
+    def _place(self, uuid: str, alive: Indices, already: int) -> Placed:
+        spec = self._spec_of(uuid)
+        if already:
+            alive = self._still_fitting(alive)
+        order = self.selector.order(self.hosts, self._pass(self.each, alive, spec), spec)
+        for i in order:
+            for way in self.offer.ways(i):
+                generation = self._claim(uuid, i, way)
+                if generation is not None:
+                    self.offer.take(way)
+                    self.cache.take(self.hosts, i, uuid, spec)
+                    selection = self._selection(i, way, generation)
+                    LOG.info('Server %s: %s', uuid, self.report.summary() or 'all hosts would do')
+                    return Placed(uuid, spec, selection, [j for j in order if j != i])
+            if self.by_table and self.offer.refusals >= MOST_REFUSALS:
+                raise TooManyRefusals(f'{count(self.refusals)}')
+        self.report.add('Claim in placement', len(order), order, lambda i: 'refused')
+        raise self._no_host(already)
+
+    def _spec_of(self, uuid: str) -> RequestSpec:
+        """Return the specification as it is for one server of a group: all others are its peers."""
+        if self.spec.group is None:
+            return self.spec
+        peers = {*self.spec.group.members, *self.uuids} - {uuid}
+        group = msgspec.structs.replace(self.spec.group, members=sorted(peers))
+        return msgspec.structs.replace(self.spec, group=group)
+
+    def _still_fitting(self, alive: Indices) -> Indices:
+        """Leave out the hosts that are full with servers of this very request."""
+        mask = self.offer.fitting(alive)
+        self.report.add('Capacity', len(alive), alive[~mask], lambda i: 'full')
+        return alive[mask]
+
+    def _claim(self, uuid: str, i: int, way: placement.Resources) -> int | None:
+        try:
+            with timed('claim'):
+                generation = self.client.claim(uuid, way, self.spec.project_id, self.spec.user_id)
+        except (placement.ClaimRefused, placement.ConcurrentUpdate) as error:
+            LOG.info('%s: %s', self.hosts.states[i].service.host, error)
+            self.refusals.append(str(error))
+            self.offer.withdraw(i, way)
+            return None
+        LOG.info('Server %s goes to host %s', uuid, self.hosts.states[i].service.host)
+        return generation
+
+    def _selection(
+        self, i: int, way: placement.Resources, generation: int | None = None
+    ) -> Selection:
+        state = self.hosts.states[i]
+        return Selection(
+            host=state.service.host,
+            node=state.node.hypervisor_hostname,
+            compute_node_uuid=state.node.uuid,
+            availability_zone=self.hosts.zones[i],
+            allocations=way,
+            consumer_generation=generation,
+        )
+
+    def _alternates(self, one: Placed, number: int) -> list[Selection]:
+        """Return further hosts for a server, unclaimed, now that all servers have theirs."""
+        if not number:
+            return []
+        left = set(self._pass(self.each, np.array(one.others, dtype=np.intp), one.spec).tolist())
+        found: list[Selection] = []
+        for i in one.others:
+            fitting = self.offer.ways(i) if i in left else []
+            if fitting:
+                found.append(self._selection(i, fitting[0]))
+            if len(found) == number:
+                break
+        return found
+
+    def _give_back(self, one: Placed) -> None:
+        generation = one.selection.consumer_generation
+        self.cache.give(one.uuid, one.spec)
+        try:
+            if generation is not None:
+                self.client.release(one.uuid, generation)
+        except exception.KilonovaError as error:
+            # The caller deletes what its servers hold before it gives up on them.
+            LOG.warning('The claim of %s could not be given back: %s', one.uuid, error)
+
+    def _no_host(self, already: int) -> exception.NoValidHost:
+        reason = self.report.text()
+        if self.refusals:
+            reason += f'. Placement: {count(self.refusals)}'
+        if len(self.uuids) > 1:
+            reason = f'{already} of {len(self.uuids)} servers found a host. {reason}'
+        return exception.NoValidHost(reason=reason)
