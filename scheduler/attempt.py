@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+SOME = 20
+"""Alternates are looked for among so many hosts at a time."""
+
 MOST_REFUSALS = 3
 """After so many refused claims, the host table is believed to be out of date."""
 
@@ -36,7 +39,9 @@ class Placed(msgspec.Struct):
     uuid: str
     spec: RequestSpec
     selection: Selection
-    others: list[int]
+    place: int
+    order: Indices
+    """All hosts that would do, best first; the server got the one at ``place``."""
 
 
 class Attempt:
@@ -87,7 +92,7 @@ class Attempt:
         place = {int(i): k for k, i in enumerate(alive)}
         order = self.selector.order(self.hosts, alive, spec)
         found = self._explanation()
-        for i in order:
+        for i in map(int, order):
             weights = {name: round(float(own[place[i]]), 6) for name, own in scores.items()}
             node = self.hosts.states[i].node
             found.candidates.append(
@@ -104,10 +109,10 @@ class Attempt:
             found.message = self._no_host(len(found.picked)).message
         return found
 
-    def _play(self, order: list[int]) -> Iterator[str]:
+    def _play(self, order: Indices) -> Iterator[str]:
         """Give the hosts that the servers would get, as far as the best has room for them."""
         left = len(self.uuids)
-        for i in order:
+        for i in map(int, order):
             while left and (ways := self.offer.ways(i)):
                 self.offer.take(ways[0])
                 left -= 1
@@ -200,7 +205,7 @@ class Attempt:
         if already:
             alive = self._still_fitting(alive)
         order = self.selector.order(self.hosts, self._pass(self.each, alive, spec), spec)
-        for i in order:
+        for place, i in enumerate(map(int, order)):
             for way in self.offer.ways(i):
                 generation = self._claim(uuid, i, way)
                 if generation is not None:
@@ -208,7 +213,7 @@ class Attempt:
                     self.cache.take(self.hosts, i, uuid, spec)
                     selection = self._selection(i, way, generation)
                     LOG.info('Server %s: %s', uuid, self.report.summary() or 'all hosts would do')
-                    return Placed(uuid, spec, selection, [j for j in order if j != i])
+                    return Placed(uuid, spec, selection, place, order)
             if self.by_table and self.offer.refusals >= MOST_REFUSALS:
                 raise TooManyRefusals(f'{count(self.refusals)}')
         self.report.add('Claim in placement', len(order), order, lambda i: 'refused')
@@ -257,15 +262,15 @@ class Attempt:
         """Return further hosts for a server, unclaimed, now that all servers have theirs."""
         if not number:
             return []
-        left = set(self._pass(self.each, np.array(one.others, dtype=np.intp), one.spec).tolist())
         found: list[Selection] = []
-        for i in one.others:
-            fitting = self.offer.ways(i) if i in left else []
-            if fitting:
-                found.append(self._selection(i, fitting[0]))
-            if len(found) == number:
+        others = np.delete(one.order, one.place)
+        for start in range(0, len(others), SOME):
+            some = self._pass(self.each, others[start : start + SOME], one.spec)
+            ways = ((i, self.offer.ways(i)) for i in some.tolist())
+            found += [self._selection(i, fitting[0]) for i, fitting in ways if fitting]
+            if len(found) >= number:
                 break
-        return found
+        return found[:number]
 
     def _give_back(self, one: Placed) -> None:
         generation = one.selection.consumer_generation

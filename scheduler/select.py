@@ -61,7 +61,8 @@ class Selector:
                 if fresh and not attempt.refusals and not attempt.by_table:
                     raise
                 LOG.info('%s; looking again with a fresh host table', error)
-            hosts = self.cache.newer_than(time.monotonic())
+            if not fresh or attempt.refusals:
+                hosts = self.cache.newer_than(time.monotonic())
             return Attempt(self, hosts, spec, uuids, by_table=False).run(alternates)
 
     def explain(self, spec: RequestSpec, number: int, table_version: int) -> Explanation:
@@ -79,18 +80,19 @@ class Selector:
                 found[type(weigher).__name__] = scores
         return found
 
-    def order(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> list[int]:
+    def order(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Indices:
         """Return hosts, best first."""
         with timed('weights'):
             total = np.zeros(len(alive))
             for scores in self.scores(hosts, alive, spec).values():
                 total += scores
             ranked = np.argsort(-total, kind='stable')
-            order: list[int] = alive[ranked].tolist()
+            order: Indices = alive[ranked]
         if self.conf.filter_scheduler.shuffle_best_same_weighed_hosts:
             best = int(np.count_nonzero(total == total[ranked[0]])) if len(ranked) else 0
-            order[:best] = self.rng.sample(order[:best], best)
+            order[:best] = self.rng.sample(order[:best].tolist(), best)
         subset = min(self.conf.filter_scheduler.host_subset_size, len(order))
         if subset > 1:
-            order.insert(0, order.pop(self.rng.randrange(subset)))
+            chosen = self.rng.randrange(subset)
+            order[: chosen + 1] = np.roll(order[: chosen + 1], 1)
         return order

@@ -7,6 +7,7 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
@@ -66,6 +67,12 @@ class Chooser:
             version,
             self._parts.conf.scheduler.max_attempts - 1,
         )
+
+    def explain(self, context: Ctx, spec: RequestSpec, number: int) -> Explanation:
+        """Say what a choice would be."""
+        with self._parts.cell_db.reader() as session:
+            version = hosts.version(session)
+        return self._parts.scheduler.explain(context, self._groups.look(spec), number, version)
 
     def _claim_alternate(self, work: Seeking) -> list[Selection] | None:
         rest = list(work.payload.alternates)
