@@ -42,7 +42,7 @@ def image(cloud: Cloud) -> str:
 @pytest.fixture(autouse=True)
 def empty(cloud: Cloud) -> Iterator[None]:
     yield
-    for server in cloud.get('/servers', token='admin:admin')['servers']:
+    for server in cloud.get('/servers')['servers']:
         cloud.admin('DELETE', f'/servers/{server["id"]}')
         cloud.wait_gone(server['id'])
 
