@@ -10,7 +10,9 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.clients import placement
+from kilonova.common.fitting import claim, guest, pci
 from kilonova.common.objects.explanation import Candidate, Explanation
+from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.scheduler import destination, plain, request
 from kilonova.scheduler.explain import Report, count
@@ -210,14 +212,22 @@ class Attempt:
                 generation = self._claim(uuid, i, way)
                 if generation is not None:
                     self.offer.take(way)
-                    self.cache.take(self.hosts, i, uuid, spec)
+                    self.cache.take(self.hosts, i, uuid, spec, self._layout(i))
                     selection = self._selection(i, way, generation)
-                    LOG.info('Server %s: %s', uuid, self.report.summary() or 'all hosts would do')
+                    selection.decision = self._decision(order)
+                    LOG.info('Server %s: %s', uuid, selection.decision)
                     return Placed(uuid, spec, selection, place, order)
             if self.by_table and self.offer.refusals >= MOST_REFUSALS:
                 raise TooManyRefusals(f'{count(self.refusals)}')
         self.report.add('Claim in placement', len(order), order, lambda i: 'refused')
         raise self._no_host(already)
+
+    def _decision(self, order: Indices) -> str:
+        """Return for administrators how the choice came about."""
+        where = 'host table' if self.by_table else 'placement'
+        stages = self.report.summary()
+        words = f'{len(order)} of {len(self.hosts)} hosts would do (candidates by {where})'
+        return f'{words}: {stages}' if stages else words
 
     def _spec_of(self, uuid: str) -> RequestSpec:
         """Return the specification as it is for one server of a group: all others are its peers."""
@@ -232,6 +242,20 @@ class Attempt:
         mask = self.offer.fitting(alive)
         self.report.add('Capacity', len(alive), alive[~mask], lambda i: 'full')
         return alive[mask]
+
+    def _layout(self, i: int) -> Layout | None:
+        """Return the nodes and devices that a server will probably get: the conductor decides."""
+        state, spec = self.hosts.states[i], self.spec
+        wish = guest.wish_of(spec.flavor, spec.image)
+        requests = pci.requests_of(spec.flavor, spec.image, pci.aliases_of(self.conf))
+        if wish is None and not requests:
+            return None
+        pack = self.conf.compute.packing_host_numa_cells_allocation_strategy
+        taken = set(state.pci_taken)
+        try:
+            return claim.claim(state.node, state.guests, taken, wish, requests, pack)
+        except claim.Misfit:  # no filter has looked at it
+            return None
 
     def _claim(self, uuid: str, i: int, way: placement.Resources) -> int | None:
         try:

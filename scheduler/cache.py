@@ -13,6 +13,7 @@ from oslo_log import log as logging
 
 from kilonova.common.objects.host import HostTable
 from kilonova.common.objects.host_changes import HostChanges
+from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.scheduler.changes import Changes
 from kilonova.scheduler.hosts import Hosts, load_of
@@ -25,8 +26,8 @@ PICK_MEMORY = 5.0
 
 
 class _Pick:
-    def __init__(self, node: str, spec: RequestSpec) -> None:
-        self.node, self.spec = node, spec
+    def __init__(self, node: str, spec: RequestSpec, layout: Layout | None) -> None:
+        self.node, self.spec, self.layout = node, spec, layout
         self.until = time.monotonic() + PICK_MEMORY
 
 
@@ -54,15 +55,17 @@ class HostCache:
         """Return a copy that was asked for after a moment of ``time.monotonic``."""
         return self._refresh(lambda: self._hosts.asked_at > moment)
 
-    def take(self, hosts: Hosts, i: int, uuid: str, spec: RequestSpec) -> None:
+    def take(
+        self, hosts: Hosts, i: int, uuid: str, spec: RequestSpec, layout: Layout | None = None
+    ) -> None:
         """Remember a pick, in this copy and in those to come."""
         with self._changing:
             if uuid in self._picks:  # it was sent away from there
                 for one in {id(one): one for one in (self._hosts, hosts)}.values():
                     if uuid in one.servers:
                         one.give(one.servers[uuid], uuid, spec)
-            self._picks[uuid] = _Pick(hosts.states[i].node.uuid, spec)
-            hosts.take(i, uuid, spec)
+            self._picks[uuid] = _Pick(hosts.states[i].node.uuid, spec, layout)
+            hosts.take(i, uuid, spec, layout)
             if hosts is not self._hosts:
                 self._lay(self._hosts, uuid, self._picks[uuid])
 
@@ -112,6 +115,8 @@ class HostCache:
             for uuid in known:
                 self._picks.pop(uuid, None)
             self._hosts.asked_at = asked_at
+            if any(one.occupied is not None for one in news):
+                self._occupy_again()
             self._lay_picks()
 
     def _lay_picks(self) -> None:
@@ -120,8 +125,15 @@ class HostCache:
         for uuid, pick in self._picks.items():
             self._lay(self._hosts, uuid, pick)
 
+    def _occupy_again(self) -> None:
+        """What all servers have was told anew, without what has only been picked."""
+        for uuid, pick in self._picks.items():
+            i = self._hosts.servers.get(uuid)
+            if i is not None and pick.layout is not None:
+                self._hosts.occupy(i, pick.layout)
+
     @staticmethod
     def _lay(hosts: Hosts, uuid: str, pick: _Pick) -> None:
         i = hosts.index.get(pick.node)
         if i is not None and uuid not in hosts.servers:
-            hosts.take(i, uuid, pick.spec)
+            hosts.take(i, uuid, pick.spec, pick.layout)

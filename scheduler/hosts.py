@@ -14,6 +14,7 @@ import numpy.typing as npt
 from oslo_log import log as logging
 
 from kilonova.common.objects.host import HostState
+from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.scheduler import figures
 from kilonova.scheduler.amounts import Amounts
@@ -186,12 +187,14 @@ class Hosts:
 
     # -- servers
 
-    def take(self, i: int, uuid: str, spec: RequestSpec) -> None:
+    def take(self, i: int, uuid: str, spec: RequestSpec, layout: Layout | None = None) -> None:
         """Count a server that has just been claimed for a host."""
         for name, value in spec.image.known_properties().items():
             counts = self.states[i].image_properties.setdefault(name, {})
             counts[value] = counts.get(value, 0) + 1
         self.put(i, uuid, spec.project_id, load_of(spec))
+        if layout is not None:
+            self.occupy(i, layout)
 
     def give(self, i: int, uuid: str, spec: RequestSpec) -> None:
         """Forget a server whose claim was given back."""
@@ -199,6 +202,14 @@ class Hosts:
             counts = self.states[i].image_properties.setdefault(name, {})
             counts[value] = counts.get(value, 0) - 1
         self.remove(uuid)
+
+    def occupy(self, i: int, layout: Layout) -> None:
+        """Count nodes and devices until the conductor tells of all that are taken."""
+        state = self.states[i]
+        if layout.topology is not None:
+            state.guests = [*state.guests, layout.topology]
+        state.pci_taken = [*state.pci_taken, *(device.address for device in layout.devices)]
+        self.free_devices[i] = figures.free_devices(state)
 
     def put(self, i: int, uuid: str, project_id: str, load: Load) -> None:
         """Count a server on a host, instead of wherever it was counted."""

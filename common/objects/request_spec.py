@@ -50,3 +50,5 @@ class Selection(msgspec.Struct, kw_only=True):
     availability_zone: str
     allocations: dict[str, Any] = {}
     consumer_generation: int | None = None
+    decision: str = ''
+    """In a line, what each stage left of the hosts."""

@@ -27,6 +27,8 @@ from kilonova.db.operations import Operation
 
 LOG = logging.getLogger(__name__)
 
+SCHEDULE_EVENT = 'conductor_schedule_and_build_instances'
+
 
 class Build:
     """The task ``create``."""
@@ -122,6 +124,7 @@ class Build:
         server on the host any more.
         """
         started: list[tuple[Operation, str]] = []
+        decisions: list[str | None] = []
         crowded: set[str] = set()
         group = self._groups.held(works[0].payload.spec.group)
         with group as guard, self._parts.cell_db.transaction() as session:
@@ -159,8 +162,9 @@ class Build:
                     payload=encode(work.payload),
                 )
                 started.append((work.operation, selection.host))
+                decisions.append(selection.decision or None)
             if started:
-                operations.start_events(session, state.CREATE_EVENT, started)
+                operations.start_events(session, state.CREATE_EVENT, started, decisions)
         return {operation.id for operation, _ in started}, crowded
 
     def _lay_out(self, session: Session, server: Server, to: Selection) -> Layout | None:
@@ -354,7 +358,9 @@ class Build:
             return
         claimed = work.operation.attempt > 1 or work.payload.selection is not None
         details = '\n'.join([*work.payload.reasons, error.message])
-        self._failure.end(work, faults.NO_VALID_HOST, details, claimed=claimed)
+        self._failure.end(
+            work, faults.NO_VALID_HOST, details, claimed=claimed, event=SCHEDULE_EVENT
+        )
 
     def give_up(self, operation: Operation, reason: str) -> None:
         work = self._load(operation)

@@ -74,7 +74,9 @@ def test_bad_bodies_are_refused(cloud: Cloud, body: dict, change: dict) -> None:
 
 
 def test_the_user_sees_no_details_of_hosts(cloud: Cloud, body: dict) -> None:
-    flavor = cloud.flavor('larger', vcpus=1_000_000)
+    flavor = cloud.flavor('larger')
+    specs = {'extra_specs': {'resources:VCPU': '1000000'}}
+    assert cloud.admin('POST', f'/flavors/{flavor}/os-extra_specs', specs).status == 200
     uuid = cloud.boot(flavor, body['server']['imageRef'])
     cloud.wait_status(uuid, 'ERROR')
     fault = cloud.get(f'/servers/{uuid}')['server']['fault']
@@ -86,7 +88,19 @@ def test_the_user_sees_no_details_of_hosts(cloud: Cloud, body: dict) -> None:
     action = cloud.get(f'/servers/{uuid}/os-instance-actions/{request}', token='admin:admin')
     assert 'VCPU 1000000 (no host)' in str(action['instanceAction']['events'])
     seen = cloud.get(f'/servers/{uuid}/os-instance-actions/{request}')
+    assert len(seen['instanceAction']['events']) == 1
     assert 'VCPU' not in str(seen)
+
+
+def test_the_action_says_how_the_host_was_chosen(cloud: Cloud, body: dict) -> None:
+    uuid = cloud.boot(body['server']['flavorRef'], body['server']['imageRef'])
+    cloud.wait_status(uuid, 'ACTIVE')
+    path = f'/servers/{uuid}/os-instance-actions'
+    path += '/' + cloud.get(path)['instanceActions'][0]['request_id']
+    [event] = cloud.get(path, token='admin:admin')['instanceAction']['events']
+    assert event['details'].startswith('3 of 3 hosts would do (candidates by host table)')
+    [event] = cloud.get(path)['instanceAction']['events']
+    assert 'details' not in event
 
 
 def test_table(cloud: Cloud, body: dict, capsys: pytest.CaptureFixture, monkeypatch) -> None:

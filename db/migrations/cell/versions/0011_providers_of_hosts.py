@@ -1,14 +1,13 @@
-"""Layouts of servers and providers of hosts."""
+"""Providers of hosts."""
 
 import sqlalchemy as sa
 from alembic import op
 
 from kilonova.db import types
 
-revision = '0010'
-down_revision = '0009'
+revision = '0011'
+down_revision = '0010'
 
 
 def upgrade() -> None:
     op.add_column('compute_nodes', sa.Column('provider', types.Json(), nullable=True))
-    op.add_column('instances', sa.Column('pci_devices', types.Json(), nullable=True))
