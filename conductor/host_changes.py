@@ -157,7 +157,7 @@ def _places(session: Session, since: datetime.datetime | None) -> tuple[list[Ser
     ) in session.execute(query):
         laid_out = laid_out or bool(own)
         if deleted or not host:
-            places.append(ServerPlace(uuid))
+            places.append(ServerPlace(uuid, deleted=bool(deleted)))
         else:
             places.append(
                 ServerPlace(

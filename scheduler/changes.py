@@ -177,12 +177,12 @@ def _rebuilt(hosts: Hosts, states: list[HostState], restarted: set[int | None]) 
 
 
 def _put(hosts: Hosts, place: ServerPlace, picked: bool) -> bool:
-    """Count a server where it is by now; true when it is known to be somewhere."""
+    """Count a server where it is by now; true when that is known, for a deleted one too."""
     if place.host is None:
         # Before its host is written down, a server that has been picked is nowhere.
-        if not picked:
+        if place.deleted or not picked:
             hosts.remove(place.uuid)
-        return False
+        return place.deleted
     for i in hosts.by_host.get(place.host, ()):
         if hosts.states[i].node.hypervisor_hostname == place.node or not place.node:
             disk_mb = place.disk_gb * 1024

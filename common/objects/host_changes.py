@@ -30,6 +30,7 @@ class ServerPlace(msgspec.Struct, array_like=True):
     memory_mb: int = 0
     disk_gb: int = 0
     busy: bool = False
+    deleted: bool = False
 
 
 class Occupied(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -50,7 +50,8 @@ def test_what_is_there_is_not_listed_as_missing() -> None:
 
 
 def test_nothing_is_there_that_the_table_does_not_have() -> None:
-    assert sorted(set(OURS) - {row.shaped for row in ROWS}, key=str) == []
+    extra = {route for route in OURS if not route[1].startswith('/kilonova/')}
+    assert sorted(extra - {row.shaped for row in ROWS}, key=str) == []
 
 
 @pytest.mark.parametrize('row', LIVE, ids=str)

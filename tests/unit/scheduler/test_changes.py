@@ -169,3 +169,11 @@ def test_alike_hosts_share_what_is_alike(cache):
     first, second = cache.get(1).states
     assert first.node.supported_instances is second.node.supported_instances
     assert first.node.uuid == uuid_of('h1')
+
+
+def test_a_pick_that_is_deleted_is_forgotten_at_once(cache, conductor):
+    hosts = cache.get(1)
+    cache.take(hosts, 1, 's9', SPEC)
+    conductor.say(servers=[ServerPlace('s9', deleted=True)])
+    again(cache)
+    assert hosts.free_vcpus.tolist() == [3, 4]
