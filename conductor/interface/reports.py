@@ -151,6 +151,10 @@ class ReportsInterface(rpc.Interface):
         """
 
     @rpc.call()
+    def report_states(self, context: Ctx, binary: str, running: dict[str, list[str]]) -> None:
+        """The same for many hosts of one process: host to the operations that run there."""
+
+    @rpc.call()
     def get_host_changes(self, context: Ctx, marks: dict[str, HostMark]) -> list[HostChanges]:
         """Return what has changed of the host table, by cell, since its mark was given.
 
