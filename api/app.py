@@ -56,7 +56,6 @@ class ComputeApp:
         if not legacy:
             response.headerlist.extend(versions.response_headers(version))
         if http.method == 'HEAD':
-            # The length stays: it is what a GET would answer with.
             return _without_body(response, start_response)
         return response(environ, start_response)
 
@@ -99,17 +98,10 @@ def _resolve(
     http: webob.Request, route: Route, version: Version, legacy: bool
 ) -> tuple[Operation, Any]:
     """Find the operation; where a path has actions, the body's key says which one."""
-    method = 'GET' if http.method == 'HEAD' else http.method
-    actions = route.methods.get(method)
+    # As ever, a path that exists has no more to say to a method that it does not have: not 405.
+    actions = route.methods.get(http.method)
     if actions is None:
-        allowed = operation.allowed(route, version)
-        if not allowed:  # nothing of the path is left at this version, or there yet
-            raise operation.not_found()
-        raise faults.Fault(
-            405,
-            'The method specified is not allowed for this resource.',
-            [('Allow', ', '.join(allowed))],
-        )
+        raise operation.not_found()
     if None in actions:
         one = operation.choose(actions[None], version, legacy)
         return one, body_module.read(http, one.body.is_optional) if one.body is not None else None

@@ -235,13 +235,3 @@ def choose(operations: Iterable[Operation], version: Version, legacy: bool) -> O
     if newest is None:
         raise not_found()
     return newest
-
-
-def allowed(route: Route, version: Version) -> list[str]:
-    """Return the methods that a path has at a version (for a 405)."""
-    methods = {
-        method
-        for method, actions in route.methods.items()
-        if any(one.serves(version) for ops in actions.values() for one in ops)
-    }
-    return sorted(methods | ({'HEAD'} if 'GET' in methods else set()))

@@ -43,6 +43,8 @@ HIDDEN = ('nova-osapi_compute', 'nova-metadata')
 
 
 def _view(request: Request, service: Service) -> dict[str, Any]:
+    if service.unreachable:
+        return {'binary': service.binary, 'host': service.host, 'status': 'UNKNOWN'}
     body: dict[str, Any] = {
         'id': service.uuid if request.version >= (2, 53) else service.id,
         'binary': service.binary,
@@ -63,7 +65,10 @@ def _view(request: Request, service: Service) -> dict[str, Any]:
 def index(request: Request) -> dict[str, Any]:
     """List services."""
     found = request.conductor.list_services(
-        request.context, host=request.query.one('host'), binary=request.query.one('binary')
+        request.context,
+        host=request.query.one('host'),
+        binary=request.query.one('binary'),
+        unreachable=request.version >= (2, 69),
     )
     return {'services': [_view(request, one) for one in found if one.binary not in HIDDEN]}
 

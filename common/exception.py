@@ -54,6 +54,10 @@ class MarkerNotFound(Invalid):
     msg = 'Marker %(marker)s could not be found.'
 
 
+class ServiceNotUnique(Invalid):
+    msg = 'More than one possible service found.'
+
+
 class Forbidden(KilonovaError):
     code = 403
     msg = 'Forbidden'

@@ -39,6 +39,7 @@ ALLOWED_REMOTE = [exception.__name__]
 # has not started yet costs its caller nothing but another try.
 DELIVERED = messaging.TransportOptions(at_least_once=True)
 RABBIT = 'oslo_messaging._drivers.impl_rabbit'
+IN_MEMORY = 'fake:///'
 MEMORY = 'oslo_messaging._drivers.impl_fake'
 LOOK_EVERY = 0.5
 """Seconds between two looks of a loop that waits for messages whether it is to end."""
@@ -295,6 +296,10 @@ def get_transport(conf: cfg.ConfigOpts, url: str | None = None) -> messaging.Tra
         # The latter's text holds the URL, and so the password.
         why = error if isinstance(error, messaging.DriverLoadFailure) else 'it is no URL of a bus'
         raise exception.KilonovaError(f'transport_url cannot be used: {why}') from None
+    if url is not None and url.startswith(IN_MEMORY):
+        # In memory there are no virtual hosts: an exchange stands for one.
+        driver, name = found._driver, url.removeprefix(IN_MEMORY)
+        driver._default_exchange = driver._exchange_manager._default_exchange = name
     if RABBIT in sys.modules:  # before that its options are not made, and need the first value
         # There is no option for it.  With 5 seconds, as it comes, each loop held up a daemon
         # that stops, one after the other.

@@ -46,6 +46,7 @@ class DeleteEndpoint:
             self._host.ports.deallocate(server)
             self._host.volumes.release(server)
             shares.release_all(self._host, server)
+            self._host.driver.forget(server)
         except (exception.Superseded, Abandoned):
             raise
         except Exception as error:

@@ -71,9 +71,12 @@ class Volumes:
 
     def connect(self, server: Server, device: BlockDevice) -> None:
         """Have an attachment connected to this host; the device learns how to reach the volume."""
-        device.connection_info = self._client(self._conf).update_attachment(
-            device.attachment_id or '', self._connector(server, device)
-        )
+        client = self._client(self._conf)
+        info = client.update_attachment(device.attachment_id or '', self._connector(server, device))
+        data = info.get('data', info)
+        if data.get('encrypted'):
+            data['encryption'] = client.show_encryption(device.volume_id or '')
+        device.connection_info = info
         device.host = self._host
 
     def _connector(self, server: Server, device: BlockDevice) -> cinder.Json:

@@ -6,7 +6,7 @@ not know would not count: it is undone when placement refuses or does not answer
 
 import contextlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,10 +25,14 @@ from kilonova.db.models.cell import ComputeNodeRow, ServiceRow
 
 LOG = logging.getLogger(__name__)
 ZONE = aggregates.ZONE
+Ask = Callable[[Callable[[Session], Any]], list[Any]]
 
 
 class Aggregates:
-    """Endpoint.  Memberships are in the API database, hosts and servers in the cell's."""
+    """Endpoint.  Memberships are in the API database, hosts and servers in the cell's.
+
+    ``ask`` puts a question to every cell's database: an aggregate may have hosts of several.
+    """
 
     def __init__(
         self,
@@ -36,8 +40,14 @@ class Aggregates:
         api_db: Database,
         cell_db: Database,
         placement: placement_client.Placement,
+        ask: Ask | None = None,
     ) -> None:
         self._conf, self._api, self._cell, self._placement = conf, api_db, cell_db, placement
+        self._ask = ask or self._ask_own
+
+    def _ask_own(self, question: Callable[[Session], Any]) -> list[Any]:
+        with self._cell.reader() as session:
+            return [question(session)]
 
     @retry
     def list_aggregates(self, context: Ctx) -> list[Aggregate]:
@@ -228,9 +238,8 @@ class Aggregates:
             self._check_empty([host], aggregate_id, action)
 
     def _check_empty(self, names: Iterable[str], aggregate_id: int, action: str) -> None:
-        with self._cell.reader() as session:
-            occupied = hosts.hosts_with_servers(session, names)
-        if occupied:
+        wanted = list(names)
+        if any(self._ask(lambda session: hosts.hosts_with_servers(session, wanted))):
             raise _refused(action, aggregate_id, 'One or more hosts contain instances in this zone')
 
     # -- the mirror

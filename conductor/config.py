@@ -14,6 +14,16 @@ CONDUCTOR = [
     ),
 ]
 
+API = [
+    cfg.BoolOpt(
+        'list_records_by_skipping_down_cells',
+        default=True,
+        help='Lists leave out what is in a cell whose database does not answer. When false, '
+        'such a list fails with 503. From microversion 2.69 on, lists of servers without '
+        'filters, sorting and paging show the servers of such a cell with status UNKNOWN.',
+    ),
+]
+
 HOSTS = [
     cfg.StrOpt(
         'internal_service_availability_zone',
@@ -255,6 +265,7 @@ def list_opts() -> Opts:
     """Return [(group, options)]."""
     return [
         (None, HOSTS + SERVERS + MOVES + USAGE),
+        ('api', API),
         ('conductor', CONDUCTOR),
         ('compute', COMPUTE),
         ('quota', QUOTA),

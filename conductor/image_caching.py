@@ -60,10 +60,11 @@ class ImageCaching:
         if len(members) < hosts.CHUNK:
             query = query.where(ServiceRow.host.in_(members))
         with self._cell.reader() as session:
-            rows = session.scalars(query)
-            return members, {
-                row.host for row in rows if hosts.is_up(row, self._conf.service_down_time)
-            }
+            rows = list(session.scalars(query))
+        here = {row.host for row in rows}  # the others are another cell's
+        down_time = self._conf.service_down_time
+        up = {row.host for row in rows if hosts.is_up(row, down_time)}
+        return [host for host in members if host in here], up
 
     def _work(self) -> None:
         while (job := self._next()) is not None:

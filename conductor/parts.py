@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from oslo_config import cfg
@@ -13,10 +13,13 @@ from kilonova.common.clients.cinder import Cinder
 from kilonova.common.clients.placement import Allocations
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.compute.interface import ComputeInterface
+from kilonova.conductor.tasks.work import Work
 from kilonova.db import hosts, types
 from kilonova.db.engine import Database
 from kilonova.db.models.cell import ServiceRow
 from kilonova.scheduler.interface import SchedulerInterface
+
+T = TypeVar('T')
 
 
 class Claims(Protocol):
@@ -57,6 +60,41 @@ class Ports(Protocol):
     def delete_binding(self, port_id: str, host: str) -> None: ...
 
 
+class Fleet(Protocol):
+    """All cells of the deployment."""
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one cell for servers, so that they wait in cell0 for one."""
+
+    @property
+    def cell0_id(self) -> int | None:
+        """The mapping of the cell for servers without a host."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell answers."""
+
+    def ask(self, question: Callable[[orm.Session], T]) -> list[T]:
+        """Put a question to the database of each cell that answers."""
+
+    def table_version(self) -> int:
+        """Return the version of the host table of all cells."""
+
+    def move(
+        self, build: Work, cell_id: int, place: Callable[[orm.Session, orm.Session], bool]
+    ) -> bool | None:
+        """Hand a server that waits in cell0 to another cell, which goes on with its build.
+
+        ``place`` gets transactions of the API database and of that cell, and writes down the
+        host.  False: it did not want to; None: the build does not own the server any more.
+        Raises ServiceUnavailable.
+        """
+
+    def is_here(self, uuid: str, cell_id: int) -> bool:
+        """Tell whether a server is a cell's own; what a move that was cut off has left goes."""
+
+
 @dataclasses.dataclass
 class Parts:
     """Databases, configuration, and the others that we speak to."""
@@ -72,6 +110,8 @@ class Parts:
     """Cinder as a user sees it, or for None as the service does."""
     cell_id: int | None = None
     """The cell's mapping in the API database."""
+    fleet: Fleet | None = None
+    """Where other cells are found; None: there are none."""
 
     def is_up(self, session: orm.Session, host: str) -> bool:
         """Tell whether a compute host lives; ``session`` is one of the cell's."""
@@ -79,6 +119,30 @@ class Parts:
             sa.select(ServiceRow).where(ServiceRow.host == host, ServiceRow.binary == hosts.COMPUTE)
         ).one_or_none()
         return row is not None and hosts.is_up(row, self.conf.service_down_time)
+
+    @property
+    def several_cells(self) -> bool:
+        """Whether there are more cells than this one."""
+        return self.fleet is not None and self.fleet.several
+
+    @property
+    def is_cell0(self) -> bool:
+        """Whether servers wait here until it is known in which cell they are to be."""
+        return self.fleet is not None and self.fleet.cell0_id == self.cell_id
+
+    def ask(self, question: Callable[[orm.Session], T]) -> list[T]:
+        """Put a question to the database of each cell that answers."""
+        if self.fleet is not None and self.fleet.several:
+            return self.fleet.ask(question)
+        with self.cell_db.reader() as session:
+            return [question(session)]
+
+    def table_version(self) -> int:
+        """Return how new the scheduler's copy of the hosts has to be."""
+        if self.fleet is not None and self.fleet.several:
+            return self.fleet.table_version()
+        with self.cell_db.reader() as session:
+            return hosts.version(session)
 
     def later(self, seconds: float) -> datetime.datetime:
         """Return the time some seconds from now."""

@@ -1,20 +1,20 @@
 """The conductor daemon: its endpoints, put together."""
 
-import functools
-
 import oslo_messaging as messaging
 import sqlalchemy as sa
 from oslo_config import cfg
 
 from kilonova.common import config, exception, rpc, service, version
 from kilonova.common import context as ctx
-from kilonova.common.clients import cinder, keystone, neutron
+from kilonova.common.clients import keystone
 from kilonova.common.clients.placement import Placement
 from kilonova.common.notifications import config as notifications_config
 from kilonova.common.notifications.notifier import Notifier
-from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor import config as conductor_config
 from kilonova.conductor.aggregates import Aggregates
+from kilonova.conductor.cells.cell import Cell, Shared
+from kilonova.conductor.cells.fleet import Fleet
+from kilonova.conductor.cells.front import Front
 from kilonova.conductor.flavors import Flavors
 from kilonova.conductor.host_changes import HostTableChanges
 from kilonova.conductor.host_control import HostControl
@@ -23,8 +23,6 @@ from kilonova.conductor.hypervisors import Hypervisors
 from kilonova.conductor.image_caching import ImageCaching
 from kilonova.conductor.interface import ConductorInterface
 from kilonova.conductor.keypairs import Keypairs
-from kilonova.conductor.notify.announce import Announcing
-from kilonova.conductor.notify.watch import Watch
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.quotas import Quotas
@@ -56,10 +54,9 @@ from kilonova.conductor.tasks.shelve import Shelving
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.tasks.sizes import Sizes
 from kilonova.conductor.usage import Usage
-from kilonova.db import cells, hosts
+from kilonova.db import cells
 from kilonova.db import config as db_config
 from kilonova.db.engine import Database
-from kilonova.scheduler.interface import SchedulerInterface
 
 BINARY = 'nova-conductor'
 
@@ -70,6 +67,38 @@ def list_opts() -> config.Opts:
         *conductor_config.list_opts(),
         *db_config.list_opts(),
         *notifications_config.list_opts(),
+    ]
+
+
+def host_endpoints(parts: Parts, engine: Engine, heartbeats: Heartbeats) -> list[object]:
+    """Return the endpoints for what is no server."""
+    conf, api, cell, compute = parts.conf, parts.api_db, parts.cell_db, parts.compute
+    assert isinstance(parts.placement, Placement) and parts.cell_id is not None
+    aggregates = Aggregates(conf, api, cell, parts.placement, parts.ask)
+    services = Services(
+        conf,
+        api,
+        cell,
+        parts.cell_id,
+        parts.placement,
+        compute,
+        aggregates,
+        lambda context, host: engine.restart_host(host),
+    )
+    return [
+        Flavors(api),
+        Keypairs(conf, api),
+        ServerGroups(conf, api),
+        aggregates,
+        services,
+        heartbeats,
+        Hypervisors(conf, api, cell, compute),
+        Hosts(conf, api, cell, parts.cell_id),
+        HostTableChanges(conf, api, cell, parts.cell_id),
+        Quotas(conf, api),
+        Usage(conf, cell),
+        HostControl(conf, cell, compute),
+        ImageCaching(conf, api, cell, compute),
     ]
 
 
@@ -114,6 +143,10 @@ def _database(conf: cfg.ConfigOpts, group: str) -> Database:
         raise exception.KilonovaError(f'[{group}]connection cannot be used: {error}') from error
 
 
+def _all_endpoints(parts: Parts, engine: Engine, heartbeats: Heartbeats) -> list[object]:
+    return [*host_endpoints(parts, engine, heartbeats), *server_endpoints(parts, engine)]
+
+
 def _wait(database: Database, table: str, command: str) -> None:
     try:
         database.wait()
@@ -125,107 +158,68 @@ def _wait(database: Database, table: str, command: str) -> None:
 
 
 class Conductor:
-    """One conductor process."""
+    """One conductor process: it serves all cells."""
 
     def __init__(self, conf: cfg.ConfigOpts, transport: messaging.Transport) -> None:
         config.register(list_opts(), conf)
         self.conf, self._transport = conf, transport
         self._api_db = _database(conf, 'api_database')
         self._cell_db = _database(conf, 'database')
-        self._server: messaging.RPCServer | None = None
+        self._servers: list[messaging.RPCServer] = []
 
     def start(self) -> None:
         """Serve as soon as both databases answer.  Raises CellMappingNotFound."""
         _wait(self._api_db, 'cell_mappings', 'nova-manage api_db sync')
         _wait(self._cell_db, 'services', 'nova-manage db sync')
-        conf, transport = self.conf, self._transport
-        cell_id = cells.ensure_simple(self._api_db, conf).id
-        caps = {name: self._version_cap(name) for name in ('compute', 'scheduler')}
-        compute = rpc.client_for(ComputeInterface, transport, version_cap=caps['compute'])
-        placement = Placement(keystone.adapter(conf, 'placement'))
-        self._parts = Parts(
-            conf=conf,
-            api_db=self._api_db,
-            cell_db=self._cell_db,
-            scheduler=rpc.client_for(SchedulerInterface, transport, version_cap=caps['scheduler']),
-            compute=compute,
-            placement=placement,
-            neutron=neutron.client(conf),
-            volumes=functools.partial(cinder.client, conf),
-            cell_id=cell_id,
-        )
+        conf = self.conf
         self._notifier = Notifier(conf)
         if self._notifier.is_on:
-            self._cell_db.listener = Watch(conf, self._notifier)
             self._notifier.start()
-        self.engine = Engine(self._parts)
-        self._heartbeats = Heartbeats(self._cell_db, self.engine.report_host)
-        endpoints = self._host_endpoints(placement, compute, cell_id)
-        self._services.service_started(
+        shared = Shared(
+            conf=conf,
+            api_db=self._api_db,
+            transport=self._transport,
+            placement=Placement(keystone.adapter(conf, 'placement')),
+            notifier=self._notifier,
+            make_endpoints=_all_endpoints,
+        )
+        mapping = cells.ensure_simple(self._api_db, conf)
+        self.fleet = Fleet(shared, mapping, self._cell_db, self._listen)
+        self.engine = self.fleet.own.engine
+        self.fleet.own.services.service_started(
             ctx.get_admin_context(), conf.host, BINARY, 'conductor', version.SERVICE_VERSION
         )
-        endpoints += server_endpoints(self._parts, self.engine)
-        self._heartbeats.start()
+        self.fleet.own.start()
+        self.fleet.refresh()
         self._own = service.Heartbeat(conf.report_interval, self._report)
         self._own.start()
-        if self._notifier.is_on:
-            endpoints = [Announcing(one, endpoints, conf, self._notifier) for one in endpoints]
-        self._server = rpc.serve(transport, ConductorInterface, endpoints, conf.host)
-        self.engine.start()
+        self._serve(self._transport, self.fleet.own)
 
-    def _version_cap(self, name: str) -> rpc.Cap:
-        def lowest() -> int | None:
-            with self._cell_db.reader() as session:
-                return hosts.lowest_version(session, f'nova-{name}')
+    def _listen(self, cell: Cell) -> None:
+        """Answer on a cell's bus when it has one of its own: who speaks there is of the cell."""
+        if cell.transport is not self._transport:
+            self._serve(cell.transport, cell)
 
-        return service.version_cap(self.conf, name, lowest)
-
-    def _host_endpoints(
-        self, placement: Placement, compute: ComputeInterface, cell_id: int
-    ) -> list[object]:
-        conf, api, cell = self.conf, self._api_db, self._cell_db
-        aggregates = Aggregates(conf, api, cell, placement)
-        self._services = Services(
-            conf,
-            api,
-            cell,
-            cell_id,
-            placement,
-            compute,
-            aggregates,
-            lambda context, host: self.engine.restart_host(host),
-        )
-        return [
-            Flavors(api),
-            Keypairs(conf, api),
-            ServerGroups(conf, api),
-            aggregates,
-            self._services,
-            self._heartbeats,
-            Hypervisors(conf, api, cell, compute),
-            Hosts(conf, api, cell, cell_id),
-            HostTableChanges(conf, api, cell, cell_id),
-            Quotas(conf, api),
-            Usage(conf, cell),
-            HostControl(conf, cell, compute),
-            ImageCaching(conf, api, cell, compute),
-        ]
+    def _serve(self, transport: messaging.Transport, home: Cell) -> None:
+        front = Front(self.fleet, home)
+        self._servers.append(rpc.serve(transport, ConductorInterface, [front], self.conf.host))
 
     def _report(self) -> None:
-        self._heartbeats.report_state(ctx.get_admin_context(), self.conf.host, BINARY, [])
+        own = self.fleet.own.heartbeats
+        own.report_state(ctx.get_admin_context(), self.conf.host, BINARY, [])
+        self.fleet.refresh()
 
     def stop(self) -> None:
         """Answer what has been asked, finish or hand over what is in flight."""
-        if self._server is None:
+        if not self._servers:
             return
-        self._server.stop()
-        self._server.wait()
+        for server in self._servers:
+            server.stop()
+            server.wait()
+        self._servers = []
+        self._own.stop()
         # The guard of the process waits a little longer than this.
         limit = self.conf.graceful_shutdown_timeout
-        self.engine.stop(limit * 0.8 if limit else None)
-        self._own.stop()
-        self._heartbeats.stop()
+        self.fleet.stop(limit * 0.8 if limit else None)
         self._notifier.stop()
         self._api_db.close()
-        self._cell_db.close()
-        self._server = None

@@ -54,6 +54,7 @@ class Services:
         host: str | None = None,
         binary: str | None = None,
         disabled: bool | None = None,
+        unreachable: bool = False,
     ) -> list[Service]:
         query = sa.select(ServiceRow).order_by(ServiceRow.id)
         if host is not None:

@@ -36,8 +36,11 @@ class Usage:
         marker: str | None = None,
     ) -> UsagePage:
         with self._db.reader() as session:
+            after = None
+            if marker is not None:
+                after = (usage.project_of(session, marker, project_id), marker)
             found = usage.servers(
-                session, start, end, project_id=project_id, limit=limit, marker=marker
+                session, start, end, project_id=project_id, limit=limit, after=after
             )
             return add_up(found, start, end, detailed)
 

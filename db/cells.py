@@ -116,10 +116,11 @@ def create(
 
 def local(session: Session, conf: cfg.ConfigOpts) -> CellMapping | None:
     """Return the mapping of the cell whose database is this process's own."""
-    rows = [row for row in find_all(session) if row.uuid != CELL0_UUID]
-    for row in rows:
+    every = find_all(session)
+    for row in every:
         if database_url(conf, row) == conf.database.connection:
-            return row
+            return row  # cell0's, too: such a conductor serves the cells, and has no hosts
+    rows = [row for row in every if row.uuid != CELL0_UUID]
     # Another spelling of the same place (a host name for an address) is common.
     return rows[0] if len(rows) == 1 else None
 

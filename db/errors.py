@@ -20,6 +20,8 @@ POSTGRESQL_LOST_TEXT = (
     'the database system is',
 )
 
+SQLITE_LOST = 'SQLITE_CANTOPEN'
+
 
 def _code(error: exc.DBAPIError) -> object:
     original = error.orig
@@ -48,7 +50,7 @@ def is_lost_connection(error: BaseException) -> bool:
     if error.connection_invalidated:
         return True
     code = _code(error)
-    if code in MYSQL_LOST or code in POSTGRESQL_LOST:
+    if code in MYSQL_LOST or code in POSTGRESQL_LOST or code == SQLITE_LOST:
         return True
     text = str(error.orig).lower()
     return any(part in text for part in POSTGRESQL_LOST_TEXT)

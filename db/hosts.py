@@ -148,6 +148,7 @@ def to_service(row: ServiceRow, down_time: int, zone: str | None = None) -> Serv
         updated_at=row.updated_at,
         up=is_up(row, down_time),
         availability_zone=zone,
+        report_count=row.report_count or 0,
     )
 
 

@@ -61,25 +61,54 @@ _NO_FLAVOR = Flavor(flavorid='', name='', memory_mb=0, vcpus=0)
 
 def find(session: Session, query: ServerQuery) -> list[Server]:
     """Return the servers of one page.  Raises MarkerNotFound, InvalidInput."""
+    after = marker_values(session, query) if query.marker else None
+    return [server for _, server in page(session, query, after)]
+
+
+def page(
+    session: Session, query: ServerQuery, after: Sequence[Any] | None = None
+) -> list[tuple[Sequence[Any], Server]]:
+    """Return a page's servers with their values of the sort keys; ``after``: the last page's last.
+
+    Raises InvalidInput.
+    """
     keys = _sort_keys(query)
     conditions = _conditions(session, query.filters)
-    if query.marker:
-        conditions.append(_after(keys, _marker_values(session, query, keys)))
+    if after is not None:
+        conditions.append(_after(session, keys, after))
     c = INSTANCES.c
     columns = servers.COLUMNS if query.detail else (c.uuid, c.name, c.project_id, c.user_id)
     order = [_ordered(session, column, descends) for column, descends in keys]
-    statement = sa.select(*columns).where(*conditions).order_by(*order).limit(query.limit)
+    own = [column.label(f'key_{number}') for number, (column, _) in enumerate(keys)]
+    statement = sa.select(*columns, *own).where(*conditions).order_by(*order).limit(query.limit)
     with patterns.limited(session, bool(PATTERNS.keys() & _names(query.filters))):
-        rows = _execute(session, statement)
+        rows = [(row[-len(own) :], row[: -len(own)]) for row in _execute(session, statement)]
     if not query.detail:
         return [
-            Server(uuid=uuid, name=name, project_id=project, user_id=user, flavor=_NO_FLAVOR)
-            for uuid, name, project, user in rows
+            (key, Server(uuid=uuid, name=name, project_id=project, user_id=user, flavor=_NO_FLAVOR))
+            for key, (uuid, name, project, user) in rows
         ]
     cache: dict[tuple[int, str], Any] = {}
-    found = [servers.from_row(row, cache) for row in rows]
-    servers.add_parts(session, found)
+    found = [(key, servers.from_row(row, cache)) for key, row in rows]
+    servers.add_parts(session, [server for _, server in found])
     return found
+
+
+class Rank:
+    """Where a server comes in a list, by its values of the sort keys, as databases sort them."""
+
+    def __init__(self, query: ServerQuery, values: Sequence[Any]) -> None:
+        self._keys, self._values = _sort_keys(query), values
+
+    def __lt__(self, other: 'Rank') -> bool:
+        for (_, descends), mine, theirs in zip(
+            self._keys, self._values, other._values, strict=True
+        ):
+            if mine != theirs:
+                # NULL is the smallest value.
+                smaller = theirs is not None and (mine is None or mine < theirs)
+                return smaller != descends
+        return False
 
 
 def _execute(session: Session, statement: sa.Select[Any]) -> Sequence[Any]:
@@ -262,14 +291,28 @@ def _sort_keys(query: ServerQuery) -> list[Key]:
 
 
 def _ordered(session: Session, column: sa.Column[Any], descends: bool) -> Any:
-    order = column.desc() if descends else column.asc()
+    exact = _exactly(session, column)
+    order = exact.desc() if descends else exact.asc()
     if column.nullable and session.get_bind().dialect.name == 'postgresql':
         return order.nulls_last() if descends else order.nulls_first()
     return order
 
 
-def _marker_values(session: Session, query: ServerQuery, keys: list[Key]) -> Sequence[Any]:
-    statement = sa.select(*(column for column, _ in keys)).where(INSTANCES.c.uuid == query.marker)
+def _exactly(session: Session, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """Compare text by code points, whatever PostgreSQL's locale: as elsewhere, and as Python does.
+
+    What several databases have sorted can then be merged.
+    """
+    text = isinstance(column.type, sa.String) and column.name != 'uuid'
+    if text and session.get_bind().dialect.name == 'postgresql':
+        return column.collate('C')
+    return column
+
+
+def marker_values(session: Session, query: ServerQuery) -> Sequence[Any]:
+    """Return the marker's values of the sort keys.  Raises MarkerNotFound."""
+    columns = [column for column, _ in _sort_keys(query)]
+    statement = sa.select(*columns).where(INSTANCES.c.uuid == query.marker)
     project = query.filters.get('project_id')
     if isinstance(project, str):
         statement = statement.where(INSTANCES.c.project_id == project)
@@ -279,20 +322,20 @@ def _marker_values(session: Session, query: ServerQuery, keys: list[Key]) -> Seq
     return row
 
 
-def _after(keys: list[Key], values: Sequence[Any]) -> Condition:
+def _after(session: Session, keys: list[Key], values: Sequence[Any]) -> Condition:
     """(a, b, c) comes after the marker: a after, or a equal and b after, or …"""
     steps: list[Condition] = []
     equal: list[Condition] = []
     for (column, descends), value in zip(keys, values, strict=True):
-        steps.append(sa.and_(*equal, _beyond(column, descends, value)))
+        steps.append(sa.and_(*equal, _beyond(session, column, descends, value)))
         equal.append(column.is_(None) if value is None else column == value)
     return sa.or_(*steps)
 
 
-def _beyond(column: sa.Column[Any], descends: bool, value: Any) -> Condition:
+def _beyond(session: Session, column: sa.Column[Any], descends: bool, value: Any) -> Condition:
     if value is None:
         return sa.false() if descends else column.is_not(None)
-    marker = sa.literal(value, column.type)
+    exact, marker = _exactly(session, column), sa.literal(value, column.type)
     if not descends:
-        return column > marker
-    return sa.or_(column < marker, column.is_(None)) if column.nullable else column < marker
+        return exact > marker
+    return sa.or_(exact < marker, column.is_(None)) if column.nullable else exact < marker

@@ -168,8 +168,23 @@ def waiting(session: Session, before: datetime.datetime) -> list[Migration]:
     return [_from_row(row) for row in session.execute(query.limit(100))]
 
 
+def marker_values(session: Session, query: MigrationQuery) -> list[Any] | None:
+    """Return where a page begins.  Raises MarkerNotFound."""
+    if query.marker is None:
+        return None
+    last = get(session, query.marker)
+    if last is None:
+        raise exception.MarkerNotFound(marker=query.marker)
+    return [last.created_at, last.id]
+
+
 def find(session: Session, query: MigrationQuery) -> list[Migration]:
     """Return moves, newest first.  Raises MarkerNotFound."""
+    return page(session, query, marker_values(session, query))
+
+
+def page(session: Session, query: MigrationQuery, after: list[Any] | None) -> list[Migration]:
+    """Return moves, newest first, that come after the marker's values."""
     c = MIGRATIONS.c
     statement = sa.select(*COLUMNS)
     for name in EQUAL:
@@ -182,11 +197,5 @@ def find(session: Session, query: MigrationQuery) -> list[Migration]:
         statement = statement.where(c.updated_at >= query.changes_since)
     if query.changes_before is not None:
         statement = statement.where(c.updated_at <= query.changes_before)
-    marker = None
-    if query.marker is not None:
-        last = get(session, query.marker)
-        if last is None:
-            raise exception.MarkerNotFound(marker=query.marker)
-        marker = [last.created_at, last.id]
-    statement = paging.page(statement, KEYS, marker, query.limit)
+    statement = paging.page(statement, KEYS, after, query.limit)
     return [_from_row(row) for row in session.execute(statement)]

@@ -34,9 +34,9 @@ def servers(
     *,
     project_id: str | None = None,
     limit: int | None = None,
-    marker: str | None = None,
+    after: tuple[str, str] | None = None,
 ) -> Iterator[ServerUsage]:
-    """Return servers, deleted ones too, by project and uuid.  Raises MarkerNotFound."""
+    """Return servers, deleted ones too, by project and uuid; ``after``: those of the last."""
     c = INSTANCES.c
     query = sa.select(
         c.uuid,
@@ -53,8 +53,8 @@ def servers(
     ).where(_lived(start, end))
     if project_id is not None:
         query = query.where(c.project_id == project_id)
-    if marker is not None:
-        project = _project_of(session, marker, project_id)
+    if after is not None:
+        project, marker = after
         later = sa.and_(c.project_id == project, c.uuid > marker)
         query = query.where(sa.or_(c.project_id > project, later))
     flavors: dict[str, str] = {}
@@ -80,7 +80,8 @@ def _usage(row: Any, flavors: dict[str, str]) -> ServerUsage:
     )
 
 
-def _project_of(session: Session, marker: str, project_id: str | None) -> str:
+def project_of(session: Session, marker: str, project_id: str | None) -> str:
+    """Raises MarkerNotFound."""
     c = INSTANCES.c
     query = sa.select(c.project_id).where(c.uuid == marker)
     if project_id is not None:

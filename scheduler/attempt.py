@@ -280,6 +280,7 @@ class Attempt:
             availability_zone=self.hosts.zones[i],
             allocations=way,
             consumer_generation=generation,
+            cell_id=state.cell_id,
         )
 
     def _alternates(self, one: Placed, number: int) -> list[Selection]:
@@ -287,10 +288,12 @@ class Attempt:
         if not number:
             return []
         found: list[Selection] = []
-        others = np.delete(one.order, one.place)
+        others, cell = np.delete(one.order, one.place), one.selection.cell_id
         for start in range(0, len(others), SOME):
             some = self._pass(self.each, others[start : start + SOME], one.spec)
-            ways = ((i, self.offer.ways(i)) for i in some.tolist())
+            # A server that was sent to a cell goes on there.
+            near = [i for i in some.tolist() if self.hosts.states[i].cell_id == cell]
+            ways = ((i, self.offer.ways(i)) for i in near)
             found += [self._selection(i, fitting[0]) for i, fitting in ways if fitting]
             if len(found) >= number:
                 break

@@ -35,11 +35,19 @@ class Changes:
         news: list[HostChanges] = []
         while True:
             found = self._ask(self._marks)
+            self._forget_all_but({_key(one) for one in found})
             for one in found:
                 self._marks[_key(one)] = one.mark
             news += found
             if not any(one.mark.after is not None for one in found):
                 return news
+
+    def _forget_all_but(self, cells: set[str]) -> None:
+        """A cell that is down, or disabled, has no hosts to offer."""
+        for key in self._marks.keys() - cells:
+            del self._marks[key]
+            self._aggregates.pop(key, None)
+            self._occupied.pop(key, None)
 
     def apply(
         self, hosts: Hosts, news: Iterable[HostChanges], picks: set[str]
@@ -56,7 +64,9 @@ class Changes:
         self._set_aggregates(hosts, news)
         self._set_occupied(hosts, news)
         self.is_behind = False
-        hosts.version = sum(mark.version for mark in self._marks.values())
+        told = [one.table for one in news if one.table is not None]
+        total = sum(mark.version for mark in self._marks.values())
+        hosts.version = told[-1] if told else total
         for one in news:
             if one.mark.after is None and not self._is_complete(hosts, one):
                 LOG.info('The host table of cell %s is read anew', one.cell_id)
@@ -78,8 +88,10 @@ class Changes:
                     hosts.replace(i, state)
                 else:
                     new[state.node.uuid] = state
-        if not new and not restarted:
+        gone = {s.cell_id for s in hosts.states if str(s.cell_id) not in self._marks}
+        if not new and not restarted and not gone:
             return hosts
+        restarted |= gone
         kept = [
             state
             for state in hosts.states

@@ -60,9 +60,22 @@ class AvailabilityZone(Filter):
         return f'in zone {hosts.zones[i]}'
 
 
+class SameCell(Filter):
+    """A server that exists moves within its cell only."""
+
+    def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
+        if spec.cell_id is None:
+            return None
+        mask: Mask = hosts.cell[alive] == spec.cell_id
+        return mask
+
+    def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
+        return 'in another cell than the server'
+
+
 def filters_for(conf: cfg.ConfigOpts) -> list[Filter]:
     """Return what holds for every request, whatever filters are enabled."""
-    return [RequestedHost(conf), IgnoredHosts(conf), AvailabilityZone(conf)]
+    return [RequestedHost(conf), SameCell(conf), IgnoredHosts(conf), AvailabilityZone(conf)]
 
 
 def restrict(

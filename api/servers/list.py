@@ -125,6 +125,7 @@ def _found(request: Request, limit: int, marker: str | None, detail: bool) -> li
     if chosen is None or limit == 0:
         return []
     query = ServerQuery(
+        unreachable=_shows_unreachable(request),
         filters=chosen,
         sort_keys=keys,
         sort_dirs=dirs,
@@ -134,6 +135,11 @@ def _found(request: Request, limit: int, marker: str | None, detail: bool) -> li
         host_status=detail and view.wants_host_status(request),
     )
     return request.conductor.list_servers(request.context, query)
+
+
+def _shows_unreachable(request: Request) -> bool:
+    """Tell whether servers of cells that are down are shown: nobody can filter or sort those."""
+    return request.version.minor >= 69 and not set(request.query) - {'all_tenants'}
 
 
 def _answer(request: Request, path: str, render: view.Renderer, detail: bool) -> dict[str, Any]:
@@ -147,9 +153,11 @@ def _answer(request: Request, path: str, render: view.Renderer, detail: bool) ->
 
 def index(request: Request) -> dict[str, Any]:
     """List servers."""
-    links = params.Links(request, 'servers')
+    links, about = params.Links(request, 'servers'), view.scene(request)
 
     def render(server: Server) -> dict[str, Any]:
+        if server.unreachable:
+            return view.unreachable(server, about, detail=False)
         return {'id': server.uuid, 'name': server.name, 'links': links.of(server.uuid)}
 
     return _answer(request, 'servers', render, detail=False)

@@ -35,5 +35,7 @@ def show(request: Request, server_id: str) -> dict[str, Any]:
     expand = lookup.shown(request)
     if view.wants_host_status(request):
         expand.append('host_status')
+    if request.version.minor >= 69:
+        expand.append('unreachable')
     server = lookup.get(request, server_id, *expand)
     return {'server': view.renderer(request)(server)}

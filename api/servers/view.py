@@ -327,6 +327,9 @@ def renderer(request: Request, kind: str = 'show') -> Renderer:
     ]
 
     def render(server: Server) -> Json:
+        if server.unreachable:
+            found = unreachable(server, about)
+            return found if kind == 'detail' else found | _of_request(server, about, minor)
         shown = {}
         for name, field in rows:
             value = field(server, about)
@@ -335,6 +338,26 @@ def renderer(request: Request, kind: str = 'show') -> Renderer:
         return shown
 
     return render
+
+
+def unreachable(server: Server, scene: Scene, *, detail: bool = True) -> Json:
+    """Return what lists show of a server whose cell is down."""
+    shown: Json = {'id': server.uuid, 'status': status.UNKNOWN, 'links': links(server, scene)}
+    if detail:
+        shown |= {'tenant_id': server.project_id, 'created': _isotime(server.created_at)}
+    return shown
+
+
+def _of_request(server: Server, scene: Scene, minor: int) -> Json:
+    """Return what is known of such a server by what was asked for."""
+    shown: Json = {
+        'user_id': server.user_id,
+        'image': _image(server, scene),
+        'flavor': _flavor(server, scene),
+        'OS-EXT-AZ:availability_zone': server.availability_zone or status.UNKNOWN,
+        'OS-EXT-STS:power_state': 0,
+    }
+    return shown | ({'server_groups': server.server_groups} if minor >= 71 else {})
 
 
 def wants_host_status(request: Request) -> bool:

@@ -205,6 +205,13 @@ class Cinder:
         info: Json = updated['connection_info']
         return info
 
+    def show_encryption(self, volume_id: str) -> Json:
+        """Return how a volume is encrypted: ``provider``, ``encryption_key_id`` …"""
+        missing = exception.VolumeNotFound(volume_id=volume_id)
+        path = f'/volumes/{_checked(volume_id, missing)}/encryption'
+        found: Json = _expect(self._request('GET', path), (200,), missing).json()
+        return found
+
     def complete_attachment(self, attachment_id: str) -> None:
         """Say that the guest has the volume.  Raises VolumeAttachmentNotFound."""
         missing = exception.VolumeAttachmentNotFound(attachment_id=attachment_id)

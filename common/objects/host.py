@@ -25,6 +25,9 @@ class Service(msgspec.Struct, kw_only=True):
     updated_at: datetime.datetime | None = None
     up: bool = False
     availability_zone: str | None = None
+    report_count: int = 0
+    unreachable: bool = False
+    """Its cell is down: only host and binary are known."""
 
 
 class Amount(msgspec.Struct, kw_only=True, omit_defaults=True):

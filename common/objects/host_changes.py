@@ -61,3 +61,5 @@ class HostChanges(msgspec.Struct, kw_only=True, omit_defaults=True):
     occupied: list[Occupied] | None = None
     default_zone: str = 'nova'
     nodes: int = 0
+    table: int | None = None
+    """The version of the whole table, when there are several cells."""

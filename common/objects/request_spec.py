@@ -33,7 +33,7 @@ class RequestSpec(msgspec.Struct, kw_only=True):
     """Volumes may be reserved for the servers."""
     networks: list[NetworkRequest] = []
     cell_id: int | None = None
-    """Of a move that may leave it: the cell in which the server is."""
+    """The cell in which the server is, and stays: its record is in that cell's database."""
 
 
 class Selection(msgspec.Struct, kw_only=True):
@@ -52,3 +52,4 @@ class Selection(msgspec.Struct, kw_only=True):
     consumer_generation: int | None = None
     decision: str = ''
     """In a line, what each stage left of the hosts."""
+    cell_id: int | None = None

@@ -113,6 +113,8 @@ class Server(msgspec.Struct, kw_only=True, omit_defaults=True):
     numa_topology: NumaTopology | None = None
     pci_devices: list[PciDevice] = []
     shares: list[Share] = []
+    unreachable: bool = False
+    """Its cell is down: this is what the API database knows of it."""
 
 
 class Rebuild(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -199,6 +201,8 @@ class ServerQuery(msgspec.Struct, kw_only=True, omit_defaults=True):
     marker: str | None = None
     detail: bool = True
     host_status: bool = False
+    unreachable: bool = False
+    """The servers of cells that are down shall be shown, too, as far as they are known."""
 
 
 class ActionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):

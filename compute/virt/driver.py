@@ -122,6 +122,9 @@ class Lifecycle(abc.ABC):
     def destroy(self, server: Server, vifs: list[VIF]) -> None:
         """Remove guest, ports' plugs, disks.  No error if some or all are gone already."""
 
+    def forget(self, server: Server) -> None:  # noqa: B027  (most have nothing to do)
+        """Destroy what outlives a guest, such as keys: its server is deleted."""
+
 
 class Power(abc.ABC):
     """Power of existing guests.  All raise GuestNotFound, VirtDriverError."""

@@ -22,12 +22,16 @@ class HostsInterface(rpc.Interface):
         host: str | None = None,
         binary: str | None = None,
         disabled: bool | None = None,
+        unreachable: bool = False,
     ) -> list[Service]:
-        """Return services, with their zone and whether they are up."""
+        """Return services, with their zone and whether they are up.
+
+        ``unreachable``: of cells that are down, the hosts that are mapped to them.
+        """
 
     @rpc.call()
     def get_service(self, context: Ctx, service_id: str) -> Service:
-        """By uuid or by number.  Raises ServiceNotFound."""
+        """By uuid or by number.  Raises ServiceNotFound, ServiceNotUnique (a number in two cells)."""
 
     @rpc.call(timeout=90)
     def update_service(

@@ -43,7 +43,8 @@ class ServersInterface(rpc.Interface):
     ) -> Server:
         """Return one server that is not deleted.
 
-        ``expand``: 'host_status', 'block_devices', 'server_groups'.  Tags, fault and network
+        ``expand``: 'host_status', 'block_devices', 'server_groups', 'unreachable' (what is known of
+        it will do when its cell is down).  Tags, fault and network
         info always come.
         Raises InstanceNotFound (also when it is another project's).
         """

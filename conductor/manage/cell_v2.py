@@ -5,12 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from oslo_config import cfg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from kilonova.conductor.manage import cell_hosts, cell_servers, tables
 from kilonova.conductor.manage.parts import CommandError, Databases, find_cell
-from kilonova.db import cells
-from kilonova.db.models.api import HostMapping, InstanceMapping
+from kilonova.db import cells, hosts
+from kilonova.db.models.api import CellMapping, HostMapping, InstanceMapping
 
 
 def add_parsers(categories: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
@@ -175,7 +176,18 @@ def update_cell(conf: cfg.ConfigOpts, words: argparse.Namespace) -> int:
         row.database_connection = connection or row.database_connection
         if words.disable or words.enable:
             row.disabled = bool(words.disable)
+    if words.disable or words.enable:
+        _tell_schedulers(conf, row)
     return 0
+
+
+def _tell_schedulers(conf: cfg.ConfigOpts, mapping: CellMapping) -> None:
+    """Make their copies of the hosts old; without the cell's database they find out by and by."""
+    try:
+        with Databases(conf) as databases, databases.mapped(mapping).transaction() as session:
+            hosts.bump(session)
+    except DBAPIError as error:
+        print(f'The cell does not answer: {error.orig}')
 
 
 def delete_cell(conf: cfg.ConfigOpts, words: argparse.Namespace) -> int:

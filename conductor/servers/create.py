@@ -82,10 +82,9 @@ class CreateServers:
         return flavor, keypair, group
 
     def _check_destination(self, request: ServerCreate) -> None:
-        with self._parts.cell_db.reader() as session:
-            rules.check_destination(
-                session, request.requested_host, request.requested_hypervisor_hostname
-            )
+        host, node = request.requested_host, request.requested_hypervisor_hostname
+        if not any(self._parts.ask(lambda session: rules.is_known(session, host, node))):
+            raise exception.ComputeHostNotFound(host=host or node)
 
     @retry
     def _reserve(

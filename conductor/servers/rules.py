@@ -89,14 +89,19 @@ def check_zone(conf: cfg.ConfigOpts, session: Session, zone: str) -> None:
         raise exception.Invalid('The requested availability zone is not available')
 
 
-def check_destination(session: Session, host: str | None, node: str | None) -> None:
-    """Raises ComputeHostNotFound."""
+def is_known(session: Session, host: str | None, node: str | None) -> bool:
+    """Tell whether a cell has such a host and node."""
     query = sa.select(ComputeNodeRow.id).limit(1)
     if host is not None:
         query = query.where(ComputeNodeRow.host == host)
     if node is not None:
         query = query.where(ComputeNodeRow.hypervisor_hostname == node)
-    if session.execute(query).first() is None:
+    return session.execute(query).first() is not None
+
+
+def check_destination(session: Session, host: str | None, node: str | None) -> None:
+    """Raises ComputeHostNotFound."""
+    if not is_known(session, host, node):
         raise exception.ComputeHostNotFound(host=host or node)
 
 

@@ -1,6 +1,6 @@
 """Reading and updating server records."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -58,12 +58,27 @@ class ShowServers:
         with self._parts.cell_db.reader() as session:
             return servers.get(session, uuid, project_id, deleted=None)
 
-    @retry
     def list_servers(self, context: Ctx, query: ServerQuery) -> list[Server]:
+        return [server for _, server in self.page(query, self.marker(query))]
+
+    @retry
+    def marker(self, query: ServerQuery) -> Sequence[Any] | None:
+        """Return the marker's values of the sort keys.  Raises MarkerNotFound."""
+        if not query.marker:
+            return None
         with self._parts.cell_db.reader() as session:
-            found = [_without_secrets(one) for one in server_list.find(session, query)]
+            return server_list.marker_values(session, query)
+
+    @retry
+    def page(
+        self, query: ServerQuery, after: Sequence[Any] | None
+    ) -> list[tuple[Sequence[Any], Server]]:
+        """Return this cell's part of a page, with the values of the sort keys."""
+        with self._parts.cell_db.reader() as session:
+            found = server_list.page(session, query, after)
+            servers_found = [_without_secrets(server) for _, server in found]
             if query.host_status:
-                self._add_host_status(session, found)
+                self._add_host_status(session, servers_found)
             return found
 
     @retry

@@ -35,6 +35,8 @@ class Bookings:
         until = types.utcnow() - age
         if self._since is not None and until < self._since:
             return 0
+        if self._parts.fleet is not None and not self._parts.fleet.complete:
+            return 0  # a cell that is down may have the server
         found = self._find(self._since, until)
         lost = [uuid for start in range(0, len(found), BATCH)
                 for uuid in self._without_server(found[start : start + BATCH])]  # fmt: skip
@@ -62,10 +64,10 @@ class Bookings:
 
     @retry
     def _without_server(self, uuids: list[str]) -> list[str]:
-        with self._parts.cell_db.reader() as session:
-            known = set(
-                session.scalars(sa.select(InstanceRow.uuid).where(InstanceRow.uuid.in_(uuids)))
-            )
+        query = sa.select(InstanceRow.uuid).where(InstanceRow.uuid.in_(uuids))
+        # What was booked for cell0 may be on its way to any cell.
+        answers = self._parts.ask(lambda session: set(session.scalars(query)))
+        known = set().union(*answers)
         return [uuid for uuid in uuids if uuid not in known]
 
     @retry

@@ -48,12 +48,26 @@ class Build:
         if work is None:
             self._engine.drop(operation)
             return
+        if not self._is_here(work):
+            return
         if operation.step == operations.HOST and work.server.host:
             if self._send_again(work):
                 return
             self._leave_host(work, work.server.host, 'The host is down.')
         else:
             self._schedule([work])
+
+    def _is_here(self, work: Work) -> bool:
+        """Tell whether the server is this cell's; it may have been on its way."""
+        parts = self._parts
+        if parts.fleet is None or not parts.several_cells or parts.is_cell0:
+            return True
+        assert parts.cell_id is not None
+        return parts.fleet.is_here(work.server.uuid, parts.cell_id)
+
+    def arrived(self, work: Work) -> None:
+        """Go on with a server that comes from cell0, and is recorded on its host."""
+        self._engine.send(work.operation, self._cast, work)
 
     def _load(self, operation: Operation) -> Work | None:
         try:
@@ -108,6 +122,8 @@ class Build:
     def _place(self, works: Sequence[Work], chosen: Sequence[Sequence[Selection]]) -> list[Work]:
         for work, (selection, *alternates) in zip(works, chosen, strict=True):
             work.payload.selection, work.payload.alternates = selection, alternates
+        if self._parts.is_cell0:
+            return [work for work in works if self._send_away(work)]
         placed, crowded = self._record_hosts(works)
         for work in works:
             if work.operation.id in placed:
@@ -115,6 +131,30 @@ class Build:
             elif work.operation.id not in crowded:
                 self._give_back(work)
         return [work for work in works if work.operation.id in crowded]
+
+    def _send_away(self, work: Work) -> bool:
+        """Hand a server to the cell of its host; true when its group does not want it there."""
+        selection, fleet = work.payload.selection, self._parts.fleet
+        assert selection is not None and fleet is not None
+        if selection.cell_id is None:
+            raise RuntimeError(f'the scheduler did not say in which cell {selection.host} is')
+
+        def place(api: Session, session: Session) -> bool:
+            guard = self._groups.guard(api, work.payload.spec.group)
+            if guard and not guard.admits(session, work.server.uuid, selection.host):
+                return False
+            self._record_host(session, work, selection)
+            operations.start_events(session, state.CREATE_EVENT, [(work.operation, selection.host)])
+            return True
+
+        try:
+            moved = fleet.move(work, selection.cell_id, place)
+        except exception.ServiceUnavailable as error:
+            self._engine.put_down(work.operation, error.message)
+            return False
+        if moved is None:
+            self._give_back(work)
+        return moved is False
 
     @retry
     def _record_hosts(self, works: Sequence[Work]) -> tuple[set[str], set[str]]:
@@ -135,37 +175,41 @@ class Build:
                     crowded.add(work.operation.id)
                     continue
                 try:
-                    layout = self._lay_out(session, work.server, selection)
+                    if self._record_host(session, work, selection):
+                        started.append((work.operation, selection.host))
+                        decisions.append(selection.decision or None)
                 except Misfit as error:
                     work.payload.misfit = str(error)
                     crowded.add(work.operation.id)
-                    continue
-                values: dict[str, Any] = {
-                    **layouts.columns(layout),
-                    'host': selection.host,
-                    'node': selection.node,
-                    'launched_on': selection.host,
-                    'availability_zone': selection.availability_zone,
-                    'task_state': _first_task(work.payload.networks),
-                }
-                if not servers.update(session, work.server.uuid, work.operation.fence, **values):
-                    continue
-                for name, value in values.items():
-                    setattr(work.server, name, value)
-                work.server.pci_devices = layout.devices if layout else []
-                operations.update(
-                    session,
-                    work.operation.id,
-                    step=operations.HOST,
-                    owner=operations.COMPUTE + selection.host,
-                    lease_until=self._parts.lease(),
-                    payload=encode(work.payload),
-                )
-                started.append((work.operation, selection.host))
-                decisions.append(selection.decision or None)
             if started:
                 operations.start_events(session, state.CREATE_EVENT, started, decisions)
         return {operation.id for operation, _ in started}, crowded
+
+    def _record_host(self, session: Session, work: Work, selection: Selection) -> bool:
+        """Write down where one server goes; false when the fence is old.  Raises Misfit."""
+        layout = self._lay_out(session, work.server, selection)
+        values: dict[str, Any] = {
+            **layouts.columns(layout),
+            'host': selection.host,
+            'node': selection.node,
+            'launched_on': selection.host,
+            'availability_zone': selection.availability_zone,
+            'task_state': _first_task(work.payload.networks),
+        }
+        if not servers.update(session, work.server.uuid, work.operation.fence, **values):
+            return False
+        for name, value in values.items():
+            setattr(work.server, name, value)
+        work.server.pci_devices = layout.devices if layout else []
+        operations.update(
+            session,
+            work.operation.id,
+            step=operations.HOST,
+            owner=operations.COMPUTE + selection.host,
+            lease_until=self._parts.lease(),
+            payload=encode(work.payload),
+        )
+        return True
 
     def _lay_out(self, session: Session, server: Server, to: Selection) -> Layout | None:
         conf = self._parts.conf
@@ -209,7 +253,8 @@ class Build:
         """
         with self._parts.cell_db.reader() as session:
             operation = operations.get(session, work.operation.id)
-        if operation is not None and operation.state == operations.RUNNING:
+        # An operation that is not here any more went to the server's cell, with a claim.
+        if operation is None or operation.state == operations.RUNNING:
             return
         try:
             self._parts.placement.delete_allocations(work.server.uuid)

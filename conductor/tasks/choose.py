@@ -12,7 +12,6 @@ from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks.groups import Groups
-from kilonova.db import hosts
 from kilonova.db.engine import retry
 
 LOG = logging.getLogger(__name__)
@@ -56,9 +55,10 @@ class Chooser:
             claimed = self._claim_alternate(first)
             if claimed is not None:
                 return [claimed]
-        with self._parts.cell_db.reader() as session:
-            version = hosts.version(session)
+        version = self._parts.table_version()
         spec = first.payload.spec
+        if self._parts.several_cells and not self._parts.is_cell0:
+            spec.cell_id = self._parts.cell_id
         spec.ignore_hosts = sorted({*spec.ignore_hosts, *first.payload.failed})
         return self._parts.scheduler.select_destinations(
             first.context,
@@ -70,8 +70,7 @@ class Chooser:
 
     def explain(self, context: Ctx, spec: RequestSpec, number: int) -> Explanation:
         """Say what a choice would be."""
-        with self._parts.cell_db.reader() as session:
-            version = hosts.version(session)
+        version = self._parts.table_version()
         return self._parts.scheduler.explain(context, self._groups.look(spec), number, version)
 
     def _claim_alternate(self, work: Seeking) -> list[Selection] | None:

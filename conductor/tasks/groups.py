@@ -95,8 +95,9 @@ class Groups:
             return spec
         with self._parts.api_db.reader() as session:
             members = server_groups.members_of(session, spec.group.uuid)
-        with self._parts.cell_db.reader() as session:
-            hosts = server_migrations.hosts_of(session, members)
+        hosts: dict[str, list[str]] = {}
+        for found in self._parts.ask(lambda one: server_migrations.hosts_of(one, members)):
+            hosts |= found
         group = msgspec.structs.replace(spec.group, members=members, hosts=hosts)
         return msgspec.structs.replace(spec, group=group)
 
@@ -124,30 +125,50 @@ class Groups:
 
         To be entered before the transaction of the cell database begins.
         """
-        off = self._parts.conf.workarounds.disable_group_policy_check_upcall
-        if group is None or not group.is_hard or off:
+        if not self._is_kept(group):
             yield None
             return
         with self._parts.api_db.transaction() as session:
-            try:
-                server_groups.hold(session, group.uuid)
-            except exception.InstanceGroupNotFound:
-                yield None  # deleted meanwhile: there is no policy any more
-                return
-            yield Guard(group, server_groups.members_of(session, group.uuid))
+            yield self.guard(session, group)
+
+    def _is_kept(self, group: Membership | None) -> bool:
+        off = self._parts.conf.workarounds.disable_group_policy_check_upcall
+        return group is not None and group.is_hard and not off
+
+    def guard(self, session: Session, group: Membership | None) -> 'Guard | None':
+        """Hold a group in a transaction of the API database; None when nothing has to be kept."""
+        if group is None or not self._is_kept(group):
+            return None
+        try:
+            server_groups.hold(session, group.uuid)
+        except exception.InstanceGroupNotFound:
+            return None  # deleted meanwhile: there is no policy any more
+        members = server_groups.members_of(session, group.uuid)
+        return Guard(group, members, self._elsewhere(members))
+
+    def _elsewhere(self, members: Sequence[str]) -> dict[str, list[str]]:
+        """Return the hosts of members in other cells, to which nobody sends one meanwhile."""
+        found: dict[str, list[str]] = {}
+        if self._parts.several_cells:
+            for part in self._parts.ask(lambda one: server_migrations.hosts_of(one, members)):
+                found |= part
+        return found
 
 
 class Guard:
     """A group that is held, for one transaction of the cell database."""
 
-    def __init__(self, group: Membership, members: Sequence[str]) -> None:
-        self._group, self._members = group, members
+    def __init__(
+        self, group: Membership, members: Sequence[str], elsewhere: dict[str, list[str]]
+    ) -> None:
+        self._group, self._members, self._elsewhere = group, members, elsewhere
         self._hosts: dict[str, list[str]] | None = None
 
     def admits(self, session: Session, uuid: str, host: str) -> bool:
         """Tell whether the policy lets a server go to a host, where it then counts as being."""
         if self._hosts is None:
-            self._hosts = server_migrations.hosts_of(session, self._members)
+            here = server_migrations.hosts_of(session, self._members)
+            self._hosts = self._elsewhere | here
         others = collections.Counter(
             one for member, there in self._hosts.items() if member != uuid for one in there
         )

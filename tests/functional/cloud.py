@@ -16,6 +16,9 @@ from kilonova.allinone.service import AllInOne
 from kilonova.common import config, rpc
 from kilonova.common.clients import keystone, limits
 from kilonova.common.context import RequestContext
+from kilonova.compute import service as compute
+from kilonova.conductor import first_start
+from kilonova.conductor.manage import cmd as manage
 from kilonova.tests.fakes.cinder import FakeCinder
 from kilonova.tests.fakes.glance import FakeGlance
 from kilonova.tests.fakes.keystone import ENDPOINT, FakeKeystone
@@ -45,10 +48,57 @@ class Counts:
         self.neutron: list[tuple[str, str]] = []
 
 
+class MoreCell:
+    """A cell beside the first one: a database, a bus, hosts ``cellN-1``, ``cellN-2`` …."""
+
+    def __init__(self, folder: pathlib.Path, conf: cfg.ConfigOpts, number: int, hosts: int) -> None:
+        self.name, self.folder, self.conf = f'cell{number}', folder / f'cell{number}', conf
+        self.folder.mkdir()
+        self.hosts = [f'{self.name}-{host}' for host in range(1, hosts + 1)]
+        self.url = f'sqlite:///{self.folder}/nova.sqlite'
+        self.transport_url = f'{rpc.IN_MEMORY}{self.name}'
+        first_start.prepare(conf)
+        own = folder / f'{self.name}.conf'
+        own.write_text((folder / 'nova.conf').read_text() + f'[database]\nconnection={self.url}\n')
+        self.manage('db', 'sync', '--local_cell', path=own)
+        self.manage('cell_v2', 'create_cell', '--name', self.name, '--database_connection',
+                    self.url, '--transport-url', self.transport_url)  # fmt: skip
+
+    def manage(self, *words: str, path: pathlib.Path | None = None) -> None:
+        """Run nova-manage."""
+        conf = path or self.folder.parent / 'nova.conf'
+        assert manage.main(['--config-file', str(conf), *words]) == 0
+
+    def start(self) -> None:
+        self.transport = rpc.get_transport(self.conf, self.transport_url)
+        self.computes = compute.Computes(self.conf, self.transport, self.hosts)
+        self.computes.start()
+        self.manage('cell_v2', 'discover_hosts', '--by-service')
+
+    def stop(self) -> None:
+        self.computes.stop()
+        self.transport.cleanup()
+
+    @contextmanager
+    def down(self, cloud: 'Cloud') -> Iterator[None]:
+        """Take the database away; wait until it is found again afterwards."""
+        away = self.folder.with_suffix('.away')
+        [cell] = [one for one in cloud.all.conductor.fleet.cells if one.name == self.name]
+        self.folder.rename(away)
+        cell.database.close()
+        try:
+            yield
+        finally:
+            away.rename(self.folder)
+            wait(lambda: not cell.is_down, f'{self.name} is there again')
+
+
 class Cloud:
     """A whole control plane with its fellow services; ``call`` speaks to the compute API."""
 
-    def __init__(self, folder: pathlib.Path, hosts: int = 1, extra: str = '') -> None:
+    def __init__(
+        self, folder: pathlib.Path, hosts: int = 1, extra: str = '', cells: int = 1
+    ) -> None:
         self.folder = folder
         self.glance, self.neutron, self.cinder = FakeGlance(), FakeNeutron(), FakeCinder()
         self.manila, self.keystone = FakeManila(), FakeKeystone()
@@ -65,7 +115,12 @@ class Cloud:
         self.placement.configure(self.conf)
         self.transport = rpc.get_transport(self.conf, 'fake://')
         self.all = AllInOne(self.conf, self.transport, serve_http=False)
+        self.more_cells = [
+            MoreCell(folder, self.conf, number, hosts) for number in range(2, cells + 1)
+        ]
         self.all.start()
+        for cell in self.more_cells:
+            cell.start()
 
     def _conf(self, hosts: int, extra: str) -> str:
         return f"""
@@ -115,6 +170,8 @@ timeout = 5
 """
 
     def close(self) -> None:
+        for cell in self.more_cells:
+            cell.stop()
         self.all.stop()
         self.transport.cleanup()
         self.placement.stop()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kilonova.api import versions
 from kilonova.tests.functional import routes
 from kilonova.tests.functional.cloud import Cloud, wait
 from kilonova.tests.functional.routes import CALLER, Things
@@ -33,8 +34,14 @@ class Crowd:
         self._act()
         self._migrate()
 
-    def path(self, route: routes.Route) -> str:
-        return route.path(self.things)
+    def path(self, route: routes.Route, version: str) -> str:
+        """Return the path of what is there; hypervisors had numbers up to 2.52."""
+        other = {}
+        if route.one.path.endswith('/os-flavor-access'):
+            other['flavor_id'] = self.things.private_flavor
+        if versions.parse(version) < (2, 53):
+            other['hypervisor_id'] = '1'
+        return route.path(self.things, **other)
 
     def _add(self, n: int) -> None:
         cloud, things = self._cloud, self.things

@@ -9,18 +9,22 @@ from oslo_concurrency import processutils
 from oslo_log import log as logging
 
 from kilonova.common import exception, naming
+from kilonova.common.objects import block_device
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import GuestSpec, ImageSource
 from kilonova.compute.virt.libvirt import guest_domain, guest_system, vif
+from kilonova.compute.virt.libvirt.console import CONSOLE_LOG
 from kilonova.compute.virt.libvirt.disk import layout
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
 from kilonova.compute.virt.libvirt.guest import Guests
-from kilonova.compute.virt.libvirt.guest_devices import CONSOLE_LOG, serial_count
+from kilonova.compute.virt.libvirt.guest_devices import serial_count
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.remove import Remover
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+from kilonova.compute.virt.libvirt.tpm import Tpms
+from kilonova.compute.virt.libvirt.volume.volumes import Volumes, arranged
 
 LOG = logging.getLogger(__name__)
 
@@ -37,9 +41,12 @@ class Builder:
         directories: Directories,
         maker: DiskMaker,
         ports: SerialPorts,
+        volumes: Volumes,
+        tpms: Tpms,
     ) -> None:
         self._host, self._guests, self._directories = host, guests, directories
-        self._maker, self._ports = maker, ports
+        self._maker, self._ports, self._volumes = maker, ports, volumes
+        self._tpms = tpms
         self._remover = Remover(host, guests, directories, maker.backend)
 
     def spawn(
@@ -69,21 +76,28 @@ class Builder:
         directory = self._directories.create(server.uuid)
         arch = guest_system.architecture(server, host)
         machine = guest_system.machine(server, host, arch)
+        undo.callback(self._undo, 'volumes', server, self._volumes.disconnect_all, server)
+        volumes = self._volumes.connect_all(server)
         planned = layout.plan(host.conf, server, arch, machine, spec.config_drive is not None)
         parts = guest_domain.Parts(
             directory=directory,
-            disks=self._maker.make(server, planned, directory, images, spec.config_drive),
-            buses=planned.buses,
+            disks=arranged(
+                server,
+                self._maker.make(server, planned, directory, images, spec.config_drive),
+                volumes,
+            ),
+            buses=planned.buses | {volume.bus for volume in volumes},
             machine=machine,
-            root_device='/dev/' + (planned.root.target if planned.root else 'vda'),
+            root_device=root_device(server, planned),
         )
         self._fetch_boot_files(server, images, parts)
-        with self._ports.reserve(serial_count(host.conf, server)) as parts.serial_ports:
+        notes = {'image_hw_machine_type': machine} if machine else {}
+        with (
+            self._tpms.opened(server, notes) as parts.tpm_secret,
+            self._ports.reserve(serial_count(host.conf, server)) as parts.serial_ports,
+        ):
             self._define_and_start(server, spec.vifs, parts, wait_plugged, undo)
-        return {
-            'root_device_name': parts.root_device,
-            'system_metadata': {'image_hw_machine_type': machine} if machine else {},
-        }
+        return {'root_device_name': parts.root_device, 'system_metadata': notes}
 
     def _fetch_boot_files(
         self, server: Server, images: ImageSource, parts: guest_domain.Parts
@@ -126,6 +140,14 @@ class Builder:
             remove(*args)
         except Exception:
             LOG.exception('The %s of server %s could not be removed', what, server.uuid)
+
+
+def root_device(server: Server, planned: layout.Layout) -> str:
+    """Return what the guest calls the disk that it boots from."""
+    root = block_device.root(server.block_devices)
+    if root is not None and root.is_volume:
+        return root.device_name or '/dev/vda'
+    return '/dev/' + (planned.root.target if planned.root else 'vda')
 
 
 def prepare_console_log(directory: str) -> None:

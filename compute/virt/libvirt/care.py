@@ -6,6 +6,7 @@ from collections.abc import Callable
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.driver import ImageSink, ImageSource
 from kilonova.compute.virt.libvirt import agent
@@ -13,19 +14,24 @@ from kilonova.compute.virt.libvirt.disk.cache_ageing import CacheAgeing
 from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
 from kilonova.compute.virt.libvirt.disk.snapshot import Snapshots
 from kilonova.compute.virt.libvirt.guest import Guests
+from kilonova.compute.virt.libvirt.mounts import Mounts
 from kilonova.compute.virt.libvirt.rescue import Rescuer
 from kilonova.compute.virt.libvirt.standing import Standing
+from kilonova.compute.virt.libvirt.tpm import Tpms
 
 
-class Care(driver.Suspending, driver.Rescue, driver.Images):
+class Care(driver.Suspending, driver.Rescue, driver.Images, driver.Shares):
     """A part of ``LibvirtDriver``, which makes what is named here."""
 
     keeps_images = True
+    supports_shares = True
 
     _guests: Guests
     _standing: Standing
     _rescuer: Rescuer
     _snapshots: Snapshots
+    _mounts: Mounts
+    _tpms: Tpms
     _cache: ImageCache
     _ageing: CacheAgeing
     _working_on: Callable[[str], contextlib.AbstractContextManager[None]]
@@ -69,6 +75,15 @@ class Care(driver.Suspending, driver.Rescue, driver.Images):
 
     def snapshot(self, server: Server, sink: ImageSink) -> None:
         self._snapshots.take(server, sink)
+
+    def mount_share(self, server: Server, share: Share) -> None:
+        self._mounts.mount(server.uuid, share)
+
+    def unmount_share(self, server: Server, share: Share) -> None:
+        self._mounts.unmount(server.uuid, share)
+
+    def forget(self, server: Server) -> None:
+        self._tpms.forget(server)
 
     def cache_image(self, image: Image, source: ImageSource) -> bool:
         if self._cache.holds(image.id):

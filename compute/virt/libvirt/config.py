@@ -3,6 +3,8 @@
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.compute.virt.libvirt import volume_config
+from kilonova.compute.virt.libvirt.migrate import config as migrate_config
 from kilonova.compute.virt.libvirt.storage_config import STORAGE
 
 IMAGES = [
@@ -228,4 +230,6 @@ def list_opts() -> Opts:
         ('image_cache', CACHE),
         ('workarounds', WORKAROUNDS),
         ('libvirt', [*LIBVIRT, *STORAGE]),
+        *volume_config.list_opts(),
+        *migrate_config.list_opts(),
     ]

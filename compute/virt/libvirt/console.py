@@ -4,10 +4,10 @@ import os
 import re
 
 from kilonova.common import exception
-from kilonova.compute.virt.libvirt.guest_devices import CONSOLE_LOG
 
 # As much as Nova gives: a guest can write more than anybody wants to carry around.
 LIMIT = 100 * 1024
+CONSOLE_LOG = 'console.log'
 
 
 def read(directory: str) -> bytes:

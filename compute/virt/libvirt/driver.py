@@ -40,16 +40,25 @@ from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
 from kilonova.compute.virt.libvirt.disk.snapshot import Snapshots
 from kilonova.compute.virt.libvirt.guest import Guests
 from kilonova.compute.virt.libvirt.host import Host
+from kilonova.compute.virt.libvirt.interfaces import Interfaces, LibvirtInterfaces
+from kilonova.compute.virt.libvirt.migrate.part import LibvirtMoves
+from kilonova.compute.virt.libvirt.migrate.parts import Moves
+from kilonova.compute.virt.libvirt.migrate.shared import Mark
+from kilonova.compute.virt.libvirt.mounts import Mounts
 from kilonova.compute.virt.libvirt.power import Power
 from kilonova.compute.virt.libvirt.remove import Remover
 from kilonova.compute.virt.libvirt.rescue import Rescuer
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
 from kilonova.compute.virt.libvirt.standing import Standing
+from kilonova.compute.virt.libvirt.tpm import Tpms
+from kilonova.compute.virt.libvirt.volume import brick
+from kilonova.compute.virt.libvirt.volume.part import LibvirtVolumes
+from kilonova.compute.virt.libvirt.volume.volumes import Volumes
 
 LOG = logging.getLogger(__name__)
 
 
-class LibvirtDriver(Care, driver.Driver):
+class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, LibvirtMoves, Care, driver.Driver):
     """QEMU and KVM guests on this host."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
@@ -75,6 +84,7 @@ class LibvirtDriver(Care, driver.Driver):
         self._uuid = node_id.load(self._conf.state_path)
         LOG.info('Guests are run by %s %s', self._host.kind(), self._host.virt_type)
         vif.initialize(self._conf)
+        brick.initialize(self._conf)
         directories = Directories(self._conf.instances_path, self._uuid)
         directories.sweep()
         ports = SerialPorts(self._conf)
@@ -82,21 +92,40 @@ class LibvirtDriver(Care, driver.Driver):
         maker = DiskMaker(self._conf, self._cache, choice.backend(self._conf))
         self._ageing = CacheAgeing(self._conf, self._cache)
         self._directories = directories
-        self._builder = Builder(self._host, self._guests, directories, maker, ports)
+        self._volumes = Volumes(self._host, self._guests)
+        self._interfaces = Interfaces(self._host, self._guests)
+        self._tpms = Tpms(self._conf, self._connection)
+        self._mounts = Mounts(self._conf)
+        self._builder = Builder(
+            self._host, self._guests, directories, maker, ports, self._volumes, self._tpms
+        )
         self._remover = Remover(self._host, self._guests, directories, maker.backend)
-        self._power = Power(self._host, self._guests, directories, ports)
+        self._power = Power(self._host, self._guests, directories, ports, self._volumes, self._tpms)
         self._standing = Standing(self._guests, self._power)
         self._rescuer = Rescuer(self._host, self._guests, directories, maker, self._power)
         self._snapshots = Snapshots(
             self._conf, self._guests, directories, maker.backend, self._uuid
         )
         self._snapshots.sweep()
+        self._moves = Moves(
+            host=self._host,
+            guests=self._guests,
+            directories=directories,
+            maker=maker,
+            cache=self._cache,
+            volumes=self._volumes,
+            ports=ports,
+            power=self._power,
+            remover=self._remover,
+            mark=Mark(self._conf.instances_path, self._uuid),
+        )
         if self._conf.workarounds.handle_virt_lifecycle_events:
             self._connection.watch(self._on_event)
 
     def list_guests(self) -> list[str]:
         # A directory without a guest is what a crash in the middle of a build leaves.
-        return sorted(set(self._guests.states()) | self._directories.ours())
+        known = self._directories.ours() | self._directories.left()
+        return sorted(set(self._guests.states()) | known)
 
     def spawn(
         self,
@@ -109,7 +138,10 @@ class LibvirtDriver(Care, driver.Driver):
 
     def destroy(self, server: Server, vifs: list[VIF]) -> None:
         with self._working_on(server.uuid):
-            self._remover.remove(server, vifs)
+            try:
+                self._remover.remove(server, vifs)
+            finally:
+                self._volumes.disconnect_all(server)
 
     def get_power_state(self, uuid: str) -> PowerState:
         return self._guests.find(uuid).power_state()

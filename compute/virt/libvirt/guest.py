@@ -11,6 +11,8 @@ from kilonova.common import exception
 from kilonova.compute.virt.driver import PowerState
 from kilonova.compute.virt.libvirt import connection
 from kilonova.compute.virt.libvirt.guest_care import Care
+from kilonova.compute.virt.libvirt.guest_hotplug import HotPlug
+from kilonova.compute.virt.libvirt.guest_moves import Moves
 from kilonova.compute.virt.libvirt.xml import metadata
 from kilonova.compute.virt.libvirt.xml.element import Node
 
@@ -30,7 +32,7 @@ POWER = {
 DESTROY_ATTEMPTS = 6
 
 
-class Guest(Care):
+class Guest(Care, HotPlug, Moves):
     """One domain.  Every method raises GuestNotFound when it is gone."""
 
     def __init__(self, conn: connection.Connection, uuid: str) -> None:
@@ -117,16 +119,20 @@ class Guest(Care):
                 if attempt == DESTROY_ATTEMPTS or not _is_busy(error):
                     raise
 
-    def undefine(self) -> None:
-        """Make libvirt forget it, with its saved state, NVRAM and TPM state."""
+    def undefine(self, keep_state: bool = False) -> None:
+        """Make libvirt forget it, with its saved state; NVRAM and TPM state go unless kept."""
         lib = connection.library()
         flags = (
             lib.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
             | lib.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
             | lib.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-            | lib.VIR_DOMAIN_UNDEFINE_NVRAM
-            | getattr(lib, 'VIR_DOMAIN_UNDEFINE_TPM', 0)
         )
+        if keep_state:
+            flags |= lib.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+            flags |= getattr(lib, 'VIR_DOMAIN_UNDEFINE_KEEP_TPM', 0)
+        else:
+            flags |= lib.VIR_DOMAIN_UNDEFINE_NVRAM
+            flags |= getattr(lib, 'VIR_DOMAIN_UNDEFINE_TPM', 0)
         self._call('undefineFlags', flags)
 
     def wait_off(self, seconds: float, interval: float = 0.5) -> bool:

@@ -9,12 +9,12 @@ from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import DETACHING, ERROR
 from kilonova.compute.virt.libvirt import mounts, tpm
 from kilonova.compute.virt.libvirt.capabilities import DomainCapabilities
+from kilonova.compute.virt.libvirt.console import CONSOLE_LOG
 from kilonova.compute.virt.libvirt.image_props import ImageProps
 from kilonova.compute.virt.libvirt.wishes import Wishes
 from kilonova.compute.virt.libvirt.xml import chardev, device, display
 from kilonova.compute.virt.libvirt.xml.element import Element
 
-CONSOLE_LOG = 'console.log'
 IOTHREAD = 1
 AGENT = 'org.qemu.guest_agent.0'
 SPICE_AGENT = 'com.redhat.spice.0'

@@ -81,8 +81,6 @@ def check_supported(server: Server) -> None:
                 raise exception.BuildAborted(
                     uuid=server.uuid, reason=f'{name} of {whose} is not supported'
                 )
-    if any(device.destination_type == 'volume' for device in server.block_devices):
-        raise exception.BuildAborted(uuid=server.uuid, reason='volumes are not supported')
 
 
 def build(host: Host, server: Server, vifs: list[VIF], parts: Parts) -> domain.Domain:

@@ -15,6 +15,8 @@ from kilonova.compute.virt.libvirt.guest import Guest, Guests
 from kilonova.compute.virt.libvirt.guest_devices import serial_count
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.serial_ports import SerialPorts
+from kilonova.compute.virt.libvirt.tpm import Tpms
+from kilonova.compute.virt.libvirt.volume.volumes import Volumes, arranged
 from kilonova.compute.virt.libvirt.xml.domain import Kept
 from kilonova.compute.virt.libvirt.xml.element import Node
 
@@ -25,9 +27,16 @@ class Power:
     """Power of one host's guests."""
 
     def __init__(
-        self, host: Host, guests: Guests, directories: Directories, ports: SerialPorts
+        self,
+        host: Host,
+        guests: Guests,
+        directories: Directories,
+        ports: SerialPorts,
+        volumes: Volumes,
+        tpms: Tpms,
     ) -> None:
-        self._host, self._guests = host, guests
+        self._tpms = tpms
+        self._host, self._guests, self._volumes = host, guests, volumes
         self._directories, self._ports = directories, ports
 
     def on(self, server: Server, vifs: list[VIF]) -> None:
@@ -96,15 +105,20 @@ class Power:
     def start_as_defined(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
         """Plug the ports and start the domain that libvirt knows."""
         self._plug_anew(server, vifs)
-        guest.start()
+        with self._tpms.opened(server, {}):
+            guest.start()
 
     def start_anew(self, guest: Guest, server: Server, vifs: list[VIF]) -> None:
         """Make the domain again around its disks, plug the ports, start it."""
         guest.destroy()  # a crashed one still has its process
         guest.forget_saved_state()
         old = guest.xml()
-        with self._ports.reserve(serial_count(self._host.conf, server)) as ports:
+        with (
+            self._tpms.opened(server, {}) as tpm_secret,
+            self._ports.reserve(serial_count(self._host.conf, server)) as ports,
+        ):
             parts = self._parts(old, server, ports)
+            parts.tpm_secret = tpm_secret
             xml = guest_domain.build(self._host, server, vifs, parts).to_xml()
             prepare_console_log(parts.directory)
             self._guests.define(xml)
@@ -122,14 +136,17 @@ class Power:
 
     def _parts(self, old: Node, server: Server, ports: list[int]) -> guest_domain.Parts:
         """Return what the old domain knows and nobody else: its disks and its machine type."""
-        disks = [_without_address(disk) for disk in old.findall('devices/disk')]
-        if not disks and server.image.id:
+        volumes = self._volumes.connect_all(server)
+        ours = self._volumes.nodes(server, old)
+        local = [disk for disk in old.findall('devices/disk') if disk not in ours]
+        if not local and server.image.id:
             raise exception.VirtDriverError(reason=f'The domain of {server.uuid} has no disks.')
         system = old.find('os/type')
         return guest_domain.Parts(
             directory=self._directories.path(server.uuid),
-            disks=[Kept(node=disk) for disk in disks],
-            buses={str(target.get('bus')) for target in old.findall('devices/disk/target')},
+            disks=arranged(server, [Kept(node=_without_address(disk)) for disk in local], volumes),
+            buses={str(target.get('bus')) for target in old.findall('devices/disk/target')}
+            | {volume.bus for volume in volumes},
             machine=None if system is None else system.get('machine'),
             root_device=server.root_device_name or '/dev/vda',
             kernel=old.findtext('os/kernel'),

@@ -6,7 +6,7 @@ from oslo_concurrency import processutils
 from oslo_privsep import capabilities, priv_context
 
 from kilonova.compute.virt.libvirt import console
-from kilonova.compute.virt.libvirt.guest_devices import CONSOLE_LOG
+from kilonova.compute.virt.libvirt.console import CONSOLE_LOG
 
 sys_admin = priv_context.PrivContext(
     'kilonova.compute.virt.libvirt',

@@ -71,12 +71,17 @@ class Tpms:
                 uuid=server.uuid, reason='[libvirt]swtpm_enabled is off on this host'
             )
         key_id = server.system_metadata.get(KEY)
+        made = key_id is None
         if key_id is None:
             key_id = changes[KEY] = self._make(server)
         secret = _as_uuid(key_id)
-        self._hand_over(secret, server.uuid, self._fetch(key_id))
         try:
+            self._hand_over(secret, server.uuid, self._fetch(key_id))
             yield secret
+        except BaseException:
+            if made:
+                self.discard(key_id)
+            raise
         finally:
             self._take_back(secret)
 

@@ -30,6 +30,8 @@ class Booted:
     server: Server
     images: ImageSource
     libvirtd: Libvirtd
+    changes: dict[str, Any]
+    """What spawn has returned."""
 
     @property
     def directory(self) -> pathlib.Path:

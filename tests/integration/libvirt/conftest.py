@@ -150,8 +150,9 @@ def guest(
         driver.init_host('compute1')
         images = File(guest_image)
         try:
-            driver.spawn(GuestSpec(server=server, vifs=[]), images, lambda start: start())
-            made = Booted(conf, driver, server, images, libvirtd)
+            spec = GuestSpec(server=server, vifs=[])
+            changes = driver.spawn(spec, images, lambda start: start())
+            made = Booted(conf, driver, server, images, libvirtd, changes)
             made.wait_ready()
             yield made
         finally:

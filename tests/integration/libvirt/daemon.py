@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import uuid
 
 from kilonova.tests.integration.processes import wait_for
 
@@ -26,6 +27,7 @@ namespaces = []
 stdio_handler = "logd"
 user = "{user}"
 group = "{user}"
+max_core = 0
 """
 # The first process of the namespaces: libvirtd is started again when it ends.
 SCRIPT = """
@@ -38,6 +40,7 @@ mount --bind {folder}/etc /etc/libvirt
 mount --bind {folder}/lib /var/lib/libvirt
 mount --bind {folder}/log /var/log/libvirt
 mount --bind {folder}/cache /var/cache/libvirt
+{network}
 if [ {hide} = 1 ] && [ -e /dev/kvm ]; then
     : > {folder}/no-kvm
     mount --bind {folder}/no-kvm /dev/kvm
@@ -51,6 +54,19 @@ while :; do
     wait $!
     sleep 0.2
 done
+"""
+
+
+# For hosts that move guests to one another; the host's identity is what libvirt goes by.
+NETWORK = """
+hostname {name}
+ip link set lo up
+ip link add br-data type bridge forward_delay 0
+ip link set br-data up
+mkdir {folder}/cgroup
+mount --rbind /sys/fs/cgroup {folder}/cgroup
+mount -t sysfs sysfs /sys
+mount --rbind {folder}/cgroup /sys/fs/cgroup
 """
 
 
@@ -68,19 +84,31 @@ class Libvirtd:
     """Runs until ``close``; its guests end with it, and all of it when the tests are killed."""
 
     def __init__(
-        self, folder: pathlib.Path, hide_kvm: bool = True, user: str = 'libvirt-qemu'
+        self,
+        folder: pathlib.Path,
+        hide_kvm: bool = True,
+        user: str = 'libvirt-qemu',
+        name: str | None = None,
+        qemu_conf: str = '',
     ) -> None:
+        """With a name the host has a network, and that name, of its own."""
         self.folder = folder
         for name in (*OWN, 'sock'):
             (folder / name).mkdir(parents=True)
         (folder / 'etc' / 'qemu').mkdir()
-        (folder / 'etc' / 'libvirtd.conf').write_text(LIBVIRTD_CONF.format(folder=folder))
-        (folder / 'etc' / 'qemu.conf').write_text(QEMU_CONF.format(user=user))
+        identity = f'host_uuid = "{uuid.uuid4()}"\n' if name else ''
+        (folder / 'etc' / 'libvirtd.conf').write_text(
+            LIBVIRTD_CONF.format(folder=folder) + identity
+        )
+        (folder / 'etc' / 'qemu.conf').write_text(QEMU_CONF.format(user=user) + qemu_conf)
+        network = NETWORK.format(name=name, folder=folder) if name else ''
+        script = SCRIPT.format(folder=folder, hide=int(hide_kvm), network=network)
+        own = ['--net', '--uts'] if name else []
         self.uri = f'qemu+unix:///system?socket={folder}/sock/libvirt-sock'
         with open(folder / 'start.log', 'wb') as log:
             self.process = subprocess.Popen(
-                ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork']
-                + ['--kill-child', 'bash', '-c', SCRIPT.format(folder=folder, hide=int(hide_kvm))],
+                ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', *own, '--fork']
+                + ['--kill-child', 'bash', '-c', script],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -111,15 +139,22 @@ class Libvirtd:
         """End libvirtd alone; it is started again at once, and guests go on."""
         pid_file = self.folder / 'libvirtd.pid'
         old = pid_file.read_text()
-        pid = self.process.pid
-        first = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().strip()
-        subprocess.run(
-            ['nsenter', '--target', first, '--mount', '--pid', 'kill', old.strip()],
-            check=True,
-            timeout=20,
-        )
+        self.inside('kill', old.strip())
         wait_for('the new libvirtd', lambda: pid_file.read_text() not in ('', old), seconds=60)
         wait_for('libvirtd', self._answers, seconds=120)
+
+    def first(self) -> str:
+        """Return the number, out here, of the namespaces' first process."""
+        pid = self.process.pid
+        return pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().strip()
+
+    def inside(self, *command: str) -> str:
+        """Run something in the namespaces."""
+        entered = ['nsenter', '--target', self.first(), '--mount', '--pid', '--net', '--uts']
+        done = subprocess.run(
+            [*entered, *command], check=True, timeout=60, capture_output=True, text=True
+        )
+        return done.stdout
 
     def close(self) -> None:
         """End the namespaces' first process: the kernel ends all others in them."""

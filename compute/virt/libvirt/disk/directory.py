@@ -1,5 +1,6 @@
 """A server's directory below instances_path, and which of them are this host's."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 # all of them, and only its own ones are a host's to clean up.
 OWNER = 'node'
 DOOMED = '_del'
+ASIDE = '_resize'
 
 
 class Directories:
@@ -66,6 +68,50 @@ class Directories:
         except FileNotFoundError:
             return
         shutil.rmtree(doomed)
+
+    # -- servers that move
+
+    def adopt(self, uuid: str) -> None:
+        """Mark a directory as ours that another node has worked with."""
+        path = os.path.join(self.path(uuid), OWNER)
+        with open(path + '.new', 'w') as file:
+            file.write(self._node)
+        os.replace(path + '.new', path)
+
+    def aside(self, uuid: str) -> str:
+        """Return where the directory of a server is kept that has left, for the way back."""
+        return self.path(uuid) + ASIDE
+
+    def set_aside(self, uuid: str) -> None:
+        """Nothing when that was done."""
+        if not os.path.isdir(self.aside(uuid)):
+            os.rename(self.path(uuid), self.aside(uuid))
+
+    def bring_back(self, uuid: str) -> None:
+        """Nothing when there is nothing aside."""
+        if os.path.isdir(self.aside(uuid)):
+            os.rename(self.aside(uuid), self.path(uuid))
+
+    def drop_aside(self, uuid: str) -> None:
+        """Remove what was kept, unless it is another node's."""
+        if self._owner(self.aside(uuid)) not in (None, self._node):
+            return
+        doomed = self.path(uuid) + DOOMED
+        if os.path.isdir(doomed):
+            shutil.rmtree(doomed)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.aside(uuid), doomed)
+            shutil.rmtree(doomed)
+
+    def left(self) -> set[str]:
+        """Return the servers that have left and whose directory is kept by us."""
+        return {
+            entry.name.removesuffix(ASIDE)
+            for entry in os.scandir(self.root)
+            if entry.name.endswith(ASIDE)
+            and UUID.fullmatch(entry.name.removesuffix(ASIDE))
+            and self._owner(entry.path) == self._node
+        }
 
     def sweep(self) -> None:
         """Finish the removals that were cut short."""

@@ -81,6 +81,20 @@ class ImageCache:
                     cached = self._keep(name, path, 'raw', size)
         return cached
 
+    def adopted(self, name: str, image_format: str, fetch: Callable[[str], None]) -> Cached:
+        """Return a file of another host's cache, which ``fetch`` writes if it is not here.
+
+        That host has inspected it.
+        """
+        with self.locked(name):
+            path = self._path(name)
+            if os.path.exists(path):
+                return Cached(path, image_format, os.path.getsize(path))
+            part = self._path(name + '.part')
+            with self._slot(), self._removed_on_failure(part):
+                fetch(part)
+                return self._keep(name, part, image_format, os.path.getsize(part))
+
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name)
 

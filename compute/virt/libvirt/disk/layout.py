@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from oslo_config import cfg
 
 from kilonova.common import exception
+from kilonova.common.objects import block_device
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.libvirt.image_props import ImageProps
 
@@ -59,17 +60,17 @@ def default_cdrom_bus(arch: str, machine: str | None) -> str:
 class _Names:
     """Hands out device names, by the order of asking."""
 
-    def __init__(self, prefix: str | None) -> None:
-        self._prefix = prefix
+    def __init__(self, prefix: str | None, taken: set[str]) -> None:
+        self._prefix, self._taken = prefix, taken
         self._free: dict[str, Iterator[str]] = {}
 
     def next(self, bus: str) -> str:
         prefix = self._prefix or PREFIX[bus]
         letters = LETTERS[: PLACES.get(bus, 26)]
-        name = next(self._free.setdefault(prefix, iter(letters)), None)
-        if name is None:
-            raise exception.InvalidInput(reason=f'There are too many disks on the {bus} bus')
-        return prefix + name
+        for letter in self._free.setdefault(prefix, iter(letters)):
+            if prefix + letter not in self._taken:
+                return prefix + letter
+        raise exception.InvalidInput(reason=f'There are too many disks on the {bus} bus')
 
 
 def plan(
@@ -83,9 +84,14 @@ def plan(
     props = ImageProps(server.image)
     disk_bus = props.get('hw_disk_bus') or 'virtio'
     cdrom_bus = props.get('hw_cdrom_bus') or default_cdrom_bus(arch, machine)
-    names = _Names(conf.libvirt.disk_prefix)
+    taken = {
+        (device.device_name or '').removeprefix('/dev/')
+        for device in server.block_devices
+        if device.is_volume
+    }
+    names = _Names(conf.libvirt.disk_prefix, taken)
     root = None
-    if server.image.id:
+    if server.image.id and not block_device.boots_from_volume(server.block_devices):
         root = _root(server, disk_bus, cdrom_bus, names)
     ephemeral = [
         PlannedDisk(

@@ -1,4 +1,4 @@
-"""<serial>, <console> and <channel>."""
+"""<serial> and <channel>."""
 
 from kilonova.compute.virt.libvirt.xml.element import Element, at
 
@@ -15,14 +15,6 @@ class Serial(Element):
     log: str | None = at('log/@file', default=None)
     append: str | None = at('log/@append', default=None)
     port: int | None = at('target/@port', default=None)
-
-
-class Console(Serial):
-    """The first serial port again, as libvirt wants it, or a console of its own kind."""
-
-    TAG = 'console'
-
-    target_type: str | None = at('target/@type', default=None)
 
 
 class Channel(Element):

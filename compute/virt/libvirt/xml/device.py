@@ -12,7 +12,6 @@ class Controller(Element):
     index: int | None = at('@index', default=None)
     model: str | None = at('@model', default=None)
     iothread: int | None = at('driver/@iothread', default=None)
-    iommu: str | None = at('driver/@iommu', default=None)
 
 
 class Rng(Element):
@@ -74,7 +73,6 @@ class Iommu(Element):
     model: str = at('@model')
     interrupts: str | None = at('driver/@intremap', default=None)
     caching: str | None = at('driver/@caching_mode', default=None)
-    address_bits: int | None = at('driver/@aw_bits', default=None)
     extended: str | None = at('driver/@eim', default=None)
     iotlb: str | None = at('driver/@iotlb', default=None)
 

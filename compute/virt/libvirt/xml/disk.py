@@ -10,8 +10,6 @@ class SourceHost(Element):
 
     name: str | None = at('@name', default=None)
     port: str | None = at('@port', default=None)
-    transport: str | None = at('@transport', default=None)
-    socket: str | None = at('@socket', default=None)
 
 
 class Auth(Element):
@@ -22,7 +20,6 @@ class Auth(Element):
     username: str = at('@username')
     secret_type: str = at('secret/@type')
     secret_uuid: str | None = at('secret/@uuid', default=None)
-    secret_usage: str | None = at('secret/@usage', default=None)
 
 
 class Encryption(Element):
@@ -45,14 +42,12 @@ class Disk(Element):
 
     type: str = at('@type', default='file')
     device: str = at('@device', default='disk')
-    snapshot: str | None = at('@snapshot', default=None)
     driver: str = at('driver/@name', default='qemu')
     format: str = at('driver/@type')
     cache: str | None = at('driver/@cache', default=None)
     io: str | None = at('driver/@io', default=None)
     discard: str | None = at('driver/@discard', default=None)
     iothread: int | None = at('driver/@iothread', default=None)
-    queues: int | None = at('driver/@queues', default=None)
     packed: str | None = at('driver/@packed', default=None)
     path: str | None = at('source/@file', default=None)
     dev: str | None = at('source/@dev', default=None)
@@ -61,14 +56,13 @@ class Disk(Element):
     hosts: list[SourceHost] = at('source', default_factory=list)
     auth: Auth | None = at('source', default=None)
     encryption: Encryption | None = at('source', default=None)
+    initiator: str | None = at('source/initiator/iqn/@name', default=None)
     target: str = at('target/@dev')
     bus: str = at('target/@bus')
     boot_order: int | None = at('boot/@order', default=None)
     readonly: bool = at('readonly', default=False)
     shareable: bool = at('shareable', default=False)
     serial: str | None = at('serial', default=None)
-    logical_block_size: str | None = at('blockio/@logical_block_size', default=None)
-    physical_block_size: str | None = at('blockio/@physical_block_size', default=None)
     read_bytes_sec: str | None = at('iotune/read_bytes_sec', default=None)
     write_bytes_sec: str | None = at('iotune/write_bytes_sec', default=None)
     total_bytes_sec: str | None = at('iotune/total_bytes_sec', default=None)

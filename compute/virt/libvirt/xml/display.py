@@ -37,7 +37,6 @@ class Video(Element):
     TAG = 'video'
 
     type: str = at('model/@type')
-    heads: int | None = at('model/@heads', default=None)
     vram: int | None = at('model/@vram', default=None)
 
 

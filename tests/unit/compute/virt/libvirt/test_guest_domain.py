@@ -1,6 +1,7 @@
 """Golden domains: tests/data/libvirt/domain-*.xml; rewrite them with --regenerate."""
 
 import datetime
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +11,15 @@ import pytest
 from oslo_config import cfg
 
 from kilonova.common import exception, version
-from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.libvirt import guest_domain, guest_system
-from kilonova.compute.virt.libvirt.disk import layout
+from kilonova.compute.virt.libvirt.disk import description, layout
+from kilonova.compute.virt.libvirt.disk.qcow2 import Qcow2
+from kilonova.compute.virt.libvirt.disk.raw import Raw
 from kilonova.compute.virt.libvirt.host import Host
-from kilonova.compute.virt.libvirt.xml.disk import Disk
 from kilonova.tests.fakes.libvirt import DATA
+from kilonova.tests.unit.compute.virt.libvirt import shapes
 
 Shape = Callable[[cfg.ConfigOpts, Server], None]
 DIRECTORY = '/var/lib/nova/instances/vm1'
@@ -80,7 +82,7 @@ def kernel(conf: cfg.ConfigOpts, server: Server) -> None:
     server.image.properties = {'os_command_line': 'console=ttyS0 quiet'}
 
 
-@pytest.mark.parametrize('shape', [plain, uefi_q35, consoles, tuned, kernel])
+@pytest.mark.parametrize('shape', [plain, uefi_q35, consoles, tuned, kernel, *shapes.ALL])
 def test_golden(
     shape: Shape,
     conf: cfg.ConfigOpts,
@@ -92,7 +94,8 @@ def test_golden(
 ) -> None:
     monkeypatch.setattr(version, 'VERSION', '1.0')
     shape(conf, server)
-    domain = guest_domain.build(host, server, [ovs_vif], _parts(conf, host, server))
+    vifs = [ovs_vif] if shape is not shapes.networks else shapes.ports(ovs_vif)
+    domain = guest_domain.build(host, server, vifs, _parts(conf, host, server))
     golden: pathlib.Path = DATA / f'domain-{shape.__name__.replace("_", "-")}.xml'
     if request.config.getoption('regenerate', default=False):
         golden.write_text(domain.to_xml())
@@ -103,17 +106,11 @@ def _parts(conf: cfg.ConfigOpts, host: Host, server: Server) -> guest_domain.Par
     machine = guest_system.machine(server, host, 'x86_64')
     planned = layout.plan(conf, server, 'x86_64', machine, True)
     assert planned.root and planned.config_drive
+    describer = description.Describer(conf)
+    describer._direct_io[os.path.dirname(DIRECTORY)] = True
     disks = [
-        Disk(
-            device=disk.device,
-            format='qcow2' if disk is planned.root else 'raw',
-            cache='none',
-            path=f'{DIRECTORY}/{disk.name}',
-            target=disk.target,
-            bus=disk.bus,
-            readonly=disk.device == 'cdrom',
-        )
-        for disk in (planned.root, planned.config_drive)
+        describer.xml(server, planned.root, DIRECTORY, Qcow2(conf)),
+        describer.xml(server, planned.config_drive, DIRECTORY, Raw(conf)),
     ]
     return guest_domain.Parts(
         directory=DIRECTORY,
@@ -121,6 +118,7 @@ def _parts(conf: cfg.ConfigOpts, host: Host, server: Server) -> guest_domain.Par
         buses=planned.buses,
         kernel=f'{DIRECTORY}/kernel' if server.kernel_id else None,
         initrd=f'{DIRECTORY}/ramdisk' if server.ramdisk_id else None,
+        tpm_secret='6ffd7a5e-0000-4c02-a74a-00000000dead',
         serial_ports=[10000, 10001] if conf.serial_console.enabled else [],
         now=datetime.datetime(2026, 1, 2, 3, 4, 5),
     )
@@ -140,12 +138,6 @@ def test_what_cannot_be_given_is_refused(
 ) -> None:
     server.flavor.extra_specs, server.image.properties = specs, properties
     with pytest.raises(exception.BuildAborted, match='not supported'):
-        guest_domain.check_supported(server)
-
-
-def test_volumes_are_refused(server: Server) -> None:
-    server.block_devices = [BlockDevice(source_type='volume', destination_type='volume')]
-    with pytest.raises(exception.BuildAborted, match='volumes'):
         guest_domain.check_supported(server)
 
 

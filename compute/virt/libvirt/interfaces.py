@@ -1,0 +1,59 @@
+"""Ports of guests that exist."""
+
+from kilonova.common import exception, naming
+from kilonova.common.objects.network import VIF
+from kilonova.common.objects.server import Server
+from kilonova.compute.virt import driver
+from kilonova.compute.virt.libvirt import hotplug, vif
+from kilonova.compute.virt.libvirt.guest import Guests
+from kilonova.compute.virt.libvirt.host import Host
+from kilonova.compute.virt.libvirt.xml.element import Node
+
+
+class Interfaces:
+    """Attaches and detaches them on one host."""
+
+    def __init__(self, host: Host, guests: Guests) -> None:
+        self._host, self._guests = host, guests
+
+    def attach(self, server: Server, port: VIF) -> None:
+        """Plug and attach; one that the guest does not take is unplugged again."""
+        guest = self._guests.find(server.uuid)
+        device = vif.to_xml(self._host.conf, server, port)
+        name = self._name(server)
+        vif.plug(server, name, [port])
+        try:
+            hotplug.attach(guest, device, _finder(port))
+        except exception.KilonovaError:
+            vif.unplug(server, name, [port])
+            raise
+
+    def detach(self, server: Server, port: VIF) -> None:
+        hotplug.detach(self._host.conf, self._guests.find(server.uuid), _finder(port))
+        vif.unplug(server, self._name(server), [port])
+
+    def _name(self, server: Server) -> str:
+        return naming.instance_name(self._host.conf.instance_name_template, server)
+
+
+def _finder(port: VIF) -> hotplug.Find:
+    def find(domain: Node) -> Node | None:
+        for node in domain.findall('devices/interface'):
+            mac = node.find('mac')
+            if mac is not None and str(mac.get('address')).lower() == port.address.lower():
+                return node
+        return None
+
+    return find
+
+
+class LibvirtInterfaces(driver.Interfaces):
+    """This part of the driver."""
+
+    _interfaces: Interfaces
+
+    def attach_interface(self, server: Server, vif: VIF) -> None:
+        self._interfaces.attach(server, vif)
+
+    def detach_interface(self, server: Server, vif: VIF) -> None:
+        self._interfaces.detach(server, vif)
