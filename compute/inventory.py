@@ -17,6 +17,8 @@ from kilonova.common import context as ctx
 from kilonova.common import exception
 from kilonova.common.clients import placement as placement_client
 from kilonova.common.objects.host import Amount, ComputeNode, ProviderState
+from kilonova.common.objects.pci import devices_of
+from kilonova.compute import pci_inventory
 from kilonova.compute.virt.driver import Driver, Inventory
 from kilonova.conductor.interface import ConductorInterface
 
@@ -133,6 +135,9 @@ class HostInventory:
 
     def _send_providers(self) -> None:
         tree = self._driver.get_inventory()
+        if self._conf.pci.report_in_placement:
+            devices = devices_of(self._driver.get_node().pci_devices)
+            tree = [*tree, *pci_inventory.providers(tree[0].name, devices)]
         uuids = self._uuids(tree)
         first = self._root not in self._sent
         for provider in tree:

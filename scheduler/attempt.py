@@ -10,11 +10,11 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.clients import placement
-from kilonova.common.fitting import claim, guest, pci
+from kilonova.common.fitting import claim, guest, numa, pci
 from kilonova.common.objects.explanation import Candidate, Explanation
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.request_spec import RequestSpec, Selection
-from kilonova.scheduler import destination, plain, request
+from kilonova.scheduler import destination, groups, plain, request
 from kilonova.scheduler.explain import Report, count
 from kilonova.scheduler.filters.base import Filter
 from kilonova.scheduler.hosts import Hosts, Indices
@@ -134,12 +134,12 @@ class Attempt:
     def _candidates(self) -> Indices:
         """Return the hosts that have what is asked for, by the table or by placement."""
         with timed('candidates'):
-            asked = self._ask(request.from_spec(self.spec, self.conf))
+            asked = self._ask(request.from_spec(self.spec))
             fall_back = not self.conf.workarounds.disable_fallback_pcpu_query
             found = self.offer.hosts()
             if not len(found) and fall_back and request.has_unpinned_form(self.spec):
                 LOG.info('No host has dedicated CPUs for the request; looking for shared ones')
-                asked = self._ask(request.from_spec(self.spec, self.conf, pinned=False))
+                asked = self._ask(request.from_spec(self.spec, pinned=False))
                 found = self.offer.hosts()
         rest = np.setdiff1d(np.arange(len(self.hosts)), found, assume_unique=True)
         self.report.add(
@@ -151,6 +151,7 @@ class Attempt:
 
     def _ask(self, asked: request.ResourceRequest) -> request.ResourceRequest:
         """Complete one question and put it; ``offer`` is the answer."""
+        groups.add(asked, self.spec, self.conf)
         destination.restrict(asked, self.spec, self.hosts, self.conf)
         if self.selector.routed is not None:
             asked.member_of += self.selector.routed.aggregates_for(self.spec.networks)
@@ -254,7 +255,7 @@ class Attempt:
         taken = set(state.pci_taken)
         try:
             return claim.claim(state.node, state.guests, taken, wish, requests, pack)
-        except claim.Misfit:  # no filter has looked at it
+        except numa.Misfit:  # no filter has looked at it
             return None
 
     def _claim(self, uuid: str, i: int, way: placement.Resources) -> int | None:
@@ -281,7 +282,16 @@ class Attempt:
             allocations=way,
             consumer_generation=generation,
             cell_id=state.cell_id,
+            ports=self._ports(way),
         )
+
+    def _ports(self, way: placement.Resources) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for group in self.spec.port_groups:
+            provider = self.offer.provider_of(way, group.id)
+            if provider:
+                found.setdefault(group.port_id, {})[group.id] = provider
+        return found
 
     def _alternates(self, one: Placed, number: int) -> list[Selection]:
         """Return further hosts for a server, unclaimed, now that all servers have theirs."""

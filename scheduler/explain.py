@@ -1,13 +1,13 @@
 """How a decision came about: what each stage left of the hosts, and why."""
 
 import collections
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from oslo_log import log as logging
 
 from kilonova.common.objects.explanation import LeftOut, Stage
-from kilonova.scheduler.hosts import Hosts
+from kilonova.scheduler.hosts import Hosts, Indices
 
 LOG = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ Reason = Callable[[int], str]
 class _Stage(NamedTuple):
     name: str
     before: int
-    left_out: Sequence[int]
+    left_out: Indices
     why: Reason
 
     def reasons(self) -> list[str]:
@@ -33,7 +33,7 @@ class Report:
     def __init__(self) -> None:
         self._stages: list[_Stage] = []
 
-    def add(self, stage: str, before: int, left_out: Sequence[int], why: Reason) -> None:
+    def add(self, stage: str, before: int, left_out: Indices, why: Reason) -> None:
         """Note a stage; ``why`` says of one host why it was left out."""
         self._stages.append(_Stage(stage, before, left_out, why))
 

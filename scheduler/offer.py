@@ -12,6 +12,7 @@ class Offer:
     def __init__(self, hosts: Hosts, candidates: Candidates) -> None:
         self._summaries = candidates.provider_summaries
         self._ways: dict[int, list[Resources]] = {}
+        self._mappings: dict[int, dict[str, list[str]]] = {}
         self._untouched = True
         self._refused = 0
         self.unknown: set[str] = set()
@@ -19,6 +20,7 @@ class Offer:
             i = self._host_of(hosts, request.allocations)
             if i is not None:
                 self._ways.setdefault(i, []).append(request.allocations)
+                self._mappings[id(request.allocations)] = request.mappings
 
     def hosts(self) -> Indices:
         return np.array(sorted(self._ways), dtype=np.intp)
@@ -35,6 +37,11 @@ class Offer:
         """Return the ways that still fit, in placement's order."""
         ways = self._ways.get(i, [])
         return ways if self._untouched else [way for way in ways if self._fits(way)]
+
+    def provider_of(self, way: Resources, group: str) -> str | None:
+        """Return which provider serves a group of the request."""
+        found = self._mappings.get(id(way), {}).get(group)
+        return found[0] if found else None
 
     def take(self, way: Resources) -> None:
         """Count a claim, so that the next server of the request is not sent in vain."""

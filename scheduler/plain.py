@@ -76,6 +76,9 @@ class TableOffer:
         mask: Mask = self._hosts.amounts.fitting(self._resources)[alive]
         return mask
 
+    def provider_of(self, way: Resources, group: str) -> str | None:
+        return None
+
     def take(self, way: Resources) -> None:
         """The table itself counts what is taken."""
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from urllib import parse
 
 import msgspec
-from oslo_config import cfg
 from oslo_log import log as logging
 
 from kilonova.common.objects.flavor import Flavor
@@ -148,9 +147,7 @@ def has_unpinned_form(spec: RequestSpec) -> bool:
     return traits.prop(spec, 'cpu_policy') == 'dedicated' and not asked
 
 
-def from_spec(
-    spec: RequestSpec, conf: cfg.ConfigOpts | None = None, pinned: bool = True
-) -> ResourceRequest:
+def from_spec(spec: RequestSpec, pinned: bool = True) -> ResourceRequest:
     """Return what flavor and image ask for; without ``pinned``, VCPU instead of PCPU."""
     extra_specs = spec.flavor.extra_specs
     found, overridden = _from_extra_specs(extra_specs)
@@ -205,7 +202,7 @@ def _add_trait(group: Group, name: str, value: str) -> None:
         group.required.add(name)
     elif value == 'forbidden':
         group.forbidden.add(name)
-    else:
+    elif value != 'preferred':  # which is a weigher's business
         LOG.warning('Extra spec trait:%s is neither required nor forbidden but %s', name, value)
 
 

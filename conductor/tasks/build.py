@@ -7,7 +7,7 @@ from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
-from kilonova.common.fitting.claim import Misfit
+from kilonova.common.fitting.numa import Misfit
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.network import Networks
@@ -17,7 +17,7 @@ from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults, groups, ports
+from kilonova.conductor.tasks import choose, faults, groups, port_requests, ports
 from kilonova.conductor.tasks import layouts as laying
 from kilonova.conductor.tasks.build_failure import BuildFailure
 from kilonova.conductor.tasks.work import Work, decode, encode
@@ -222,7 +222,7 @@ class Build:
         request = BuildRequest(
             server=work.server,
             fence=work.operation.fence,
-            networks=payload.networks,
+            networks=port_requests.allocated(payload.networks, payload.selection),
             personality=payload.personality,
             admin_password=payload.admin_password,
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from kilonova.common import rpc
 from kilonova.scheduler import command
 from kilonova.tests.functional.cloud import Cloud
 
@@ -104,7 +105,7 @@ def test_the_action_says_how_the_host_was_chosen(cloud: Cloud, body: dict) -> No
 
 
 def test_table(cloud: Cloud, body: dict, capsys: pytest.CaptureFixture, monkeypatch) -> None:
-    monkeypatch.setattr(command.rpc, 'get_transport', lambda conf: cloud.transport)
+    monkeypatch.setattr(rpc, 'get_transport', lambda conf: cloud.transport)
     words = ['explain', '--flavor', body['server']['flavorRef'], '--count', '2']
     assert command.main('nova-manage scheduler', words, cloud.conf) == 0
     text = capsys.readouterr().out

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from kilonova.common.objects.host import HostTable
 from kilonova.common.objects.host_changes import HostChanges, HostMark, Occupied, ServerPlace
 from kilonova.common.objects.numa import NumaNode, NumaTopology
 from kilonova.scheduler import cache as cache_module
@@ -55,7 +56,7 @@ def conductor():
 
 @pytest.fixture
 def cache(conductor):
-    cache = HostCache(lambda: None, changes=Changes(conductor.ask))
+    cache = HostCache(lambda: HostTable(version=0, hosts=[]), changes=Changes(conductor.ask))
     cache.get(1)
     return cache
 

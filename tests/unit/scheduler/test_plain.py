@@ -212,7 +212,7 @@ def _compare(cloud, states, wanted) -> None:
     )
     spec = make_spec(flavor, availability_zone=wanted['zone'])
     conf, hosts = make_conf(), Hosts(states)
-    asked = request.from_spec(spec, conf)
+    asked = request.from_spec(spec)
     try:
         destination.restrict(asked, spec, hosts, conf)
     except exception.NoValidHost:
