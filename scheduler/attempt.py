@@ -17,7 +17,7 @@ from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.scheduler import destination, groups, plain, request
 from kilonova.scheduler.explain import Report, count
 from kilonova.scheduler.filters.base import Filter
-from kilonova.scheduler.hosts import Hosts, Indices
+from kilonova.scheduler.hosts import Hosts, Indices, Mask
 from kilonova.scheduler.offer import Offer
 from kilonova.scheduler.timing import timed
 
@@ -189,13 +189,23 @@ class Attempt:
         for one in filters:
             if not len(alive):
                 break
-            with timed(one.name):
-                mask = one.passes(self.hosts, alive, spec)
+            mask = self._ask_filter(one, alive, spec)
             if mask is None:
                 continue
             self._note(one, alive, alive[~mask], spec)
             alive = alive[mask]
         return alive
+
+    def _ask_filter(self, one: Filter, alive: Indices, spec: RequestSpec) -> Mask | None:
+        """An operator's own filter may fail: that ends this request, and says which one it was."""
+        try:
+            with timed(one.name):
+                return one.passes(self.hosts, alive, spec)
+        except exception.KilonovaError:
+            raise
+        except Exception as error:
+            LOG.exception('%s failed', one.name)
+            raise exception.NoValidHost(reason=f'{one.name} failed: {error!r}') from error
 
     def _note(self, one: Filter, before: Indices, left_out: Indices, spec: RequestSpec) -> None:
         LOG.debug('%s leaves %s of %s hosts', one.name, len(before) - len(left_out), len(before))

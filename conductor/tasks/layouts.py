@@ -13,20 +13,35 @@ import sqlalchemy as sa
 from oslo_config import cfg
 from sqlalchemy.orm import Session
 
-from kilonova.common.fitting import claim, guest, numa, pci
+from kilonova.common import exception
+from kilonova.common.fitting import claim, extra_specs, guest, numa, pci
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.request_spec import Selection
+from kilonova.common.objects.server import Server
 from kilonova.db import hosts, layouts
 from kilonova.db.models.cell import ComputeNodeRow
 
 
 def check(conf: cfg.ConfigOpts, flavor: Flavor, image: Image) -> None:
     """Raise Invalid when no host whatever could lay such a server out."""
+    extra_specs.check(flavor, image)
     guest.wish_of(flavor, image)
     pci.requests_of(flavor, image, pci.aliases_of(conf))
+
+
+def check_rebuild(server: Server, image: Image) -> None:
+    """Raise Invalid when an image would give a server other nodes, pages or processors."""
+    if server.host is None:
+        return
+    now, then = guest.wish_of(server.flavor, server.image), guest.wish_of(server.flavor, image)
+    if now != then:
+        raise exception.InvalidTopology(
+            "An instance's NUMA topology cannot be changed as part of a rebuild. The image provided "
+            'is invalid for this instance.'
+        )
 
 
 def find(

@@ -1,7 +1,10 @@
 """Candidates from the table: when, and that they are placement's."""
 
+import collections
 import contextlib
+import threading
 import uuid
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from kilonova.common import exception
 from kilonova.common.objects.host import Amount, HostState, ProviderState
 from kilonova.scheduler import destination, plain, request
+from kilonova.scheduler.filters.base import PerHost
 from kilonova.scheduler.hosts import Hosts
 from kilonova.scheduler.offer import Offer
 from kilonova.tests.fakes import placement_hosts
@@ -225,3 +229,39 @@ def _compare(cloud, states, wanted) -> None:
         assert by_table.ways(int(i)) == by_placement.ways(int(i))
     everyone = np.arange(len(hosts))
     assert by_table.fitting(everyone)[by_table.hosts()].all()
+
+
+def test_four_schedulers_fill_a_cloud_to_the_last_slot(cloud):
+    for n in range(8):
+        cloud.add(f'h{n}', vcpus=2 + n % 3, told=True)
+    room = sum(2 + n % 3 for n in range(8))
+    selectors = [cloud.selector() for _ in range(4)]
+    gate = threading.Barrier(4)
+
+    def work(selector) -> list[str]:
+        gate.wait()
+        placed = []
+        for _ in range(room // 4 + 2):
+            with contextlib.suppress(exception.NoValidHost):
+                placed.append(selector.select(make_spec(), new(), 1)[0][0].host)
+        return placed
+
+    with futures.ThreadPoolExecutor(4) as pool:
+        placed = [host for found in pool.map(work, selectors) for host in found]
+    assert collections.Counter(placed) == {f'h{n}': 2 + n % 3 for n in range(8)}
+    assert len(cloud.held()) == room
+
+
+def test_a_filter_that_fails_says_so_and_the_scheduler_goes_on(cloud):
+    cloud.add('h1', told=True)
+    selector = cloud.selector()
+
+    class Broken:
+        def host_passes(self, host_state, spec_obj):
+            raise KeyError('gold')
+
+    selector.filters.append(PerHost(selector.conf, Broken()))
+    with pytest.raises(exception.NoValidHost, match='Broken failed: KeyError'):
+        selector.select(make_spec(), new(), 1)
+    selector.filters.pop()
+    assert selector.select(make_spec(), new(), 1)[0][0].host == 'h1'
