@@ -22,7 +22,7 @@ CONDUCTOR = 'nova-conductor'
 CHUNK = 500
 """How many names one IN list gets at most."""
 
-_IO_TASKS = (
+IO_TASKS = (
     'resize_migrating',
     'rebuilding',
     'resize_prep',
@@ -286,7 +286,7 @@ def usage(session: Session, hosts: Iterable[str] | None = None) -> Mapping[Node,
                     (
                         sa.or_(
                             InstanceRow.vm_state == 'building',
-                            InstanceRow.task_state.in_(_IO_TASKS),
+                            InstanceRow.task_state.in_(IO_TASKS),
                         ),
                         1,
                     ),

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
-from kilonova.common.fitting.claim import Misfit
+from kilonova.common.fitting.numa import Misfit
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.migration import Migration, Move
 from kilonova.common.objects.request_spec import RequestSpec, Selection
