@@ -3,7 +3,6 @@
 import pathlib
 import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
