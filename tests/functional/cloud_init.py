@@ -7,7 +7,7 @@ import sys
 from cloudinit.sources.helpers import ec2, openstack
 
 
-def plain(value):  # type: ignore[no-untyped-def]
+def plain(value):
     return {'base64': base64.b64encode(value).decode()} if isinstance(value, bytes) else str(value)
 
 
