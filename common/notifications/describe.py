@@ -98,7 +98,7 @@ def _group(known: Membership) -> ServerGroupPayload:
         project_id=None,
         policies=[known.policy],
         members=known.members,
-        hosts=sorted({host for there in known.hosts.values() for host in there}),
+        hosts=sorted({host for there in known.hosts.values() for host in there if host}),
         policy=known.policy,
         rules={},
     )
