@@ -68,7 +68,7 @@ class FakeService:
         self.caller = Caller()
         """Whose request a handler answers; they run one after the other."""
         self.lock = threading.RLock()
-        self._broken: list[tuple[re.Pattern[str], int, float]] = []
+        self._broken: list[tuple[re.Pattern[str], int, float, bytes | None]] = []
         self._routes = [
             (method, pattern, getattr(self, name))
             for name in dir(type(self))
@@ -88,9 +88,11 @@ class FakeService:
         self._server.shutdown()
         self._server.server_close()
 
-    def break_with(self, status: int, match: str = '.*', delay: float = 0.0) -> None:
-        """Answer ``status`` (after ``delay`` seconds) to 'METHOD path' that matches."""
-        self._broken.append((re.compile(match), status, delay))
+    def break_with(
+        self, status: int, match: str = '.*', delay: float = 0.0, raw: bytes | None = None
+    ) -> None:
+        """Answer ``status`` (after ``delay`` seconds, with ``raw``) to 'METHOD path' that matches."""
+        self._broken.append((re.compile(match), status, delay, raw))
 
     def mend(self) -> None:
         self._broken.clear()
@@ -128,9 +130,11 @@ class FakeService:
     def _answer(
         self, method: str, path: str, query: dict[str, list[str]], raw: bytes, caller: Caller
     ) -> Answer:
-        for pattern, status, delay in self._broken:
+        for pattern, status, delay, raw_answer in self._broken:
             if pattern.search(f'{method} {path}'):
                 time.sleep(delay)
+                if raw_answer is not None:
+                    return status, raw_answer
                 return status, {'error': {'code': status, 'message': 'broken on purpose'}}
         for wanted, pattern, handler in self._routes:
             found = pattern.fullmatch(path)
