@@ -29,9 +29,20 @@ class Group(msgspec.Struct):
     resources: dict[str, int] = {}
     required: set[str] = set()
     forbidden: set[str] = set()
+    any_of: list[list[str]] = []
+    """Of each list one trait."""
+    in_tree: str | None = None
+    member_of: list[frozenset[str]] = []
 
-    def traits(self) -> str:
-        return ','.join([*sorted(self.required), *(f'!{name}' for name in sorted(self.forbidden))])
+    def traits(self) -> list[str]:
+        """Return the values of ``required``."""
+        plain = [*sorted(self.required), *(f'!{name}' for name in sorted(self.forbidden))]
+        return ([','.join(plain)] if plain else []) + [
+            'in:' + ','.join(sorted(names)) for names in self.any_of
+        ]
+
+    def traits_named(self) -> set[str]:
+        return self.required | self.forbidden | {name for names in self.any_of for name in names}
 
 
 class Demand(NamedTuple):
@@ -52,6 +63,8 @@ class ResourceRequest(msgspec.Struct):
     """Aggregates: the host is in one of each set."""
     not_member_of: frozenset[str] = frozenset()
     in_tree: str | None = None
+    same_subtree: list[frozenset[str]] = []
+    """Groups whose providers are below one that is among them."""
 
     def is_empty(self) -> bool:
         return not any(group.resources for group in self.groups.values())
@@ -62,13 +75,16 @@ class ResourceRequest(msgspec.Struct):
         for suffix, group in sorted(self.groups.items()):
             if group.resources:
                 pairs.append((f'resources{suffix}', _amounts(group.resources)))
-            if group.traits():
-                pairs.append((f'required{suffix}', group.traits()))
+            pairs += [(f'required{suffix}', text) for text in group.traits()]
+            pairs += [(f'member_of{suffix}', _any_of(uuids)) for uuids in group.member_of]
+            if group.in_tree:
+                pairs.append((f'in_tree{suffix}', group.in_tree))
         pairs += [('member_of', _any_of(uuids)) for uuids in self.member_of]
         if self.not_member_of:
             pairs.append(('member_of', '!' + _any_of(self.not_member_of)))
-        if self.root.traits():
-            pairs.append(('root_required', self.root.traits()))
+        # root_required takes no alternatives
+        pairs += [('root_required', text) for text in self.root.traits()[:1]]
+        pairs += [('same_subtree', ','.join(sorted(names))) for names in self.same_subtree]
         if self.in_tree:
             pairs.append(('in_tree', self.in_tree))
         if self._numbered() > 1:
@@ -181,7 +197,7 @@ def _add_trait(group: Group, name: str, value: str) -> None:
         group.required.add(name)
     elif value == 'forbidden':
         group.forbidden.add(name)
-    else:
+    elif value != 'preferred':  # which is a weigher's business
         LOG.warning('Extra spec trait:%s is neither required nor forbidden but %s', name, value)
 
 

@@ -4,16 +4,18 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from kilonova.common import base_config, config, rpc, service
+from kilonova.common import base_config, config, metrics, rpc, service
 from kilonova.common.clients import keystone, neutron, placement
 from kilonova.common.context import RequestContext, get_admin_context
 from kilonova.common.notifications import describe
 from kilonova.common.notifications.notifier import Notifier
-from kilonova.common.objects.host import HostTable
+from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.conductor import interface
 from kilonova.scheduler import config as scheduler_config
-from kilonova.scheduler.hosts import HostCache
+from kilonova.scheduler import loader
+from kilonova.scheduler.cache import HostCache
+from kilonova.scheduler.changes import Changes
 from kilonova.scheduler.interface import SchedulerInterface
 from kilonova.scheduler.routed_networks import RoutedNetworks
 from kilonova.scheduler.select import Selector
@@ -54,6 +56,11 @@ class Endpoint:
         except Exception:
             LOG.exception('The choice of hosts is not announced')
 
+    def explain(
+        self, context: RequestContext, spec: RequestSpec, number: int, table_version: int
+    ) -> Explanation:
+        return self._selector.explain(spec, number, table_version)
+
 
 class Scheduler:
     """``client`` is for tests: a placement client of their own."""
@@ -67,21 +74,26 @@ class Scheduler:
         config.register(base_config.list_opts(), conf)
         config.register(scheduler_config.list_opts(), conf)
         self._conf, self._transport = conf, transport
+        self._exporter = metrics.Exporter(conf)
         self._conductor = interface.client(conf, transport)
         self._notifier = Notifier(conf)
         client = client or placement.Placement(keystone.adapter(conf, 'placement'))
         routed = None
         if conf.scheduler.query_placement_for_routed_network_aggregates:
             routed = RoutedNetworks(neutron.client(conf), client)
-        self.selector = Selector(conf, client, HostCache(self._host_table), routed=routed)
+        self.selector = Selector(conf, client, self._cache(), routed=routed)
 
-    def _host_table(self) -> HostTable:
-        # A longer look, which only one weigher needs.
-        images = any(
-            isinstance(one, ImagePropertiesWeigher) and one.is_on()
-            for one in self.selector.weighers
+    def _cache(self) -> HostCache:
+        # One weigher looks at the servers' images, of which changes do not tell.
+        weighers = loader.load_weighers(self._conf)
+        if any(isinstance(one, ImagePropertiesWeigher) and one.is_on() for one in weighers):
+            return HostCache(lambda: self._conductor.get_host_table(get_admin_context(), True))
+        changes = Changes(
+            lambda marks: self._conductor.get_host_changes(get_admin_context(), marks)
         )
-        return self._conductor.get_host_table(get_admin_context(), images)
+        return HostCache(
+            lambda: self._conductor.get_host_table(get_admin_context(), False), changes=changes
+        )
 
     def start(self) -> None:
         """Serve; waits for the conductor."""
@@ -96,9 +108,11 @@ class Scheduler:
             self._conf.host,
         )
         self._heartbeat.start()
+        self._exporter.start()
 
     def stop(self) -> None:
         """Take no more requests; those that run are finished."""
+        self._exporter.stop()
         self._heartbeat.stop()
         self._server.stop()
         self._server.wait()

@@ -122,7 +122,7 @@ class Cinder:
         """Say that a swap has ended; returns the id under which the new volume goes on."""
         body = {'new_volume': new_id, 'error': error}
         answer = self._act(old_id, 'os-migrate_volume_completion', body, (200, 202))
-        found: str = keystone.content(self._adapter, answer, 'save_volume_id')
+        found: str = keystone.content(self._adapter, answer, 'save_volume_id', str)
         return found
 
     def reimage(self, volume_id: str, image_id: str) -> None:
@@ -291,7 +291,7 @@ class Cinder:
         found: list[Json] = []
         while True:
             answer = _expect(self._request('GET', f'/{path}', params=query), (200,), None)
-            page = keystone.content(self._adapter, answer, key)
+            page = keystone.content(self._adapter, answer, key, keystone.Jsons)
             found += page
             links = answer.json().get(f'{key}_links', [])
             if not page or not any(link.get('rel') == 'next' for link in links):

@@ -142,4 +142,4 @@ def _get(client: ks_adapter.Adapter, path: str, key: str) -> Any:
         raise exception.FellowServiceError(
             service='identity', reason=f'HTTP {response.status_code} for {path.split("?")[0]}'
         )
-    return keystone.content(client, response, key)
+    return keystone.content(client, response, key, keystone.Jsons)

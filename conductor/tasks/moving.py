@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
-from kilonova.common.fitting.claim import Misfit
+from kilonova.common.fitting.numa import Misfit
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.migration import Migration, Move
 from kilonova.common.objects.request_spec import RequestSpec, Selection
@@ -99,7 +99,8 @@ class Mover:
         self, session: Session, context: Ctx, server: Server, payload: MovePayload, kind: str
     ) -> None:
         """Write down that a server begins to move, in the transaction that accepts it."""
-        assert server.host is not None
+        if server.host is None:  # an administrator may call active what never was
+            raise exception.InstanceNotReady(instance_id=server.uuid)
         node = session.scalar(
             sa.select(ComputeNodeRow.uuid).where(
                 ComputeNodeRow.host == server.host,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.context import get_admin_context
-from kilonova.common.fitting.claim import Misfit
+from kilonova.common.fitting.numa import Misfit
 from kilonova.common.objects import work
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.request_spec import RequestSpec, Selection

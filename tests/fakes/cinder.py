@@ -113,6 +113,10 @@ class FakeCinder(FakeService):
         known = {'id': 'v3.0', 'status': 'CURRENT', 'version': '3.71', 'min_version': '3.0'}
         return 300, {'versions': [known]}
 
+    @route('GET', BASE + '/limits')
+    def limits(self, **_: Any) -> Answer:
+        return 200, {'limits': {'rate': [], 'absolute': {'maxTotalVolumes': self.quota}}}
+
     @route('GET', BASE + '/types')
     def list_types(self, **_: Any) -> Answer:
         return 200, {'volume_types': self.types}

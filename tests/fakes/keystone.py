@@ -1,15 +1,16 @@
-"""An identity service as far as it is asked without tokens: endpoints and unified limits."""
+"""An identity service: what clients ask it for, and endpoints and unified limits."""
 
 from typing import Any
 
-from kilonova.tests.fakes.server import Answer, FakeService, route
+from kilonova.tests.fakes.keystone_tokens import TokenPart
+from kilonova.tests.fakes.server import Answer, route
 
 Query = dict[str, list[str]]
 DOMAIN, KINDS = 'default', ('project_id', 'domain_id')
 SERVICE, REGION, ENDPOINT = 'service-nova', 'region-one', 'endpoint-nova'
 
 
-class FakeKeystone(FakeService):
+class FakeKeystone(TokenPart):
     """Keystone v3.  ``registered`` is for all projects, ``limits`` by (project, resource)."""
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from kilonova.tests.functional.clients import Clients, OpenStack
 from kilonova.tests.functional.cloud import Cloud, wait
 
 
@@ -26,6 +27,24 @@ def flavor(cloud: Cloud) -> str:
 @pytest.fixture(scope='module')
 def image(cloud: Cloud) -> str:
     return cloud.glance.add()
+
+
+@pytest.fixture(scope='module')
+def clients(cloud: Cloud) -> Iterator[Clients]:
+    made = Clients(cloud)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def demo(clients: Clients) -> OpenStack:
+    """The command ``openstack`` as a member of the project demo."""
+    return clients.openstack('demo')
+
+
+@pytest.fixture(scope='module')
+def admin(clients: Clients) -> OpenStack:
+    return clients.openstack('admin')
 
 
 @pytest.fixture
