@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 
 Json = dict[str, Any]
@@ -53,6 +55,8 @@ SINCE = {
 }
 
 SEED_BYTES = 512
+# On which of the guest's buses a disk is, by how it is attached.
+BUSES = {'virtio': 'pci', 'scsi': 'scsi', 'ide': 'ide', 'usb': 'usb'}
 
 
 def versions(today: datetime.date) -> list[str]:
@@ -101,19 +105,32 @@ def meta_data(
 
 
 def _devices(server: Server, version: str) -> list[Json]:
-    """Return the tagged interfaces; bus and address are not known outside of the hypervisor."""
-    devices: list[Json] = []
-    for vif in server.network_info:
-        if not vif.tag:
-            continue
-        device: Json = {
-            'type': 'nic',
-            'bus': 'none',
-            'address': 'none',
-            'mac': vif.address,
-            'tags': [vif.tag],
-        }
-        if reaches(version, ROCKY):
-            device['vf_trusted'] = vif.profile.get('trusted') in (True, 'true', 'True')
-        devices.append(device)
-    return devices
+    """Return the tagged devices; their addresses are not known outside of the hypervisor."""
+    return [
+        *[_nic(server, vif, version) for vif in server.network_info if vif.tag],
+        *[_disk(server, device) for device in server.block_devices if device.tag],
+    ]
+
+
+def _nic(server: Server, vif: VIF, version: str) -> Json:
+    model = str(server.image.properties.get('hw_vif_model', 'virtio'))
+    device: Json = {
+        'type': 'nic',
+        'bus': 'usb' if model.startswith('usb') else 'pci',
+        'address': 'none',
+        'mac': vif.address,
+        'tags': [vif.tag],
+    }
+    if reaches(version, ROCKY):
+        device['vf_trusted'] = vif.profile.get('trusted') in (True, 'true', 'True')
+    return device
+
+
+def _disk(server: Server, disk: BlockDevice) -> Json:
+    bus = disk.disk_bus or str(server.image.properties.get('hw_disk_bus', 'virtio'))
+    device: Json = {'type': 'disk', 'bus': BUSES.get(bus, 'none'), 'address': 'none'}
+    if disk.volume_id:
+        device['serial'] = disk.volume_id
+    if disk.device_name:
+        device['path'] = disk.device_name
+    return device | {'tags': [disk.tag]}

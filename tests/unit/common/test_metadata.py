@@ -8,6 +8,7 @@ import json
 import pytest
 
 from kilonova.common.metadata import ec2, openstack, tree
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import Route
 from kilonova.tests.unit.api import reference
@@ -229,6 +230,32 @@ def test_tagged_interfaces_are_devices():
     made = make(network_info=[make_vif(tag='dmz'), make_vif()])
     (device,) = document('openstack/latest/meta_data.json', made)['devices']
     assert device['tags'] == ['dmz'] and device['mac'] == 'fa:16:3e:00:00:01'
+
+
+def test_tagged_disks_are_devices():
+    disks = [
+        BlockDevice(
+            destination_type='volume',
+            volume_id='a-volume',
+            device_name='/dev/sdb',
+            disk_bus='scsi',
+            tag='data',
+        ),
+        BlockDevice(source_type='blank', tag='scratch'),
+        BlockDevice(source_type='blank'),
+    ]
+    found = document('openstack/latest/meta_data.json', make(block_devices=disks))['devices']
+    assert found == [
+        {
+            'type': 'disk',
+            'bus': 'scsi',
+            'address': 'none',
+            'serial': 'a-volume',
+            'path': '/dev/sdb',
+            'tags': ['data'],
+        },
+        {'type': 'disk', 'bus': 'pci', 'address': 'none', 'tags': ['scratch']},
+    ]
 
 
 def test_a_config_drive():
