@@ -308,6 +308,13 @@ class Heartbeats:
         if operations:
             self._prolong(host, operations)
 
+    def report_states(self, context: Ctx, binary: str, running: dict[str, list[str]]) -> None:
+        with self._lock:
+            self._gathered |= {(host, binary) for host in running}
+        for host, operations in running.items():
+            if operations:
+                self._prolong(host, operations)
+
     def _run(self) -> None:
         try:
             while not self._stopped.wait(self.INTERVAL):

@@ -22,7 +22,7 @@ CONDUCTOR = 'nova-conductor'
 CHUNK = 500
 """How many names one IN list gets at most."""
 
-_IO_TASKS = (
+IO_TASKS = (
     'resize_migrating',
     'rebuilding',
     'resize_prep',
@@ -164,6 +164,12 @@ def to_service(row: ServiceRow, down_time: int, zone: str | None = None) -> Serv
     )
 
 
+def find_compute(session: Session, host: str) -> ServiceRow | None:
+    """Return the record of a host's nova-compute."""
+    query = sa.select(ServiceRow).where(ServiceRow.host == host, ServiceRow.binary == COMPUTE)
+    return session.scalars(query).one_or_none()
+
+
 def find_service(session: Session, service_id: str, lock: bool = False) -> ServiceRow:
     """Return a service by uuid or by number.  Raises ServiceNotFound."""
     by_number = service_id.isascii() and service_id.isdecimal() and len(service_id) < 10
@@ -280,7 +286,7 @@ def usage(session: Session, hosts: Iterable[str] | None = None) -> Mapping[Node,
                     (
                         sa.or_(
                             InstanceRow.vm_state == 'building',
-                            InstanceRow.task_state.in_(_IO_TASKS),
+                            InstanceRow.task_state.in_(IO_TASKS),
                         ),
                         1,
                     ),

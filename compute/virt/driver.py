@@ -87,6 +87,8 @@ class GuestSpec(msgspec.Struct, kw_only=True):
     config_drive: dict[str, bytes] | None = None
     admin_password: str | None = None
     personality: list[tuple[str, str]] = []
+    adopt: bool = False
+    """The disks are kept where another host, which is dead, has shared them with this one."""
 
 
 class Lifecycle(abc.ABC):
