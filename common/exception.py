@@ -310,6 +310,10 @@ class ShareMappingAlreadyExists(Conflict):
     msg = "Share '%(share_id)s' or tag '%(tag)s' is already attached to this server."
 
 
+class InstancePasswordSetFailed(Conflict):
+    msg = 'Failed to set admin password on %(instance)s because %(reason)s'
+
+
 class ShareProtocolNotSupported(Conflict):
     msg = 'Share protocol %(share_proto)s is not supported.'
 
@@ -520,6 +524,12 @@ class ServiceUnavailable(KilonovaError):
 
     code = 503
     msg = 'Service is unavailable at this time.'
+
+
+class VendorDataFailed(KilonovaError):
+    """Only where the operator wants such failures to count."""
+
+    msg = 'Vendor data %(name)s cannot be had: %(reason)s'
 
 
 class FellowServiceError(ServiceUnavailable):

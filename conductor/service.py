@@ -17,6 +17,7 @@ from kilonova.conductor.cells.fleet import Fleet
 from kilonova.conductor.cells.front import Front
 from kilonova.conductor.drains import Drains
 from kilonova.conductor.flavors import Flavors
+from kilonova.conductor.host_changes import HostTableChanges
 from kilonova.conductor.host_control import HostControl
 from kilonova.conductor.host_table import Hosts
 from kilonova.conductor.hypervisors import Hypervisors
@@ -94,10 +95,11 @@ def host_endpoints(parts: Parts, engine: Engine, heartbeats: Heartbeats) -> list
         heartbeats,
         Hypervisors(conf, api, cell, compute),
         Hosts(conf, api, cell, parts.cell_id),
+        HostTableChanges(conf, api, cell, parts.cell_id),
         Quotas(conf, api),
-        Usage(conf, cell),
+        Usage(conf, cell, parts.notifier),
         HostControl(conf, cell, compute),
-        ImageCaching(conf, api, cell, compute),
+        ImageCaching(conf, api, cell, compute, notifier=parts.notifier),
     ]
 
 

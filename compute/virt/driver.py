@@ -325,6 +325,9 @@ class Host(abc.ABC):
     def get_inventory(self) -> list[Inventory]:
         """Return the provider tree: the node's first.  Ratios and reserved are filled in."""
 
+    def check_health(self) -> None:  # noqa: B027  (some cannot be away)
+        """Raise VirtDriverError when the hypervisor cannot be reached."""
+
     def get_uptime(self) -> str:
         """Return the host's ``uptime`` line."""
         raise exception.NotSupported(feature='host uptime')

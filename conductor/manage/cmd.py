@@ -79,7 +79,7 @@ def _add_other_rooms(categories: 'argparse._SubParsersAction[argparse.ArgumentPa
 def _run_other_room(
     entry: metadata.EntryPoint, conf: cfg.ConfigOpts, words: argparse.Namespace
 ) -> int:
-    return int(entry.load()(f'nova-manage {entry.name}', words.words))
+    return int(entry.load()(f'nova-manage {entry.name}', words.words, conf))
 
 
 def print_version(conf: cfg.ConfigOpts, words: argparse.Namespace) -> int:

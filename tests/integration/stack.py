@@ -43,6 +43,7 @@ class Stack:
         )
         self.glance, self.neutron = FakeGlance(), FakeNeutron()
         self.port, self.metadata_port, self.placement_port = free_port(), free_port(), free_port()
+        self.novnc_port = free_port()
         self.url = f'http://127.0.0.1:{self.port}/v2.1'
         self.conf = folder / 'nova.conf'
         self.hosts, self.extra, self.backend, self.daemons = hosts, extra, backend, daemons
@@ -160,7 +161,7 @@ ram = -1
         self.wait_computes()
 
     def wait_computes(self) -> None:
-        wait_for('compute hosts', self._computes_up, 60, 0.5)
+        wait_for('compute hosts', self._computes_up, 60 + self.hosts, 0.5 + self.hosts / 200)
 
     def _computes_up(self) -> bool:
         """Tell whether all hosts are up and have told placement what they offer."""
@@ -169,7 +170,7 @@ ram = -1
         return (
             len([s for s in found if s['state'] == 'up']) >= self.hosts
             and len(nodes) >= self.hosts
-            and all(self._offers(node['id']) for node in nodes)
+            and all(self._offers(node['id']) for node in nodes[-20:])
         )
 
     def _offers(self, provider: str) -> bool:
@@ -274,6 +275,9 @@ metadata_listen = 127.0.0.1
 metadata_listen_port = {self.metadata_port}
 [api]
 auth_strategy = noauth2
+[vnc]
+novncproxy_host = 127.0.0.1
+novncproxy_port = {self.novnc_port}
 [placement]
 auth_type = admin_token
 endpoint = {self.placement}
