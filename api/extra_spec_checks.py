@@ -152,7 +152,7 @@ _PATTERNS: list[tuple[re.Pattern[str], Check]] = [
         (r'hw:numa_cpus\.\d+', _like(_CPU_SET)),
         (r'hw:numa_mem\.\d+', _COUNT),
         (rf'resources{_GROUP}:CUSTOM_[A-Z0-9_]+', _ANY_INTEGER),
-        (rf'trait{_GROUP}:CUSTOM_[A-Z0-9_]+', _one_of('required forbidden')),
+        (rf'trait{_GROUP}:CUSTOM_[A-Z0-9_]+', _one_of('required forbidden preferred')),
     )
 ]
 _STANDARD = re.compile(rf'(resources|trait){_GROUP}:(\w+)')
@@ -179,7 +179,7 @@ def _find(name: str) -> Check | None:
             return check
     match = _STANDARD.fullmatch(name)
     if match and match[3] in _standard_names()[match[1]]:
-        return _ANY_INTEGER if match[1] == 'resources' else _one_of('required forbidden')
+        return _ANY_INTEGER if match[1] == 'resources' else _one_of('required forbidden preferred')
     return None
 
 

@@ -143,6 +143,10 @@ class ComputeHostNotFound(NotFound):
     msg = 'Compute host %(host)s could not be found.'
 
 
+class HostDrainNotFound(NotFound):
+    msg = 'Compute host %(host)s is not being drained.'
+
+
 class ImageNotFound(NotFound):
     msg = 'Image %(image_id)s could not be found.'
 
@@ -304,6 +308,10 @@ class ShareStatusIncorrect(Conflict):
 
 class ShareMappingAlreadyExists(Conflict):
     msg = "Share '%(share_id)s' or tag '%(tag)s' is already attached to this server."
+
+
+class InstancePasswordSetFailed(Conflict):
+    msg = 'Failed to set admin password on %(instance)s because %(reason)s'
 
 
 class ShareProtocolNotSupported(Conflict):

@@ -281,6 +281,13 @@ class _Dispatcher(messaging.RPCDispatcher):
         return messaging.expected_exceptions(exception.KilonovaError)(run)
 
 
+def dispatcher_for(
+    interface: type[Interface], endpoints: Iterable[object]
+) -> messaging.RPCDispatcher:
+    """Return what hands messages of the interface to its endpoints."""
+    return _Dispatcher(interface, endpoints)
+
+
 def get_transport(conf: cfg.ConfigOpts, url: str | None = None) -> messaging.Transport:
     """Return the transport of ``[DEFAULT]transport_url`` (or of another cell's url)."""
     try:

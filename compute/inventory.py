@@ -16,7 +16,9 @@ from oslo_log import log as logging
 from kilonova.common import context as ctx
 from kilonova.common import exception
 from kilonova.common.clients import placement as placement_client
-from kilonova.common.objects.host import ComputeNode
+from kilonova.common.objects.host import Amount, ComputeNode, ProviderState
+from kilonova.common.objects.pci import devices_of
+from kilonova.compute import pci_inventory
 from kilonova.compute.virt.driver import Driver, Inventory
 from kilonova.conductor.interface import ConductorInterface
 
@@ -106,6 +108,17 @@ class HostInventory:
             reserved_host_cpus=self._conf.reserved_host_cpus,
             reserved_host_memory_mb=self._conf.reserved_host_memory_mb,
             reserved_host_disk_mb=self._conf.reserved_host_disk_mb,
+            provider=self._describe_provider(sent) if sent else None,
+        )
+
+    def _describe_provider(self, sent: _Sent) -> ProviderState:
+        """Return what placement has of the node, for schedulers that do not ask it."""
+        others = (one.inventories for uuid, one in self._sent.items() if uuid != self._root)
+        return ProviderState(
+            inventories=msgspec.convert(sent.inventories, dict[str, Amount]),
+            # That one comes and goes with the service's record, which the scheduler has.
+            traits=sorted(sent.traits - {os_traits.COMPUTE_STATUS_DISABLED}),
+            elsewhere=sorted({name for inventories in others for name in inventories}),
         )
 
     def _ratio(self, resource_class: str, current: Inventories) -> float:
@@ -122,6 +135,9 @@ class HostInventory:
 
     def _send_providers(self) -> None:
         tree = self._driver.get_inventory()
+        if self._conf.pci.report_in_placement:
+            devices = devices_of(self._driver.get_node().pci_devices)
+            tree = [*tree, *pci_inventory.providers(tree[0].name, devices)]
         uuids = self._uuids(tree)
         first = self._root not in self._sent
         for provider in tree:

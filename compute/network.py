@@ -233,7 +233,9 @@ class Ports:
         new = [request for request in requests if not request.port_id]
         groups = self._security_groups(client, server) if new else None
         bound = {
-            request.port_id: client.update_port(request.port_id, binding)
+            request.port_id: client.update_port(
+                request.port_id, binding | _profile(client, request)
+            )
             for request in requests
             if request.port_id
         }
@@ -296,3 +298,12 @@ def _is_older(port: Json, moment: datetime.datetime | None) -> bool:
     if created is None or moment is None:
         return True
     return timeutils.normalize_time(timeutils.parse_isotime(created)) < moment
+
+
+def _profile(client: neutron_client.Neutron, request: NetworkRequest) -> Json:
+    """Return the binding profile of a port whose bandwidth was claimed: where Neutron finds it."""
+    if not request.allocation:
+        return {}
+    (port,) = client.find('ports', id=request.port_id) or [{}]
+    known = port.get('binding:profile') or {}
+    return {'binding:profile': {**known, 'allocation': request.allocation}}

@@ -8,7 +8,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_messaging.rpc import server as rpc_server
 
-from kilonova.common import concurrency, config, exception, rpc, service, version
+from kilonova.common import concurrency, config, exception, rpc, rpc_many, service, version
 from kilonova.common import context as ctx
 from kilonova.common.clients import keystone
 from kilonova.common.clients.placement import Placement
@@ -20,6 +20,7 @@ from kilonova.compute.delete import DeleteEndpoint
 from kilonova.compute.enabling import HostEndpoint
 from kilonova.compute.events import EventsEndpoint
 from kilonova.compute.handlers import HANDLERS
+from kilonova.compute.health import Health
 from kilonova.compute.host import Host
 from kilonova.compute.image_caching import ImageCachingEndpoint
 from kilonova.compute.interface import ComputeInterface
@@ -58,6 +59,7 @@ class Compute:
         host: str | None = None,
         conductor: interface.ConductorInterface | None = None,
         placement: Placement | None = None,
+        periodic: Periodic | None = None,
     ) -> None:
         config.register(list_opts(), conf)
         self.conf, self._transport = conf, transport
@@ -78,24 +80,31 @@ class Compute:
         self.network_refresh = NetworkRefresh(self.host)
         self.orphans = Orphans(self.host)
         self._recovery = Recovery(self.host, self.orphans, self.power_sync)
-        self._periodic = Periodic()
+        self.health = Health(self.host)
+        self._shared = periodic is not None
+        self._periodic = periodic or Periodic()
         self._heartbeat = service.Heartbeat(conf.report_interval, self.report_state)
         self._server: rpc_server.RPCServer | None = None
 
     def start(self) -> None:
-        """Come up; what the conductor sends meanwhile waits until the guests are looked through."""
+        """Come up; what the conductor sends meanwhile waits until the guests are looked through.
+
+        One of several hosts in a process (``periodic`` was given) leaves the bus to ``Computes``.
+        """
         host = self.host
         host.driver.init_host(host.name)
-        self._server = rpc.serve(self._transport, ComputeInterface, self.endpoints(), host.name)
+        if not self._shared:
+            self._server = rpc.serve(self._transport, ComputeInterface, self.endpoints(), host.name)
         self._register()
         self._update_inventory()
         self._until_answered('The look at the guests', self._recovery.run)
         host.operations.ready.set()
-        self._heartbeat.start()
         self.power_sync.collector.start()
         self.network_refresh.collector.start()
         self._add_jobs()
-        self._periodic.start()
+        if not self._shared:
+            self._heartbeat.start()
+            self._periodic.start()
         LOG.info('Host %s is up', host.name)
 
     def stop(self) -> None:
@@ -168,6 +177,7 @@ class Compute:
     def _add_jobs(self) -> None:
         conf = self.conf
         self._periodic.add(conf.update_resources_interval, self._update_inventory)
+        self._periodic.add(conf.report_interval, self.health.look)
         self._periodic.add(conf.sync_power_state_interval, self.power_sync.sync_all)
         self._periodic.add(conf.running_deleted_instance_poll_interval, self.orphans.reap)
         if self.host.driver.keeps_images:
@@ -187,14 +197,43 @@ class Computes:
     def __init__(
         self, conf: cfg.ConfigOpts, transport: messaging.Transport, hosts: Sequence[str]
     ) -> None:
-        self.computes = [Compute(conf, transport, host) for host in hosts]
+        self._transport, self._conductor = transport, interface.client(conf, transport)
+        placement = Placement(keystone.adapter(conf, 'placement'))
+        self._periodic = Periodic()
+        shared = self._periodic if len(hosts) > 1 else None
+        self.computes = [
+            Compute(conf, transport, host, self._conductor, placement, shared) for host in hosts
+        ]
+        self._heartbeat = service.Heartbeat(conf.report_interval, self.report_states)
+        self._servers: list[rpc_server.RPCServer] = []
 
     def start(self) -> None:
+        """Come up, some at a time; several hosts share their connection, heartbeat and clock."""
+        if len(self.computes) > 1:
+            endpoints = {one.host.name: one.endpoints() for one in self.computes}
+            self._servers = rpc_many.serve_many(self._transport, ComputeInterface, endpoints)
+            self._heartbeat.start()
         for number in range(0, len(self.computes), STARTING):
             self._together(compute.start for compute in self.computes[number : number + STARTING])
+        if len(self.computes) > 1:
+            self._periodic.start()  # with the jobs of all of them
 
     def stop(self) -> None:
         self._together(compute.stop for compute in self.computes)
+        for server in self._servers:
+            server.stop()
+            server.wait()
+        self._heartbeat.stop()
+
+    def report_states(self) -> None:
+        """Send one heartbeat for all hosts that are up."""
+        running = {
+            one.host.name: one.host.operations.running()
+            for one in self.computes
+            if one.host.operations.ready.is_set()
+        }
+        if running:
+            self._conductor.report_states(ctx.get_admin_context(), BINARY, running)
 
     @staticmethod
     def _together(actions: Iterable[Callable[[], None]]) -> None:

@@ -12,6 +12,7 @@ from kilonova.common import rpc, service
 from kilonova.common.context import get_admin_context
 from kilonova.conductor.interfaces.actions import ActionsInterface
 from kilonova.conductor.interfaces.devices import DevicesInterface
+from kilonova.conductor.interfaces.drains import DrainsInterface
 from kilonova.conductor.interfaces.hosts import HostsInterface
 from kilonova.conductor.interfaces.moves import MovesInterface
 from kilonova.conductor.interfaces.reports import ReportsInterface
@@ -26,6 +27,7 @@ class ConductorInterface(
     DevicesInterface,
     ResourcesInterface,
     HostsInterface,
+    DrainsInterface,
     ReportsInterface,
 ):
     """The conductor: state, rules, durable operations."""

@@ -22,7 +22,7 @@ CONDUCTOR = 'nova-conductor'
 CHUNK = 500
 """How many names one IN list gets at most."""
 
-_IO_TASKS = (
+IO_TASKS = (
     'resize_migrating',
     'rebuilding',
     'resize_prep',
@@ -64,6 +64,18 @@ Node = tuple[str, str]
 def seed_version(target: sa.Table, connection: Connection, **kwargs: Any) -> None:
     """Insert the one row."""
     connection.execute(sa.insert(HostTableVersion).values(id=1, version=1))
+
+
+def compute_service(session: Session, host: str) -> ServiceRow:
+    """Return the record of a host's nova-compute.  Raises ComputeHostNotFound."""
+    found = session.scalars(
+        sa.select(ServiceRow)
+        .where(ServiceRow.host == host, ServiceRow.binary == COMPUTE)
+        .with_for_update()
+    ).one_or_none()
+    if found is None:
+        raise exception.ComputeHostNotFound(host=host)
+    return found
 
 
 def bump(session: Session) -> None:
@@ -150,6 +162,12 @@ def to_service(row: ServiceRow, down_time: int, zone: str | None = None) -> Serv
         availability_zone=zone,
         report_count=row.report_count or 0,
     )
+
+
+def find_compute(session: Session, host: str) -> ServiceRow | None:
+    """Return the record of a host's nova-compute."""
+    query = sa.select(ServiceRow).where(ServiceRow.host == host, ServiceRow.binary == COMPUTE)
+    return session.scalars(query).one_or_none()
 
 
 def find_service(session: Session, service_id: str, lock: bool = False) -> ServiceRow:
@@ -268,7 +286,7 @@ def usage(session: Session, hosts: Iterable[str] | None = None) -> Mapping[Node,
                     (
                         sa.or_(
                             InstanceRow.vm_state == 'building',
-                            InstanceRow.task_state.in_(_IO_TASKS),
+                            InstanceRow.task_state.in_(IO_TASKS),
                         ),
                         1,
                     ),

@@ -1,6 +1,7 @@
 """Durable operations: the rows behind leases, fences and os-instance-actions."""
 
 import datetime
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -272,12 +273,26 @@ def move(session: Session, operation: Operation, **values: Any) -> bool:
 # -- os-instance-actions
 
 
-def start_events(session: Session, event: str, starts: Sequence[tuple[Operation, str]]) -> None:
-    """Note for each (operation, host) that a host begins with it."""
+def start_events(
+    session: Session,
+    event: str,
+    starts: Sequence[tuple[Operation, str]],
+    details: Sequence[str | None] = (),
+) -> None:
+    """Note for each (operation, host) that a host begins with it.
+
+    ``details``: why it was chosen, for administrators.
+    """
     now = types.utcnow()
     rows = [
-        {'operation_id': operation.id, 'event': event, 'start_time': now, 'host': host}
-        for operation, host in starts
+        {
+            'operation_id': operation.id,
+            'event': event,
+            'start_time': now,
+            'host': host,
+            'details': why,
+        }
+        for (operation, host), why in itertools.zip_longest(starts, details)
     ]
     session.execute(sa.insert(EVENTS), rows)
     happenings.note(
@@ -295,7 +310,29 @@ def _close_events(session: Session, operation_id: str, result: str, details: str
     session.execute(
         sa.update(EVENTS)
         .where(EVENTS.c.operation_id == operation_id, EVENTS.c.finish_time.is_(None))
-        .values(finish_time=types.utcnow(), result=result, details=details)
+        .values(
+            finish_time=types.utcnow(),
+            result=result,
+            **({} if details is None else {'details': details}),
+        )
+    )
+
+
+def note_event(
+    session: Session, operation_id: str, event: str, host: str, result: str, details: str | None
+) -> None:
+    """Record something that is over already."""
+    now = types.utcnow()
+    session.execute(
+        sa.insert(EVENTS).values(
+            operation_id=operation_id,
+            event=event,
+            start_time=now,
+            finish_time=now,
+            host=host,
+            result=result,
+            details=details,
+        )
     )
 
 

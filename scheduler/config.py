@@ -2,6 +2,7 @@
 
 from oslo_config import cfg
 
+from kilonova.common import metrics
 from kilonova.common.config import Opts
 
 ARCHITECTURES = (
@@ -177,6 +178,7 @@ FILTERS = [
         help='ImagePropertiesWeigher: image properties that count, with their ratios, as '
         'name=ratio. Empty: each one counts 1.',
     ),
+    _multiplier('preferred_traits', 1.0, 'having the traits that a flavor prefers', min=0.0),
     _multiplier('soft_affinity', 1.0, 'having more servers of the group', min=0.0),
     _multiplier('soft_anti_affinity', 1.0, 'having fewer servers of the group', min=0.0),
     _multiplier(
@@ -229,4 +231,5 @@ def list_opts() -> Opts:
         ('filter_scheduler', FILTERS),
         ('metrics', METRICS),
         ('workarounds', WORKAROUNDS),
+        *metrics.list_opts(),
     ]

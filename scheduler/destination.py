@@ -8,11 +8,10 @@ import numpy as np
 from oslo_config import cfg
 
 from kilonova.common import exception
-from kilonova.common.objects.host import HostState
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.scheduler import traits
 from kilonova.scheduler.filters.base import Filter
-from kilonova.scheduler.hosts import Hosts, Indices, Mask, column
+from kilonova.scheduler.hosts import Hosts, Indices, Mask
 from kilonova.scheduler.request import ResourceRequest
 
 TENANT_KEY = 'filter_tenant_id'
@@ -30,7 +29,7 @@ class RequestedHost(Filter):
         host, node = _wanted(spec)
         if not host and not node:
             return None
-        return hosts.where(lambda state: _is(state, host, node), alive)
+        return _mask(hosts, host, node)[alive]
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         return 'not the requested one'
@@ -43,7 +42,10 @@ class IgnoredHosts(Filter):
         ignored = set(spec.ignore_hosts)
         if not ignored:
             return None
-        return hosts.where(lambda state: state.service.host not in ignored, alive)
+        mask = np.ones(len(hosts), dtype=bool)
+        for host in ignored:
+            mask[hosts.by_host.get(host, [])] = False
+        return mask[alive]
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         return 'tried before'
@@ -52,7 +54,7 @@ class IgnoredHosts(Filter):
 class AvailabilityZone(Filter):
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
         zone = spec.availability_zone
-        return column((hosts.zones[i] == zone for i in alive), bool) if zone else None
+        return hosts.in_zone(zone)[alive] if zone else None
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         return f'in zone {hosts.zones[i]}'
@@ -64,7 +66,8 @@ class SameCell(Filter):
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
         if spec.cell_id is None:
             return None
-        return hosts.where(lambda state: state.cell_id == spec.cell_id, alive)
+        mask: Mask = hosts.cell[alive] == spec.cell_id
+        return mask
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         return 'in another cell than the server'
@@ -102,10 +105,13 @@ def _wanted(spec: RequestSpec) -> tuple[str | None, str | None]:
     return spec.requested_host, spec.requested_hypervisor_hostname
 
 
-def _is(state: HostState, host: str | None, node: str | None) -> bool:
-    return (not host or state.service.host == host) and (
-        not node or state.node.hypervisor_hostname == node
-    )
+def _mask(hosts: Hosts, host: str | None, node: str | None) -> Mask:
+    """Return which nodes have the names that are given."""
+    mask = np.zeros(len(hosts), dtype=bool)
+    named = hosts.by_host.get(host, []) if host else range(len(hosts))
+    for i in named:
+        mask[i] = not node or hosts.states[i].node.hypervisor_hostname == node
+    return mask
 
 
 def _single_node(hosts: Hosts, spec: RequestSpec) -> str | None:
@@ -113,8 +119,7 @@ def _single_node(hosts: Hosts, spec: RequestSpec) -> str | None:
     host, node = _wanted(spec)
     if not host and not node:
         return None
-    mask = hosts.where(lambda state: _is(state, host, node), np.arange(len(hosts)))
-    found = np.flatnonzero(mask)
+    found = np.flatnonzero(_mask(hosts, host, node))
     if not len(found):
         name = ' '.join(word for word in (host, node) if word)
         raise exception.NoValidHost(reason=f'Host {name} is not known.')

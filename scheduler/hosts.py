@@ -1,21 +1,23 @@
 """The hosts, as columns.
 
 ``Hosts`` is one copy of the conductor's host table: lists of states and NumPy arrays of
-the same order.  ``HostCache`` keeps the newest copy, and lays over it what this
-scheduler has picked since, as the conductor cannot know that yet.
+the same order, which ``changes`` brings up to date row by row.  What can be worked out once
+for many requests is remembered until a row changes.
 """
 
-import threading
-import time
-from collections.abc import Callable, Iterable
-from typing import Any
+import itertools
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from oslo_log import log as logging
 
-from kilonova.common.objects.host import HostState, HostTable
+from kilonova.common.objects.host import HostState
+from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.request_spec import RequestSpec
+from kilonova.scheduler import figures
+from kilonova.scheduler.amounts import Amounts
 
 LOG = logging.getLogger(__name__)
 
@@ -23,34 +25,46 @@ Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
-MAX_AGE = 10.0
-# How long a pick may be missing in the conductor's table before it counts as given up.
-PICK_MEMORY = 5.0
+
+class Load(NamedTuple):
+    """What one server takes of its host."""
+
+    vcpus: float = 0
+    memory_mb: float = 0
+    disk_mb: float = 0
+    busy: bool = False
 
 
 class Hosts:
-    """All hosts.  ``take`` and ``give`` are the only changes."""
+    """All hosts.  ``take``, ``give`` and what ``changes`` does are the only changes."""
 
-    def __init__(self, states: list[HostState], version: int = 0) -> None:
-        self.states, self.version = states, version
+    enabled: Mask
+    up: Mask
+    free_ram_mb: Floats
+    free_disk_mb: Floats
+    free_vcpus: Floats
+    num_instances: Floats
+    num_io_ops: Floats
+    failed_builds: Floats
+    hypervisor_version: Floats
+    free_devices: Floats
+    cell: Floats
+
+    def __init__(
+        self, states: list[HostState], version: int = 0, asked_at: float = float('-inf')
+    ) -> None:
+        self.states, self.version, self.asked_at = states, version, asked_at
         self.index = {state.node.uuid: i for i, state in enumerate(states)}
         self.by_host: dict[str, list[int]] = {}
         for i, state in enumerate(states):
             self.by_host.setdefault(state.service.host, []).append(i)
-        self.enabled: Mask = column((not s.service.disabled for s in states), bool)
-        self.up: Mask = column((s.service.up and not s.service.forced_down for s in states), bool)
-        self.free_ram_mb: Floats = column(_free_ram(states))
-        self.free_disk_mb: Floats = column(_free_disk(states))
-        self.free_vcpus: Floats = column(_free_vcpus(states))
-        self.num_instances: Floats = column(s.num_instances for s in states)
-        self.num_io_ops: Floats = column(s.num_io_ops for s in states)
-        self.failed_builds: Floats = column(s.failed_builds for s in states)
-        self.hypervisor_version: Floats = column(s.node.hypervisor_version for s in states)
-        self.zones = [_zone(state) for state in states]
+        for name, (kind, read) in figures.COLUMNS.items():
+            setattr(self, name, column((read(state) for state in states), kind))
+        self.amounts = Amounts(states)
         self.servers = {uuid: i for i, state in enumerate(states) for uuid in state.instances}
-        self.aggregates = {a.uuid: a for state in states for a in state.aggregates}
-        self._aggregate_keys = {key for a in self.aggregates.values() for key in a.metadata}
-        self._values: dict[str, list[frozenset[str]]] = {}
+        self.loads: dict[str, Load] = {}
+        """Of the servers that are not in the figures which the states came with."""
+        self.regroup()
 
     def __len__(self) -> int:
         return len(self.states)
@@ -59,6 +73,48 @@ class Hosts:
         """Ask each host of ``alive``: for what no column can say."""
         states = self.states
         return np.fromiter((test(states[i]) for i in alive), dtype=bool, count=len(alive))
+
+    def where_kind(
+        self,
+        kind: str,
+        key: Callable[[HostState], Hashable],
+        test: Callable[[HostState], bool],
+        alive: Indices,
+    ) -> Mask:
+        """Ask one host of each kind; ``key`` says of which kind a host is, ``kind`` names it."""
+        codes, samples = self._kinds(kind, key)
+        verdicts = np.array([test(self.states[i]) for i in samples], dtype=bool)
+        mask: Mask = verdicts[codes[alive]]
+        return mask
+
+    def _kinds(self, kind: str, key: Callable[[HostState], Hashable]) -> tuple[Indices, list[int]]:
+        """Return each host's kind by number, and a host of each."""
+
+        def make() -> tuple[Indices, list[int]]:
+            numbers: dict[Hashable, int] = {}
+            samples: list[int] = []
+            codes = np.empty(len(self), dtype=np.intp)
+            for i, state in enumerate(self.states):
+                found = key(state)
+                if found not in numbers:
+                    numbers[found] = len(samples)
+                    samples.append(i)
+                codes[i] = numbers[found]
+            return codes, samples
+
+        found: tuple[Indices, list[int]] = self.remember(('kind', kind), make)
+        return found
+
+    def remember(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what was worked out for ``key`` since the last change of a host."""
+        memory = self._memory
+        if key not in memory:
+            memory[key] = make()
+        return memory[key]
+
+    def forget(self) -> None:
+        """A host has changed: what was remembered may be wrong."""
+        self._memory: dict[Hashable, Any] = {}
 
     def indices_of(self, servers: Iterable[str]) -> list[int]:
         """Return the host of each of the servers that is on one."""
@@ -74,53 +130,128 @@ class Hosts:
 
     # -- aggregates
 
+    def regroup(self) -> None:
+        """Look anew at the aggregates of all hosts."""
+        self.forget()
+        self.zones = [figures.zone_of(state) for state in self.states]
+        self.aggregates = {a.uuid: a for state in self.states for a in state.aggregates}
+        self._aggregate_keys = {key for a in self.aggregates.values() for key in a.metadata}
+
+    def in_zone(self, zone: str) -> Mask:
+        """Return which hosts are in a zone."""
+        mask: Mask = self.remember(
+            ('zone', zone), lambda: column((own == zone for own in self.zones), bool)
+        )
+        return mask
+
+    def in_any(self, aggregates: frozenset[str]) -> Mask:
+        """Return which hosts are in one of some aggregates."""
+        return self.where_kind(
+            'aggregates',
+            aggregates_of,
+            lambda state: any(a.uuid in aggregates for a in state.aggregates),
+            np.arange(len(self)),
+        )
+
     def aggregate_values(self, key: str) -> list[frozenset[str]] | None:
         """Return each host's values (comma separated) of a metadata key; None: no host has it."""
         if key not in self._aggregate_keys:
             return None
-        if key not in self._values:
-            self._values[key] = [
+
+        def make() -> list[frozenset[str]]:
+            codes, samples = self._kinds('aggregates', aggregates_of)
+            by_kind = [
                 frozenset(
                     value.strip()
-                    for aggregate in state.aggregates
+                    for aggregate in self.states[i].aggregates
                     if key in aggregate.metadata
                     for value in aggregate.metadata[key].split(',')
                 )
-                for state in self.states
+                for i in samples
             ]
-        return self._values[key]
+            return [by_kind[code] for code in codes]
+
+        found: list[frozenset[str]] = self.remember(('values', key), make)
+        return found
 
     def aggregate_numbers(self, key: str, default: float) -> Floats | float:
         """Return what aggregates say instead of an option, the smallest where they disagree."""
         values = self.aggregate_values(key)
         if values is None:
             return default
-        return column(_smallest(found, default, key) for found in values)
+        found: Floats = self.remember(
+            ('numbers', key, default),
+            lambda: column(_smallest(found, default, key) for found in values),
+        )
+        return found
 
-    # -- own picks
+    # -- servers
 
-    def take(self, i: int, uuid: str, spec: RequestSpec) -> None:
+    def take(self, i: int, uuid: str, spec: RequestSpec, layout: Layout | None = None) -> None:
         """Count a server that has just been claimed for a host."""
-        self._change(i, spec, 1)
-        self.states[i].instances[uuid] = spec.project_id
-        self.servers[uuid] = i
+        for name, value in spec.image.known_properties().items():
+            counts = self.states[i].image_properties.setdefault(name, {})
+            counts[value] = counts.get(value, 0) + 1
+        self.put(i, uuid, spec.project_id, load_of(spec))
+        if layout is not None:
+            self.occupy(i, layout)
 
     def give(self, i: int, uuid: str, spec: RequestSpec) -> None:
         """Forget a server whose claim was given back."""
-        self._change(i, spec, -1)
-        self.states[i].instances.pop(uuid, None)
-        self.servers.pop(uuid, None)
-
-    def _change(self, i: int, spec: RequestSpec, sign: int) -> None:
-        flavor, alike = spec.flavor, self.states[i].image_properties
         for name, value in spec.image.known_properties().items():
-            counts = alike.setdefault(name, {})
-            counts[value] = counts.get(value, 0) + sign
-        self.free_ram_mb[i] -= sign * flavor.memory_mb
-        self.free_disk_mb[i] -= sign * disk_mb(spec)
-        self.free_vcpus[i] -= sign * flavor.vcpus
+            counts = self.states[i].image_properties.setdefault(name, {})
+            counts[value] = counts.get(value, 0) - 1
+        self.remove(uuid)
+
+    def occupy(self, i: int, layout: Layout) -> None:
+        """Count nodes and devices until the conductor tells of all that are taken."""
+        state = self.states[i]
+        if layout.topology is not None:
+            state.guests = [*state.guests, layout.topology]
+        state.pci_taken = [*state.pci_taken, *(device.address for device in layout.devices)]
+        self.free_devices[i] = figures.free_devices(state)
+
+    def put(self, i: int, uuid: str, project_id: str, load: Load) -> None:
+        """Count a server on a host, instead of wherever it was counted."""
+        self.remove(uuid)
+        self._change(i, load, 1)
+        self.loads[uuid] = load
+        self.states[i].instances[uuid] = project_id
+        self.servers[uuid] = i
+
+    def remove(self, uuid: str) -> None:
+        """Count a server no more."""
+        i, load = self.servers.pop(uuid, None), self.loads.pop(uuid, None)
+        if i is not None:
+            self.states[i].instances.pop(uuid, None)
+            if load is not None:
+                self._change(i, load, -1)
+
+    def _change(self, i: int, load: Load, sign: int) -> None:
+        self.free_ram_mb[i] -= sign * load.memory_mb
+        self.free_disk_mb[i] -= sign * load.disk_mb
+        self.free_vcpus[i] -= sign * load.vcpus
         self.num_instances[i] += sign
-        self.num_io_ops[i] += sign
+        self.num_io_ops[i] += sign * load.busy
+        self.amounts.add(i, load.vcpus, load.memory_mb, load.disk_mb, sign)
+
+    def replace(self, i: int, state: HostState) -> None:
+        """Put a new description of a host in place of the old one; its servers stay."""
+        old = self.states[i]
+        state.instances, state.aggregates = old.instances, old.aggregates
+        state.guests, state.pci_taken = old.guests, old.pci_taken
+        self.states[i] = state
+        for name, (_, read) in figures.COLUMNS.items():
+            getattr(self, name)[i] = read(state)
+        self.amounts.fill(i, state)
+        for uuid in state.instances:
+            self._change(i, self.loads.get(uuid, Load()), 1)
+        self.forget()
+
+
+def aggregates_of(state: HostState) -> Hashable:
+    """Hosts of the same aggregates are of one kind."""
+    return frozenset(aggregate.uuid for aggregate in state.aggregates)
 
 
 def column(values: Iterable[Any], kind: type = float) -> npt.NDArray[Any]:
@@ -134,119 +265,16 @@ def disk_mb(spec: RequestSpec) -> int:
     return (root + spec.flavor.ephemeral_gb) * 1024 + spec.flavor.swap
 
 
-def free_disk_gb(state: HostState) -> int:
-    """What is neither taken nor, on a sparse backend, really used up."""
-    free = state.node.local_gb - state.node.local_gb_used
-    least = state.node.disk_available_least
-    return free if least is None else min(free, least)
-
-
-def _free_ram(states: list[HostState]) -> Iterable[int]:
-    return (
-        s.node.memory_mb - s.node.reserved_host_memory_mb - s.node.memory_mb_used for s in states
-    )
-
-
-def _free_disk(states: list[HostState]) -> Iterable[int]:
-    return (free_disk_gb(s) * 1024 - s.node.reserved_host_disk_mb for s in states)
-
-
-def _free_vcpus(states: list[HostState]) -> Iterable[float]:
-    return (
-        (s.node.vcpus - s.node.reserved_host_cpus) * s.node.cpu_allocation_ratio - s.node.vcpus_used
-        for s in states
-    )
-
-
-def _zone(state: HostState) -> str:
-    zones = (aggregate.availability_zone for aggregate in state.aggregates)
-    return next((zone for zone in zones if zone), None) or state.service.availability_zone or 'nova'
+def load_of(spec: RequestSpec) -> Load:
+    """Return what a server that is about to be built takes."""
+    return Load(spec.flavor.vcpus, spec.flavor.memory_mb, disk_mb(spec), True)
 
 
 def _smallest(values: Iterable[str], default: float, key: str) -> float:
     numbers = []
-    for value in values:
+    for value in itertools.chain(values):
         try:
             numbers.append(float(value))
         except ValueError:
             LOG.warning('Aggregate metadata %s=%s is not a number and is ignored', key, value)
     return min(numbers, default=default)
-
-
-class _Pick:
-    def __init__(self, node: str, spec: RequestSpec) -> None:
-        self.node, self.spec = node, spec
-        self.until = time.monotonic() + PICK_MEMORY
-
-
-class HostCache:
-    """The newest copy of the host table.  ``fetch`` asks the conductor."""
-
-    def __init__(self, fetch: Callable[[], HostTable], max_age: float = MAX_AGE) -> None:
-        self._fetch, self._max_age = fetch, max_age
-        self._hosts = Hosts([], -1)
-        self._asked_at = float('-inf')
-        self._picks: dict[str, _Pick] = {}
-        self._fetching, self._changing = threading.Lock(), threading.Lock()
-
-    def get(self, version: int) -> Hosts:
-        """Return a copy that is at least of that version and not too old."""
-        if self._hosts.version >= version and self._age() <= self._max_age:
-            return self._hosts
-        return self._refresh(
-            lambda: self._hosts.version >= version and self._age() <= self._max_age
-        )
-
-    def newer_than(self, moment: float) -> Hosts:
-        """Return a copy that was asked for after a moment of ``time.monotonic``."""
-        return self._refresh(lambda: self._asked_at > moment)
-
-    def asked_after(self, moment: float) -> bool:
-        return self._asked_at > moment
-
-    def take(self, hosts: Hosts, i: int, uuid: str, spec: RequestSpec) -> None:
-        """Remember a pick, in this copy and in those to come."""
-        with self._changing:
-            if uuid in self._picks:  # it was sent away from there
-                for one in {id(one): one for one in (self._hosts, hosts)}.values():
-                    if uuid in one.servers:
-                        one.give(one.servers[uuid], uuid, spec)
-            self._picks[uuid] = _Pick(hosts.states[i].node.uuid, spec)
-            hosts.take(i, uuid, spec)
-            if hosts is not self._hosts:
-                self._lay(self._hosts, uuid, self._picks[uuid])
-
-    def give(self, uuid: str, spec: RequestSpec) -> None:
-        """Forget a pick whose claim was given back."""
-        with self._changing:
-            self._picks.pop(uuid, None)
-            i = self._hosts.servers.get(uuid)
-            if i is not None:
-                self._hosts.give(i, uuid, spec)
-
-    def _age(self) -> float:
-        return time.monotonic() - self._asked_at
-
-    def _refresh(self, enough: Callable[[], bool]) -> Hosts:
-        """Fetch, unless another request has done so while this one waited."""
-        with self._fetching:
-            if not enough():
-                asked_at = time.monotonic()
-                table = self._fetch()
-                with self._changing:
-                    self._hosts = Hosts(table.hosts, table.version)
-                    self._asked_at = asked_at
-                    self._lay_picks()
-            return self._hosts
-
-    def _lay_picks(self) -> None:
-        now = time.monotonic()
-        self._picks = {uuid: pick for uuid, pick in self._picks.items() if pick.until > now}
-        for uuid, pick in self._picks.items():
-            self._lay(self._hosts, uuid, pick)
-
-    @staticmethod
-    def _lay(hosts: Hosts, uuid: str, pick: _Pick) -> None:
-        i = hosts.index.get(pick.node)
-        if i is not None and uuid not in hosts.servers:
-            hosts.take(i, uuid, pick.spec)

@@ -2,6 +2,7 @@
 
 from kilonova.common import rpc
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 
 
@@ -26,3 +27,9 @@ class SchedulerInterface(rpc.Interface):
         cannot be placed, the claims of the others are given back.
         Raises NoValidHost with the number of hosts left by each stage, ServiceUnavailable.
         """
+
+    @rpc.call(timeout=120)
+    def explain(
+        self, context: Ctx, spec: RequestSpec, number: int, table_version: int
+    ) -> Explanation:
+        """Say which hosts ``number`` servers would get and why, and claim nothing."""

@@ -1,7 +1,9 @@
 """What placement offers for one request, and what is left of it after own claims."""
 
+import numpy as np
+
 from kilonova.common.clients.placement import Candidates, Resources
-from kilonova.scheduler.hosts import Hosts
+from kilonova.scheduler.hosts import Hosts, Indices, Mask, column
 
 
 class Offer:
@@ -10,20 +12,36 @@ class Offer:
     def __init__(self, hosts: Hosts, candidates: Candidates) -> None:
         self._summaries = candidates.provider_summaries
         self._ways: dict[int, list[Resources]] = {}
+        self._mappings: dict[int, dict[str, list[str]]] = {}
         self._untouched = True
+        self._refused = 0
         self.unknown: set[str] = set()
         for request in candidates.allocation_requests:
             i = self._host_of(hosts, request.allocations)
             if i is not None:
                 self._ways.setdefault(i, []).append(request.allocations)
+                self._mappings[id(request.allocations)] = request.mappings
 
-    def hosts(self) -> list[int]:
-        return list(self._ways)
+    def hosts(self) -> Indices:
+        return np.array(sorted(self._ways), dtype=np.intp)
+
+    def fitting(self, alive: Indices) -> Mask:
+        """Return which hosts still have room, when servers of this request have taken some."""
+        return column((bool(self.ways(i)) for i in alive), bool)
+
+    @property
+    def refusals(self) -> int:
+        return self._refused
 
     def ways(self, i: int) -> list[Resources]:
         """Return the ways that still fit, in placement's order."""
         ways = self._ways.get(i, [])
         return ways if self._untouched else [way for way in ways if self._fits(way)]
+
+    def provider_of(self, way: Resources, group: str) -> str | None:
+        """Return which provider serves a group of the request."""
+        found = self._mappings.get(id(way), {}).get(group)
+        return found[0] if found else None
 
     def take(self, way: Resources) -> None:
         """Count a claim, so that the next server of the request is not sent in vain."""
@@ -35,6 +53,7 @@ class Offer:
 
     def withdraw(self, i: int, way: Resources) -> None:
         """Forget a way that placement has refused."""
+        self._refused += 1
         self._ways[i] = [other for other in self._ways[i] if other is not way]
 
     def _fits(self, way: Resources) -> bool:

@@ -5,11 +5,12 @@ import pathlib
 import sys
 
 import msgspec
+from oslo_config import cfg
 
 from kilonova.api.openapi import document
 
 
-def main(prog: str, words: list[str]) -> int:
+def main(prog: str, words: list[str], conf: cfg.ConfigOpts) -> int:
     """Run a command of the category ``api``."""
     parser = argparse.ArgumentParser(prog=prog)
     commands = parser.add_subparsers(dest='command', required=True)

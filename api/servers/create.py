@@ -52,7 +52,8 @@ Json = dict[str, Any]
 
 
 @contextlib.contextmanager
-def _body_mistakes() -> Iterator[None]:
+def body_mistakes() -> Iterator[None]:
+    """Answer 400 where something that the body names is not there."""
     try:
         yield
     except exception.ImageNotFound as error:
@@ -66,13 +67,20 @@ def _body_mistakes() -> Iterator[None]:
 def create(request: Request, body: Json) -> Answer:
     """Create servers."""
     asked: Json = body['server']
-    _check_policies(request, asked)
-    with _body_mistakes():
-        create_request = _request(request, asked, _hints(body))
+    create_request = read(request, body)
+    with body_mistakes():
         created = request.conductor.create_servers(request.context, create_request)
     if strutils.bool_from_string(asked.get('return_reservation_id')):
         return Answer({'reservation_id': created.reservation_id})
     return _answer(request, created.uuids[0], create_request)
+
+
+def read(request: Request, body: Json) -> ServerCreate:
+    """Return what a body asks for, looked up as far as the API can."""
+    asked: Json = body['server']
+    _check_policies(request, asked)
+    with body_mistakes():
+        return _request(request, asked, _hints(body))
 
 
 def _answer(request: Request, uuid: str, made: ServerCreate) -> Answer:

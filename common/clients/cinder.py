@@ -67,6 +67,22 @@ class Cinder:
     def __init__(self, adapter: ks_adapter.Adapter) -> None:
         self._adapter = adapter
 
+    def newest(self) -> tuple[int, int] | None:
+        """Return the newest microversion; None: this is no Cinder that has any."""
+        try:
+            endpoint = self._adapter.get_endpoint() or ''
+        except ks_exceptions.ClientException as error:
+            raise exception.FellowServiceError(
+                service='volume', reason=type(error).__name__
+            ) from error
+        root = re.sub(r'/v3(/.*)?$', '/', endpoint)
+        answer = keystone.request(self._adapter, 'GET', root)
+        if answer.status_code not in (200, 300):
+            return None
+        known = keystone.content(self._adapter, answer, 'versions')
+        newest = [one['version'].split('.') for one in known if one.get('version')]
+        return max(((int(major), int(minor)) for major, minor in newest), default=None)
+
     # -- volumes
 
     def show_volume(self, volume_id: str) -> Json:

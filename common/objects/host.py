@@ -30,6 +30,32 @@ class Service(msgspec.Struct, kw_only=True):
     """Its cell is down: only host and binary are known."""
 
 
+class Amount(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One inventory, as placement has it."""
+
+    total: int
+    reserved: int = 0
+    min_unit: int = 1
+    max_unit: int = 0
+    step_size: int = 1
+    allocation_ratio: float = 1.0
+
+    @property
+    def capacity(self) -> float:
+        return (self.total - self.reserved) * self.allocation_ratio
+
+
+class ProviderState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A node's resource provider as its host keeps it in placement.
+
+    ``elsewhere``: resource classes that other providers of the node have.
+    """
+
+    inventories: dict[str, Amount] = {}
+    traits: list[str] = []
+    elsewhere: list[str] = []
+
+
 class ComputeNode(msgspec.Struct, kw_only=True):
     """One hypervisor, as the virt driver reports it.  MiB and GiB.
 
@@ -64,6 +90,8 @@ class ComputeNode(msgspec.Struct, kw_only=True):
     stats: dict[str, Any] = {}
     numa_topology: dict[str, Any] | None = None
     pci_devices: list[dict[str, Any]] = []
+    provider: ProviderState | None = None
+    """What the scheduler can know without asking placement."""
     id: int = 0
     created_at: datetime.datetime | None = None
     updated_at: datetime.datetime | None = None

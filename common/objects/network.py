@@ -17,6 +17,8 @@ class NetworkRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     tag: str | None = None
     vnic_type: str | None = None
     subnets: list[str] = []
+    allocation: dict[str, str] | None = None
+    """Of a port with a resource request: group to provider, for its binding profile."""
 
 
 class Networks(msgspec.Struct, kw_only=True, omit_defaults=True):

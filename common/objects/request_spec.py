@@ -10,6 +10,15 @@ from kilonova.common.objects.network import NetworkRequest
 from kilonova.common.objects.server_group import Membership
 
 
+class PortGroup(msgspec.Struct, kw_only=True):
+    """What a port wants of one resource provider; ``id`` is Neutron's, for the group."""
+
+    id: str
+    port_id: str
+    resources: dict[str, int]
+    required: list[str] = []
+
+
 class RequestSpec(msgspec.Struct, kw_only=True):
     """One scheduling request, for one or more like servers."""
 
@@ -32,6 +41,9 @@ class RequestSpec(msgspec.Struct, kw_only=True):
     has_volumes: bool = False
     """Volumes may be reserved for the servers."""
     networks: list[NetworkRequest] = []
+    port_groups: list[PortGroup] = []
+    same_subtree: list[list[str]] = []
+    """Both are filled in anew for each decision."""
     cell_id: int | None = None
     """The cell in which the server is, and stays: its record is in that cell's database."""
 
@@ -50,4 +62,8 @@ class Selection(msgspec.Struct, kw_only=True):
     availability_zone: str
     allocations: dict[str, Any] = {}
     consumer_generation: int | None = None
+    ports: dict[str, dict[str, str]] = {}
+    """Of ports with resource requests: group to the provider that serves it."""
+    decision: str = ''
+    """In a line, what each stage left of the hosts."""
     cell_id: int | None = None

@@ -119,6 +119,16 @@ def _external_events(front: Front, _name: str, context: Ctx, values: Values) -> 
     return codes
 
 
+def _report_states(front: Front, name: str, context: Ctx, values: Values) -> None:
+    """Hosts of one process are mostly, but need not be, of one cell."""
+    by_cell: dict[Cell, dict[str, list[str]]] = {}
+    for host, running in values['running'].items():
+        cell = front.fleet.of_host(host) or front.home
+        by_cell.setdefault(cell, {})[host] = running
+    for cell, mine in by_cell.items():
+        cell.call(name, context, values | {'running': mine})
+
+
 def _gathered(function: Callable[..., Any]) -> Way:
     return lambda front, _name, context, values: function(front.fleet, context, **values)
 
@@ -158,5 +168,8 @@ TABLE: dict[str, Way] = {
     'cache_images': _each,
     'get_usage_audit': _gathered(host_lists.get_usage_audit),
     'get_host_table': _gathered(host_lists.get_host_table),
+    'get_host_changes': _gathered(host_lists.get_host_changes),
+    'report_states': _report_states,
+    'explain_servers': _global,
     'update_compute_node': _of_node,
 }  # fmt: skip

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.host import HostTable, Hypervisor, Service
+from kilonova.common.objects.host_changes import HostChanges, HostMark
 from kilonova.common.objects.usage import UsageAudit
 from kilonova.conductor.cells.cell import Cell
 from kilonova.conductor.cells.fleet import Fleet
@@ -123,3 +124,15 @@ def get_host_table(fleet: Fleet, context: Ctx, image_properties: bool = False) -
         lambda cell: cell.method('get_host_table')(context, image_properties), wanted
     )
     return HostTable(version=version, hosts=[host for _, table in answers for host in table.hosts])
+
+
+def get_host_changes(fleet: Fleet, context: Ctx, marks: dict[str, HostMark]) -> list[HostChanges]:
+    """The news of all cells that are enabled and answer; the others' hosts are not to be used."""
+    fleet.refresh()
+    version = fleet.table_version()
+    wanted = [cell for cell in fleet.cells if not cell.disabled]
+    answers = fleet.gather(lambda cell: cell.method('get_host_changes')(context, marks), wanted)
+    found = [one for _, part in answers for one in part]
+    for one in found:
+        one.table = version
+    return found

@@ -10,6 +10,7 @@ from kilonova.common.objects.host import (
     HostTable,
     Service,
 )
+from kilonova.common.objects.host_changes import HostChanges, HostMark
 from kilonova.common.objects.migration import Migration, Progress
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import Fence
@@ -35,6 +36,10 @@ class ReportsInterface(rpc.Interface):
     @rpc.call(timeout=15)
     def report_state(self, context: Ctx, host: str, binary: str, operations: list[str]) -> None:
         """Heartbeat; prolongs the leases of the operations that the host works on."""
+
+    @rpc.call(timeout=10)
+    def hypervisor_health(self, context: Ctx, host: str, trouble: str | None) -> Service:
+        """Disable a host whose hypervisor is away; None: enable it again, if that was the reason."""
 
     @rpc.call()
     def update_compute_node(self, context: Ctx, node: ComputeNode) -> ComputeNode:
@@ -147,4 +152,16 @@ class ReportsInterface(rpc.Interface):
         """Return all compute nodes with services, aggregates and usage.
 
         ``image_properties``: with those of the servers, which is a longer look.
+        """
+
+    @rpc.call()
+    def report_states(self, context: Ctx, binary: str, running: dict[str, list[str]]) -> None:
+        """The same for many hosts of one process: host to the operations that run there."""
+
+    @rpc.call()
+    def get_host_changes(self, context: Ctx, marks: dict[str, HostMark]) -> list[HostChanges]:
+        """Return what has changed of the host table, by cell, since its mark was given.
+
+        Without a mark of a cell, all of it, in as many answers as it takes: ``after`` of the new
+        mark says that there is more.
         """

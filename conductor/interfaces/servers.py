@@ -7,6 +7,7 @@ from kilonova.common import rpc
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.console import ConsoleAccess
 from kilonova.common.objects.diagnostics import Diagnostics
+from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import (
     Action,
@@ -27,6 +28,10 @@ class ServersInterface(rpc.Interface):
         Raises FlavorNotFound, KeypairNotFound, InstanceGroupNotFound, QuotaExceeded,
         LimitExceeded, Invalid (zone, forced host, image too large for the flavor).
         """
+
+    @rpc.call(timeout=120)
+    def explain_servers(self, context: Ctx, request: ServerCreate) -> Explanation:
+        """Say which hosts new servers would get and why.  Nothing is written; raises likewise."""
 
     @rpc.call()
     def get_server(

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from kilonova.common import exception
+from kilonova.common import exception, resources
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.metadata.vendordata import BOOT_ROLES
 from kilonova.common.objects.block_device import boots_from_volume, volumes
+from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.common.objects.server import CreatedServers, Keypair, Server, ServerCreate
@@ -17,10 +18,10 @@ from kilonova.common.objects.server_group import Membership
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import devices, names, reserve, rules
-from kilonova.conductor.tasks import faults, groups, layouts, ports
+from kilonova.conductor.tasks import choose, faults, groups, layouts, ports
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.work import Payload, Work, encode
-from kilonova.db import flavors, keypairs, operations, quotas, servers, types
+from kilonova.db import flavors, keypairs, operations, quotas, servers, types, unified_limits
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.models.servers import table_of
@@ -32,14 +33,10 @@ class CreateServers:
 
     def __init__(self, parts: Parts, engine: Engine, build: Build) -> None:
         self._parts, self._engine, self._build = parts, engine, build
+        self._chooser = choose.Chooser(parts)
 
     def create_servers(self, context: Ctx, request: ServerCreate) -> CreatedServers:
-        flavor, keypair, group = self._look_up(context, request)
-        rules.check_image(flavor, request)
-        request.block_devices = devices.of_flavor(request.block_devices, flavor)
-        rules.check_devices(self._parts.conf, flavor, request.block_devices)
-        layouts.check(self._parts.conf, flavor, request.image)
-        spec = _spec(context, request, flavor, group)
+        flavor, keypair, spec = self._check(context, request)
         uuids = self._reserve(context, request, flavor, spec)
         made = self._servers(context, request, flavor, keypair, uuids)
         self._reserve_volumes(context, made)
@@ -48,6 +45,20 @@ class CreateServers:
         self._build.start(works)
         reservation = made[0].reservation_id or ''
         return CreatedServers(reservation_id=reservation, uuids=uuids)
+
+    def explain_servers(self, context: Ctx, request: ServerCreate) -> Explanation:
+        _, _, spec = self._check(context, request)
+        return self._chooser.explain(context, spec, request.max_count)
+
+    def _check(
+        self, context: Ctx, request: ServerCreate
+    ) -> tuple[Flavor, Keypair | None, RequestSpec]:
+        flavor, keypair, group = self._look_up(context, request)
+        rules.check_image(flavor, request)
+        request.block_devices = devices.of_flavor(request.block_devices, flavor)
+        rules.check_devices(self._parts.conf, flavor, request.block_devices)
+        layouts.check(self._parts.conf, flavor, request.image)
+        return flavor, keypair, _spec(context, request, flavor, group)
 
     @retry
     def _look_up(
@@ -91,6 +102,7 @@ class CreateServers:
                 servers=request.max_count,
                 vcpus=flavor.vcpus,
                 memory_mb=flavor.memory_mb,
+                resources=resources.total(spec),
                 minimum=request.min_count,
             )
             if request.metadata or request.personality:
@@ -234,7 +246,7 @@ def _book(
     cell_id: int | None,
     spec: RequestSpec,
 ) -> None:
-    now = types.utcnow()
+    now, taken = types.utcnow(), unified_limits.encode(resources.total(spec))
     session.execute(
         sa.insert(table_of(InstanceMapping)),
         [
@@ -245,6 +257,7 @@ def _book(
                 'user_id': spec.user_id,
                 'vcpus': spec.flavor.vcpus,
                 'memory_mb': spec.flavor.memory_mb,
+                'resources': taken,
                 'queued_for_delete': False,
                 'created_at': now,
             }

@@ -7,7 +7,7 @@ from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
-from kilonova.common.fitting.claim import Misfit
+from kilonova.common.fitting.numa import Misfit
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.network import Networks
@@ -17,7 +17,7 @@ from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults, groups, ports
+from kilonova.conductor.tasks import choose, faults, groups, port_requests, ports
 from kilonova.conductor.tasks import layouts as laying
 from kilonova.conductor.tasks.build_failure import BuildFailure
 from kilonova.conductor.tasks.work import Work, decode, encode
@@ -26,6 +26,8 @@ from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
 LOG = logging.getLogger(__name__)
+
+SCHEDULE_EVENT = 'conductor_schedule_and_build_instances'
 
 
 class Build:
@@ -162,6 +164,7 @@ class Build:
         server on the host any more.
         """
         started: list[tuple[Operation, str]] = []
+        decisions: list[str | None] = []
         crowded: set[str] = set()
         group = self._groups.held(works[0].payload.spec.group)
         with group as guard, self._parts.cell_db.transaction() as session:
@@ -174,11 +177,12 @@ class Build:
                 try:
                     if self._record_host(session, work, selection):
                         started.append((work.operation, selection.host))
+                        decisions.append(selection.decision or None)
                 except Misfit as error:
                     work.payload.misfit = str(error)
                     crowded.add(work.operation.id)
             if started:
-                operations.start_events(session, state.CREATE_EVENT, started)
+                operations.start_events(session, state.CREATE_EVENT, started, decisions)
         return {operation.id for operation, _ in started}, crowded
 
     def _record_host(self, session: Session, work: Work, selection: Selection) -> bool:
@@ -218,7 +222,7 @@ class Build:
         request = BuildRequest(
             server=work.server,
             fence=work.operation.fence,
-            networks=payload.networks,
+            networks=port_requests.allocated(payload.networks, payload.selection),
             personality=payload.personality,
             admin_password=payload.admin_password,
         )
@@ -399,7 +403,9 @@ class Build:
             return
         claimed = work.operation.attempt > 1 or work.payload.selection is not None
         details = '\n'.join([*work.payload.reasons, error.message])
-        self._failure.end(work, faults.NO_VALID_HOST, details, claimed=claimed)
+        self._failure.end(
+            work, faults.NO_VALID_HOST, details, claimed=claimed, event=SCHEDULE_EVENT
+        )
 
     def give_up(self, operation: Operation, reason: str) -> None:
         work = self._load(operation)

@@ -7,6 +7,7 @@ from oslo_log import log as logging
 from kilonova.common.objects.block_device import volumes
 from kilonova.common.objects.server import Fault
 from kilonova.conductor import state
+from kilonova.conductor.notify import tasks
 from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults
@@ -38,14 +39,29 @@ class BuildFailure:
         code: int = 500,
         host: str | None = None,
         claimed: bool = True,
+        event: str | None = None,
     ) -> bool:
-        """ERROR with a fault; what is claimed is given back.  False: the fence is old."""
+        """ERROR with a fault; what is claimed is given back.  False: the fence is old.
+
+        ``event``: the step that failed, where none is open.
+        """
         fault = faults.make(message, details, code, host)
         claimed = claimed or bool(volumes(work.server.block_devices))
         until = self._parts.later(self._parts.conf.operations.lease + SELECT_TIMEOUT)
-        if not self._record_failure(work, fault, until if claimed else None):
+        if not self._record_failure(work, fault, until if claimed else None, event):
             return False
         LOG.warning('Build of server %s failed: %s', work.server.uuid, details)
+        if host is None:  # no host has said it
+            tasks.failed(
+                self._parts,
+                work.context,
+                'build_instances',
+                work.server.uuid,
+                work.payload.spec,
+                state.ERROR,
+                message,
+                details,
+            )
         if claimed:
             late = work.operation.step == operations.SCHEDULING and work.operation.attempt > 1
             self._engine.release(work.operation.id, work.server.uuid, again=late)
@@ -53,7 +69,11 @@ class BuildFailure:
 
     @retry
     def _record_failure(
-        self, work: Work, fault: Fault, release_at: datetime.datetime | None
+        self,
+        work: Work,
+        fault: Fault,
+        release_at: datetime.datetime | None,
+        event: str | None,
     ) -> bool:
         with self._parts.cell_db.transaction() as session:
             if not servers.update(
@@ -68,6 +88,15 @@ class BuildFailure:
                 operation=None,
             ):
                 return False
+            if event is not None:
+                operations.note_event(
+                    session,
+                    work.operation.id,
+                    event,
+                    self._parts.conf.host,
+                    'Error',
+                    fault.details,
+                )
             operations.finish(
                 session,
                 work.operation.id,

@@ -7,9 +7,11 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import port_requests
 from kilonova.conductor.tasks.groups import Groups
 from kilonova.db.engine import retry
 
@@ -61,11 +63,20 @@ class Chooser:
         spec.ignore_hosts = sorted({*spec.ignore_hosts, *first.payload.failed})
         return self._parts.scheduler.select_destinations(
             first.context,
-            self._groups.look(spec),
+            self._complete(spec, [work.server for work in works]),
             [work.server.uuid for work in works],
             version,
             self._parts.conf.scheduler.max_attempts - 1,
         )
+
+    def explain(self, context: Ctx, spec: RequestSpec, number: int) -> Explanation:
+        """Say what a choice would be."""
+        version = self._parts.table_version()
+        return self._parts.scheduler.explain(context, self._complete(spec, []), number, version)
+
+    def _complete(self, spec: RequestSpec, servers: Sequence[Server]) -> RequestSpec:
+        """Add what changes from one look to the next."""
+        return port_requests.look(self._parts.neutron, self._groups.look(spec), servers)
 
     def _claim_alternate(self, work: Seeking) -> list[Selection] | None:
         rest = list(work.payload.alternates)

@@ -5,25 +5,43 @@ the server goes to the host, and while it holds the node's row, so that two serv
 get the same.
 """
 
+import uuid as uuid_module
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from oslo_config import cfg
 from sqlalchemy.orm import Session
 
-from kilonova.common.fitting import claim, guest, pci
+from kilonova.common import exception
+from kilonova.common.fitting import claim, extra_specs, guest, numa, pci
 from kilonova.common.objects.flavor import Flavor
+from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.request_spec import Selection
+from kilonova.common.objects.server import Server
 from kilonova.db import hosts, layouts
 from kilonova.db.models.cell import ComputeNodeRow
 
 
 def check(conf: cfg.ConfigOpts, flavor: Flavor, image: Image) -> None:
     """Raise Invalid when no host whatever could lay such a server out."""
+    extra_specs.check(flavor, image)
     guest.wish_of(flavor, image)
     pci.requests_of(flavor, image, pci.aliases_of(conf))
+
+
+def check_rebuild(server: Server, image: Image) -> None:
+    """Raise Invalid when an image would give a server other nodes, pages or processors."""
+    if server.host is None:
+        return
+    now, then = guest.wish_of(server.flavor, server.image), guest.wish_of(server.flavor, image)
+    if now != then:
+        raise exception.InvalidTopology(
+            "An instance's NUMA topology cannot be changed as part of a rebuild. The image provided "
+            'is invalid for this instance.'
+        )
 
 
 def find(
@@ -53,15 +71,34 @@ def find(
         .with_for_update()
     ).one_or_none()
     if row is None:
-        raise claim.Misfit('the host is gone')
+        raise numa.Misfit('the host is gone')
+    node = hosts.to_node(row)
+    if conf.filter_scheduler.pci_in_placement:
+        node.pci_devices = _allocated(node, to)
     there = layouts.taken(session, [to.host]).get((to.host, to.node), layouts.Taken())
     own = {uuid, *ignore}
     guests = [layout for (other, _), layout in there.guests.items() if other not in own]
     return claim.claim(
-        hosts.to_node(row),
+        node,
         guests,
         there.devices,
         wish,
         requests,
         conf.compute.packing_host_numa_cells_allocation_strategy,
     )
+
+
+def _allocated(node: ComputeNode, to: Selection) -> list[dict[str, Any]]:
+    """Return the devices whose providers the server's claim is on."""
+    root = uuid_module.UUID(node.uuid)
+    return [
+        device
+        for device in node.pci_devices
+        if str(uuid_module.uuid5(root, provider_name(node.hypervisor_hostname, device)))
+        in to.allocations
+    ]
+
+
+def provider_name(node: str, device: dict[str, Any]) -> str:
+    """Return what the host calls the provider of a device: see ``compute.pci_inventory``."""
+    return f'{node}_{(device.get("parent_addr") or device["address"]).upper()}'

@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
-from kilonova.common.fitting.claim import Misfit
+from kilonova.common.fitting.numa import Misfit
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.migration import Migration, Move
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import WorkResult
+from kilonova.conductor.notify import tasks
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import choose, faults, groups, layouts
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload
@@ -279,6 +280,10 @@ class Mover:
             reason = f'No valid host was found. No valid host found for {what}'
             reason = reason if what else faults.NO_VALID_HOST
         details = '\n'.join([*payload.reasons, error.message])
+        kind = 'rebuild_server' if job.operation.action == EVACUATE else 'migrate_server'
+        state, uuid = job.server.vm_state, job.server.uuid
+        context = faults.restore(payload.context)
+        tasks.failed(self._parts, context, kind, uuid, payload.spec, state, reason, details)
         return WorkResult(error=reason, details=details)
 
     def elsewhere(self, job: Job[M], result: WorkResult) -> str | None:

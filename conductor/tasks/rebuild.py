@@ -14,7 +14,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import names, rules
-from kilonova.conductor.tasks import faults
+from kilonova.conductor.tasks import faults, layouts
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
 from kilonova.db import keypairs, quotas, servers, types
 from kilonova.db.engine import retry
@@ -55,6 +55,7 @@ class Rebuild:
         image_id = request.image.id
 
         def accepting(session: Session, server: Server) -> None:
+            layouts.check_rebuild(server, request.image)
             disk = root(server.block_devices)
             if disk is None or not disk.is_volume:
                 rules.check_fits(server.flavor, request.image, request.zero_disk_allowed)

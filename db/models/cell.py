@@ -64,6 +64,7 @@ class ComputeNodeRow(Timestamps, CellBase):
     stats: Mapped[dict[str, Any]] = mapped_column(Json)
     numa_topology: Mapped[dict[str, Any] | None] = mapped_column(Json)
     pci_devices: Mapped[list[Any]] = mapped_column(Json)
+    provider: Mapped[dict[str, Any] | None] = mapped_column(Json)
     cpu_allocation_ratio: Mapped[float] = mapped_column(sa.Double)
     ram_allocation_ratio: Mapped[float] = mapped_column(sa.Double)
     disk_allocation_ratio: Mapped[float] = mapped_column(sa.Double)

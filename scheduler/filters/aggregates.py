@@ -1,12 +1,10 @@
 """What the aggregates of a host say about flavors, images and projects."""
 
-import numpy as np
-
 from kilonova.common.objects.host import HostState
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.scheduler.filters import operators
 from kilonova.scheduler.filters.base import Filter
-from kilonova.scheduler.hosts import Hosts, Indices, Mask
+from kilonova.scheduler.hosts import Hosts, Indices, Mask, aggregates_of
 
 
 class AggregateInstanceExtraSpecsFilter(Filter):
@@ -18,16 +16,8 @@ class AggregateInstanceExtraSpecsFilter(Filter):
         wanted = self._wanted(spec)
         if not wanted:
             return None
-        columns = [(hosts.aggregate_values(key), value) for key, value in wanted.items()]
-        return np.array(
-            [
-                all(
-                    column is not None and any(operators.match(v, value) for v in column[i])
-                    for column, value in columns
-                )
-                for i in alive
-            ],
-            dtype=bool,
+        return hosts.where_kind(
+            'aggregates', aggregates_of, lambda state: _satisfies(state, wanted), alive
         )
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
@@ -45,11 +35,12 @@ class AggregateTypeAffinityFilter(Filter):
     """Aggregate metadata ``instance_type`` lists the names of the flavors that may come."""
 
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
-        values = hosts.aggregate_values('instance_type')
-        if values is None:
+        if hosts.aggregate_values('instance_type') is None:
             return None
         name = spec.flavor.name
-        return np.array([not values[i] or name in values[i] for i in alive], dtype=bool)
+        return hosts.where_kind(
+            'aggregates', aggregates_of, lambda state: _lists(state, 'instance_type', name), alive
+        )
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         return 'kept for other flavors'
@@ -65,7 +56,9 @@ class AggregateMultiTenancyIsolation(Filter):
             key.startswith(self.KEY) for a in hosts.aggregates.values() for key in a.metadata
         ):
             return None
-        return hosts.where(lambda state: self._welcome(state, spec.project_id), alive)
+        return hosts.where_kind(
+            'aggregates', aggregates_of, lambda state: self._welcome(state, spec.project_id), alive
+        )
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         return 'kept for other projects'
@@ -89,17 +82,38 @@ class AggregateImagePropertiesIsolation(Filter):
         separator = self.conf.filter_scheduler.aggregate_image_properties_isolation_separator
         prefix = f'{namespace}{separator}' if namespace else ''
         properties = {k: str(v) for k, v in spec.image.properties.items() if k.startswith(prefix)}
-        columns = [
-            (column, value)
-            for key, value in properties.items()
-            if (column := hosts.aggregate_values(key)) is not None
-        ]
-        if not columns:
+        known = {key: v for key, v in properties.items() if hosts.aggregate_values(key) is not None}
+        if not known:
             return None
-        return np.array(
-            [all(not column[i] or value in column[i] for column, value in columns) for i in alive],
-            dtype=bool,
+        return hosts.where_kind(
+            'aggregates',
+            aggregates_of,
+            lambda state: all(_lists(state, key, value) for key, value in known.items()),
+            alive,
         )
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         return 'kept for images with other properties'
+
+
+def _values(state: HostState, key: str) -> set[str]:
+    """Return what the host's aggregates say, one by one."""
+    return {
+        value.strip()
+        for aggregate in state.aggregates
+        if key in aggregate.metadata
+        for value in aggregate.metadata[key].split(',')
+    }
+
+
+def _lists(state: HostState, key: str, value: str) -> bool:
+    """Tell whether a host's aggregates say nothing, or name the value."""
+    values = _values(state, key)
+    return not values or value in values
+
+
+def _satisfies(state: HostState, wanted: dict[str, str]) -> bool:
+    return all(
+        any(operators.match(value, requirement) for value in _values(state, key))
+        for key, requirement in wanted.items()
+    )

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from kilonova.scheduler.hosts import Hosts, free_disk_gb
+from kilonova.scheduler.figures import free_disk_gb
+from kilonova.scheduler.hosts import Hosts
 
 
 def of_host(hosts: Hosts, i: int) -> dict[str, Any]:

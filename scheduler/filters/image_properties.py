@@ -2,6 +2,7 @@
 
 import operator
 import re
+from collections.abc import Hashable
 
 from kilonova.common.objects.host import HostState
 from kilonova.common.objects.request_spec import RequestSpec
@@ -36,8 +37,11 @@ class ImagePropertiesFilter(Filter):
         wanted, versions = self._wanted(spec), self._versions(spec)
         if not any(wanted) and not versions:
             return None
-        return hosts.where(
-            lambda state: _supports(state, wanted) and _is_version(state, versions), alive
+        return hosts.where_kind(
+            'hypervisor',
+            _hypervisor,
+            lambda state: _supports(state, wanted) and _is_version(state, versions),
+            alive,
         )
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
@@ -75,6 +79,11 @@ class ImagePropertiesFilter(Filter):
 def _canonical(value: object, names: dict[str, str]) -> str:
     word = str(value or '').lower()
     return names.get(word, word)
+
+
+def _hypervisor(state: HostState) -> Hashable:
+    """All that the filter looks at."""
+    return tuple(map(tuple, state.node.supported_instances)), state.node.hypervisor_version
 
 
 def _supports(state: HostState, wanted: tuple[str, str, str]) -> bool:

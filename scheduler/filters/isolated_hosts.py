@@ -16,7 +16,11 @@ class IsolatedHostsFilter(Filter):
         options = self.conf.filter_scheduler
         if not options.isolated_hosts and not options.isolated_images:
             return None
-        isolated = hosts.where(lambda s: self._is_isolated(s.service.host), alive)
+        everyone = np.arange(len(hosts))
+        isolated: Mask = hosts.remember(
+            ('isolated', tuple(options.isolated_hosts)),
+            lambda: hosts.where(lambda s: self._is_isolated(s.service.host), everyone),
+        )[alive]
         if spec.image.id and spec.image.id in options.isolated_images:
             return isolated
         if options.restrict_isolated_hosts_to_isolated_images:

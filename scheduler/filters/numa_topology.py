@@ -1,7 +1,7 @@
 """Guests with NUMA nodes, huge pages or processors of their own."""
 
 from kilonova.common import exception
-from kilonova.common.fitting import claim, guest, pci
+from kilonova.common.fitting import claim, guest, numa, pci
 from kilonova.common.fitting.guest import Wish
 from kilonova.common.objects.host import HostState
 from kilonova.common.objects.pci import PciRequest
@@ -31,7 +31,7 @@ class NUMATopologyFilter(Filter):
         pack = self.conf.compute.packing_host_numa_cells_allocation_strategy
         try:
             claim.claim(state.node, state.guests, set(state.pci_taken), wish, requests, pack)
-        except claim.Misfit as error:
+        except numa.Misfit as error:
             return str(error)
         except exception.KilonovaError as error:
             return error.message

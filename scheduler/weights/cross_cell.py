@@ -1,7 +1,7 @@
 """Keep a server that moves in its cell."""
 
 from kilonova.common.objects.request_spec import RequestSpec
-from kilonova.scheduler.hosts import Floats, Hosts, Indices, column
+from kilonova.scheduler.hosts import Floats, Hosts, Indices
 from kilonova.scheduler.weights.base import Weigher
 
 
@@ -11,4 +11,5 @@ class CrossCellWeigher(Weigher):
     def weigh(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Floats | None:
         if spec.cell_id is None:
             return None
-        return column(hosts.states[i].cell_id == spec.cell_id for i in alive)
+        same: Floats = (hosts.cell[alive] == spec.cell_id).astype(float)
+        return same

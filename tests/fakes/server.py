@@ -32,6 +32,14 @@ class Caller:
         return self.is_admin or self.project == owner
 
 
+@dataclasses.dataclass
+class Headed:
+    """A body that comes with headers."""
+
+    body: Any
+    headers: dict[str, str]
+
+
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
     def log_message(self, *args: Any) -> None:
         """Keep the test's output readable."""
@@ -89,6 +97,12 @@ class FakeService:
     def mend(self) -> None:
         self._broken.clear()
 
+    def describe(self, name: str, path: str, **more: str) -> Answer:
+        """Say which version of the API is where, as clients ask before all else."""
+        found = {'id': name, 'status': 'CURRENT', **more}
+        links = [{'rel': 'self', 'href': f'{self.url}{path}'}]
+        return 200, {'versions': [{**found, 'links': links}]}
+
     def _app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         method, path = environ['REQUEST_METHOD'], environ['PATH_INFO']
         length = int(environ.get('CONTENT_LENGTH') or 0)
@@ -98,6 +112,9 @@ class FakeService:
             self.requests.append((method, path))
         caller = Caller.of(environ.get('HTTP_X_AUTH_TOKEN'))
         status, body = self._answer(method, path, query, raw, caller)
+        headers: dict[str, str] = {}
+        if isinstance(body, Headed):
+            body, headers = body.body, body.headers
         data = (
             body
             if isinstance(body, bytes)
@@ -106,7 +123,8 @@ class FakeService:
             else b''
         )
         kind = 'application/octet-stream' if isinstance(body, bytes) else 'application/json'
-        start_response(f'{status} X', [('Content-Type', kind), ('Content-Length', str(len(data)))])
+        headers = {'Content-Type': kind, 'Content-Length': str(len(data)), **headers}
+        start_response(f'{status} X', list(headers.items()))
         return [data]
 
     def _answer(

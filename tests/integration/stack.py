@@ -161,7 +161,7 @@ ram = -1
         self.wait_computes()
 
     def wait_computes(self) -> None:
-        wait_for('compute hosts', self._computes_up, 60, 0.5)
+        wait_for('compute hosts', self._computes_up, 60 + self.hosts, 0.5 + self.hosts / 200)
 
     def _computes_up(self) -> bool:
         """Tell whether all hosts are up and have told placement what they offer."""
@@ -170,7 +170,7 @@ ram = -1
         return (
             len([s for s in found if s['state'] == 'up']) >= self.hosts
             and len(nodes) >= self.hosts
-            and all(self._offers(node['id']) for node in nodes)
+            and all(self._offers(node['id']) for node in nodes[-20:])
         )
 
     def _offers(self, provider: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from oslo_config import cfg
 
 from kilonova.api import operation, resources, versions
 from kilonova.api.openapi import command, document
@@ -140,10 +141,13 @@ def test_it_is_told_to_anyone() -> None:
 
 
 def test_the_command(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main('nova-manage api', ['openapi']) == 0
+    assert command.main('nova-manage api', ['openapi'], cfg.ConfigOpts()) == 0
     assert json.loads(capsys.readouterr().out) == DOCUMENT
     target = tmp_path / 'openapi.json'
-    assert command.main('nova-manage api', ['openapi', '--output-file', str(target)]) == 0
+    assert (
+        command.main('nova-manage api', ['openapi', '--output-file', str(target)], cfg.ConfigOpts())
+        == 0
+    )
     assert json.loads(target.read_text()) == DOCUMENT
     with pytest.raises(SystemExit):
-        command.main('nova-manage api', [])
+        command.main('nova-manage api', [], cfg.ConfigOpts())

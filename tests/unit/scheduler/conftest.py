@@ -9,8 +9,8 @@ import pytest
 
 from kilonova.common.clients.neutron import Neutron
 from kilonova.common.clients.placement import Placement
-from kilonova.common.objects.host import HostState, HostTable
-from kilonova.scheduler.hosts import HostCache
+from kilonova.common.objects.host import Amount, HostState, HostTable, ProviderState
+from kilonova.scheduler.cache import HostCache
 from kilonova.scheduler.routed_networks import RoutedNetworks
 from kilonova.scheduler.select import Selector
 from kilonova.tests.fakes import placement_hosts
@@ -34,10 +34,19 @@ class Cloud:
         traits: tuple[str, ...] = (),
         known: bool = True,
         PCPU: int = 0,
+        told: bool = False,
         **changes: Any,
     ) -> HostState:
-        """Add a host; without ``known`` only placement has it."""
+        """Add a host; without ``known`` only placement has it, ``told``: it tells of its provider."""
         state = builders.make_host(name, node_vcpus=vcpus, **changes)
+        if told:
+            totals = {'VCPU': vcpus, 'MEMORY_MB': 4096, 'DISK_GB': 100}
+            state.node.provider = ProviderState(
+                inventories={
+                    kind: Amount(total=total, max_unit=total) for kind, total in totals.items()
+                },
+                traits=['OWNER_NOVA', *traits],
+            )
         aggregates = tuple(aggregate.uuid for aggregate in state.aggregates)
         placement_hosts.add_host(
             self.client, name, vcpus=vcpus, traits=traits, aggregates=aggregates, PCPU=PCPU

@@ -7,8 +7,9 @@ from concurrent import futures
 import numpy as np
 
 from kilonova.common.objects.host import HostTable
-from kilonova.scheduler import hosts as hosts_module
-from kilonova.scheduler.hosts import HostCache, Hosts
+from kilonova.scheduler import cache as cache_module
+from kilonova.scheduler.cache import HostCache
+from kilonova.scheduler.hosts import Hosts
 from kilonova.tests.unit.scheduler.builders import (
     PROJECT,
     make_aggregate,
@@ -112,7 +113,7 @@ def test_give_undoes_take():
 
 
 def test_pick_memory_is_longer_than_a_conductor_needs():
-    assert 1 < hosts_module.PICK_MEMORY < hosts_module.MAX_AGE
+    assert 1 < cache_module.PICK_MEMORY < cache_module.MAX_AGE
 
 
 def test_zone():

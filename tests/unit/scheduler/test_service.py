@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from kilonova.common import context as ctx
 from kilonova.common import exception, rpc
-from kilonova.common.objects.host import HostTable
+from kilonova.common.objects.host_changes import HostChanges, HostMark
 from kilonova.conductor.interface import ConductorInterface
 from kilonova.scheduler.interface import SchedulerInterface
 from kilonova.scheduler.service import Scheduler
@@ -25,9 +25,12 @@ class Conductor:
         self.cloud = cloud
         self.calls: list[tuple[str, ...]] = []
 
-    def get_host_table(self, context, image_properties) -> HostTable:
-        self.calls.append(('get_host_table', str(image_properties)))
-        return self.cloud.get_host_table()
+    def get_host_changes(self, context, marks) -> list[HostChanges]:
+        self.calls.append(('get_host_changes', ','.join(marks)))
+        table = self.cloud.get_host_table()
+        mark = HostMark(version=table.version, at=datetime.datetime(2026, 1, 1))
+        hosts = [] if marks else table.hosts
+        return [HostChanges(mark=mark, first=not marks, hosts=hosts, nodes=len(table.hosts))]
 
     def service_started(self, context, host, binary, topic, version):
         self.calls.append(('service_started', binary, topic))

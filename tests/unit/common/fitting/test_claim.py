@@ -10,6 +10,8 @@ from kilonova.common.fitting.guest import GuestNode, Wish
 from kilonova.common.fitting.numa import Misfit
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
+from kilonova.common.objects.layout import Layout
+from kilonova.common.objects.numa import NumaNode, NumaTopology
 from kilonova.common.objects.pci import PciDevice, PciRequest
 from kilonova.tests.unit.common.fitting.test_numa import host
 from kilonova.tests.unit.scheduler.builders import make_conf, make_host
@@ -23,6 +25,11 @@ def node_with(*devices: PciDevice, cells: int = 2):
         node_numa_topology=msgspec.to_builtins(host(cells), str_keys=True),
         node_pci_devices=[msgspec.to_builtins(one) for one in devices],
     ).node
+
+
+def host_nodes(found: Layout) -> list[int]:
+    assert found.topology is not None
+    return [node.id for node in found.topology.nodes]
 
 
 def card(address: str, **changes) -> PciDevice:
@@ -45,7 +52,7 @@ def test_devices_without_topology():
 def test_guest_goes_where_its_device_is(policy):
     node = node_with(card('0000:81:00.0', numa_node=1))
     found = claim(node, [], set(), SMALL, [ask(policy=policy)])
-    assert found.topology.nodes[0].id == 1
+    assert host_nodes(found)[0] == 1
 
 
 def test_policies_of_nearness():
@@ -58,11 +65,11 @@ def test_policies_of_nearness():
     with pytest.raises(Misfit, match='near enough'):
         claim(nowhere, [], set(), SMALL, [ask(policy='required')])
     same_socket = node_with(card('0000:81:00.0', numa_node=1))
-    full = claim(node_with(), [], set(), Wish(nodes=[GuestNode([0], 64, list(range(8)))]), [])
-    there = [full.topology]
-    there[0].nodes[0].id = 1
-    there[0].nodes[0].cpu_pinning = dict(enumerate(range(100, 108)))
-    assert claim(same_socket, there, set(), SMALL, [ask(policy='socket')]).topology.nodes[0].id == 0
+    pins = dict(enumerate(range(100, 108)))
+    full = NumaNode(id=1, vcpus=list(pins), memory_mb=64, cpu_pinning=pins)
+    there = [NumaTopology(nodes=[full])]
+    found = claim(same_socket, there, set(), SMALL, [ask(policy='socket')])
+    assert host_nodes(found)[0] == 0
     with pytest.raises(Misfit):
         claim(same_socket, there, set(), SMALL, [ask(policy='required')])
 
