@@ -16,12 +16,15 @@ from kilonova.conductor import first_start
 from kilonova.conductor import service as conductor
 from kilonova.conductor.interface import ConductorInterface
 from kilonova.conductor.service import Conductor
+from kilonova.consoleproxy import config as proxy_config
+from kilonova.consoleproxy import kinds
+from kilonova.consoleproxy.service import Proxy
 from kilonova.scheduler import config as scheduler_config
 from kilonova.scheduler.service import Scheduler
 
 
 class AllInOne:
-    """API, metadata, conductor, scheduler and compute, over one transport.
+    """API, metadata, conductor, scheduler, compute and console proxies, over one transport.
 
     The schemas are made, or brought up to date, when it starts.
     """
@@ -48,6 +51,7 @@ class AllInOne:
             *compute_config.list_opts(),
             *conductor.list_opts(),
             *scheduler_config.list_opts(),
+            *proxy_config.list_opts(),
         ]
 
     def start(self) -> None:
@@ -63,15 +67,26 @@ class AllInOne:
         self.compute_app = compute_api.make_compute_app(self.conf, self.client)
         self.metadata_app = metadata_api.make_metadata_app(self.conf, self.client)
         self._servers: list[server.Server] = []
+        self._proxies: list[Proxy] = []
         if self._serve_http:
             self._servers = server.serve(
                 self.conf, {'osapi_compute': self.compute_app, 'metadata': self.metadata_app}
             )
+            self._start_proxies()
+
+    def _start_proxies(self) -> None:
+        """Start those for which guests have a console."""
+        for kind in (kinds.NOVNC, kinds.SPICE, kinds.SERIAL):
+            if self.conf[kind.group].enabled:
+                self._proxies.append(Proxy(kind, self.conf, self.transport, kind.web))
+                self._proxies[-1].start()
 
     def stop(self) -> None:
         """Stop in the order in which requests come in."""
         for listener in self._servers:
             listener.stop()
+        for proxy in self._proxies:
+            proxy.stop()
         self.computes.stop()
         self.scheduler.stop()
         self.conductor.stop()

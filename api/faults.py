@@ -56,6 +56,7 @@ def render(code: int, message: str, headers: Iterable[tuple[str, str]] = ()) -> 
         content_type='application/json',
         charset=None,
     )
+    response.charset = 'UTF-8'  # named in errors alone
     response.headerlist.extend(headers)
     return response
 

@@ -181,7 +181,7 @@ def _serve(backend: str, port: int) -> int:
     cfg.CONF.set_override('serialproxy_port', 0, 'serial_console')
     cfg.CONF.set_override('serialproxy_host', '127.0.0.1', 'serial_console')
     rpc.get_transport(cfg.CONF, 'rabbit://nobody@127.0.0.1/')
-    listener = Listener(cfg.CONF, kinds.SERIAL, Conductor())  # type: ignore[arg-type]
+    listener = Listener(cfg.CONF, kinds.SERIAL, Conductor(), '')  # type: ignore[arg-type]
     listener.start()
     print(listener.port, flush=True)
     while True:

@@ -109,6 +109,8 @@ SERVICE_USER = [
     *ks.get_auth_common_conf_options(),
 ]
 
+VENDORDATA_AUTH = [*ks.get_session_conf_options(), *ks.get_auth_common_conf_options()]
+
 NEUTRON = [
     cfg.BoolOpt(
         'service_metadata_proxy',
@@ -187,13 +189,36 @@ METADATA = [
     cfg.ListOpt(
         'vendordata_providers',
         default=['StaticJSON'],
-        help='What vendor data is made of; StaticJSON is the file of vendordata_jsonfile_path.',
+        help='What vendor data is made of: StaticJSON is the file of vendordata_jsonfile_path, '
+        'DynamicJSON the services of vendordata_dynamic_targets.',
     ),
     cfg.IntOpt(
         'metadata_cache_expiration',
         default=15,
         min=0,
         help='Seconds for which the metadata API remembers a server; 0 forgets it at once.',
+    ),
+    cfg.ListOpt(
+        'vendordata_dynamic_targets',
+        default=[],
+        help='Services that DynamicJSON asks about each server, each as name@url.',
+    ),
+    cfg.IntOpt(
+        'vendordata_dynamic_connect_timeout',
+        default=5,
+        min=3,
+        help='Seconds for connecting to one of them.',
+    ),
+    cfg.IntOpt('vendordata_dynamic_read_timeout', default=5, min=0, help='Seconds for its answer.'),
+    cfg.StrOpt(
+        'vendordata_dynamic_ssl_certfile',
+        help='Authorities, or the one certificate, that their TLS is checked against.',
+    ),
+    cfg.BoolOpt(
+        'vendordata_dynamic_failure_fatal',
+        default=False,
+        help='Whether a build, or a request for vendor data, fails when one of them gives no '
+        'answer; else its part is empty.',
     ),
     cfg.StrOpt('vendordata_jsonfile_path', help='JSON file with vendor data for every server.'),
 ]
@@ -211,5 +236,6 @@ def list_opts() -> Opts:
         ('cinder', CINDER),
         ('manila', MANILA),
         ('service_user', SERVICE_USER),
+        ('vendordata_dynamic_auth', VENDORDATA_AUTH),
         *fitting_config.list_opts(),
     ]

@@ -143,6 +143,10 @@ class ComputeHostNotFound(NotFound):
     msg = 'Compute host %(host)s could not be found.'
 
 
+class HostDrainNotFound(NotFound):
+    msg = 'Compute host %(host)s is not being drained.'
+
+
 class ImageNotFound(NotFound):
     msg = 'Image %(image_id)s could not be found.'
 
@@ -304,6 +308,10 @@ class ShareStatusIncorrect(Conflict):
 
 class ShareMappingAlreadyExists(Conflict):
     msg = "Share '%(share_id)s' or tag '%(tag)s' is already attached to this server."
+
+
+class InstancePasswordSetFailed(Conflict):
+    msg = 'Failed to set admin password on %(instance)s because %(reason)s'
 
 
 class ShareProtocolNotSupported(Conflict):
@@ -516,6 +524,12 @@ class ServiceUnavailable(KilonovaError):
 
     code = 503
     msg = 'Service is unavailable at this time.'
+
+
+class VendorDataFailed(KilonovaError):
+    """Only where the operator wants such failures to count."""
+
+    msg = 'Vendor data %(name)s cannot be had: %(reason)s'
 
 
 class FellowServiceError(ServiceUnavailable):

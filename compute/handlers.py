@@ -54,6 +54,7 @@ HANDLERS: dict[type, Handler] = {
     work.CheckLiveSource: live_migration.check_source,
     work.ReceiveLive: live_migration.receive,
     work.MigrateLive: live_migration.migrate,
+    work.AskArrivedLive: live_migration.ask_arrived,
     work.ArriveLive: live_migration.arrive,
     work.RollbackLive: live_migration.rollback,
     work.CleanLive: live_migration.clean,

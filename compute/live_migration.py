@@ -120,6 +120,14 @@ class _Steering:
             job.host.wishes[job.work.migration] = wish
 
 
+def ask_arrived(job: Job) -> WorkResult:
+    if not job.host.driver.has_arrived_live(job.server):
+        raise exception.VirtDriverError(
+            reason=f'Host {job.server.host} is down, and the guest has not arrived.'
+        )
+    return WorkResult(power_state=job.server.power_state)
+
+
 def arrive(job: Job) -> WorkResult:
     vifs = moving.ports(job)
     devices = msgspec.convert(job.work.data.get(VOLUMES, []), list[BlockDevice])

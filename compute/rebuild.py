@@ -53,7 +53,7 @@ def evacuate(job: Job) -> WorkResult:
     vifs = moving.ports(job)
     job.undo = lambda: job.host.driver.destroy(job.server, vifs)
     with job.host.volumes.taken_over(job.server) as devices:
-        changes = spawn(job, vifs, job.work.admin_password, [])
+        changes = spawn(job, vifs, job.work.admin_password, [], adopt=True)
     if not job.work.power_on:
         job.host.driver.power_off(job.server, 0)
     return WorkResult(changes=changes, network_info=vifs, devices=devices)
@@ -64,6 +64,7 @@ def spawn(
     vifs: list[VIF],
     admin_password: str | None,
     personality: list[tuple[str, str]],
+    adopt: bool = False,
 ) -> dict[str, Any]:
     """Make the guest with ports that are bound here; return what changes in the record."""
     host, server = job.host, job.server
@@ -76,6 +77,7 @@ def spawn(
         config_drive=tree,
         admin_password=admin_password,
         personality=personality,
+        adopt=adopt,
     )
     images = GlanceImages(host.conf, job.context, server.image)
     with host.events.expect(server.uuid) as expectation:

@@ -20,6 +20,7 @@ from kilonova.compute.delete import DeleteEndpoint
 from kilonova.compute.enabling import HostEndpoint
 from kilonova.compute.events import EventsEndpoint
 from kilonova.compute.handlers import HANDLERS
+from kilonova.compute.health import Health
 from kilonova.compute.host import Host
 from kilonova.compute.image_caching import ImageCachingEndpoint
 from kilonova.compute.interface import ComputeInterface
@@ -81,6 +82,7 @@ class Compute:
         self._recovery = Recovery(self.host, self.orphans, self.power_sync)
         self._shared = periodic is not None
         self._periodic = periodic or Periodic()
+        self.health = Health(self.host)
         self._heartbeat = service.Heartbeat(conf.report_interval, self.report_state)
         self._server: rpc_server.RPCServer | None = None
 
@@ -175,6 +177,7 @@ class Compute:
     def _add_jobs(self) -> None:
         conf = self.conf
         self._periodic.add(conf.update_resources_interval, self._update_inventory)
+        self._periodic.add(conf.report_interval, self.health.look)
         self._periodic.add(conf.sync_power_state_interval, self.power_sync.sync_all)
         self._periodic.add(conf.running_deleted_instance_poll_interval, self.orphans.reap)
         if self.host.driver.keeps_images:

@@ -12,6 +12,7 @@ from sqlalchemy import orm
 from kilonova.common.clients.cinder import Cinder
 from kilonova.common.clients.placement import Allocations
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.notifications.notifier import Notifier
 from kilonova.compute.interface import ComputeInterface
 from kilonova.conductor.tasks.work import Work
 from kilonova.db import hosts, types
@@ -110,6 +111,7 @@ class Parts:
     """Cinder as a user sees it, or for None as the service does."""
     cell_id: int | None = None
     """The cell's mapping in the API database."""
+    notifier: Notifier | None = None
     fleet: Fleet | None = None
     """Where other cells are found; None: there are none."""
 

@@ -35,7 +35,7 @@ class Quotas:
             else:
                 project, user = quotas.limits(session, self._conf, project_id, user_id)
                 limits = project if user_id is None else user
-            in_use = _in_use(session, project_id, user_id) if usage else {}
+            in_use = _in_use(session, self._conf, project_id, user_id) if usage else {}
         return QuotaSet(project_id=project_id, user_id=user_id, limits=limits, in_use=in_use)
 
     @retry
@@ -55,7 +55,7 @@ class Quotas:
             # Nobody is served by the old limits while the new ones are compared with what is used.
             locks.take(session, project_id)
             project, _ = quotas.limits(session, self._conf, project_id)
-            in_use = _in_use(session, project_id, user_id)
+            in_use = _in_use(session, self._conf, project_id, user_id)
             for resource, limit in limits.items():
                 ceiling = quotas.UNLIMITED if user_id is None else project[resource]
                 _check_limit(resource, limit, 0 if force else in_use[resource], ceiling)
@@ -130,11 +130,17 @@ def _put(session: Session, same: sa.Executable, row: Limit) -> None:
         known.hard_limit = row.hard_limit
 
 
-def _in_use(session: Session, project_id: str, user_id: str | None) -> dict[str, int]:
+def _in_use(
+    session: Session, conf: cfg.ConfigOpts, project_id: str, user_id: str | None
+) -> dict[str, int]:
     """Return usage by resource; what is limited per server, key owner or group shows 0."""
-    project, user = quotas.usage(session, project_id, user_id)
     groups = quotas.count_groups(session, project_id, user_id)
-    counted = (project if user_id is None else user) | {'server_groups': groups}
+    if unified_limits.is_on(conf):
+        counted = unified_limits.in_use(session, project_id)
+    else:
+        project, user = quotas.usage(session, project_id, user_id)
+        counted = project if user_id is None else user
+    counted = counted | {'server_groups': groups}
     return dict.fromkeys(quotas.RESOURCES, 0) | counted
 
 

@@ -15,6 +15,7 @@ from kilonova.conductor.aggregates import Aggregates
 from kilonova.conductor.cells.cell import Cell, Shared
 from kilonova.conductor.cells.fleet import Fleet
 from kilonova.conductor.cells.front import Front
+from kilonova.conductor.drains import Drains
 from kilonova.conductor.flavors import Flavors
 from kilonova.conductor.host_changes import HostTableChanges
 from kilonova.conductor.host_control import HostControl
@@ -96,9 +97,9 @@ def host_endpoints(parts: Parts, engine: Engine, heartbeats: Heartbeats) -> list
         Hosts(conf, api, cell, parts.cell_id),
         HostTableChanges(conf, api, cell, parts.cell_id),
         Quotas(conf, api),
-        Usage(conf, cell),
+        Usage(conf, cell, parts.notifier),
         HostControl(conf, cell, compute),
-        ImageCaching(conf, api, cell, compute),
+        ImageCaching(conf, api, cell, compute, notifier=parts.notifier),
     ]
 
 
@@ -109,6 +110,10 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
     engine.superseding.append(debts.close)
     engine.chores += [Bookings(parts).sweep, Sizes(parts).sweep, debts.sweep]
     volumes = ServerVolumes(parts, engine)
+    resizes, lives = ResizeServers(parts, engine, mover), LiveMigrations(parts, engine, mover)
+    evacuation = Evacuation(parts, engine, mover)
+    drains = Drains(parts, resizes, lives, evacuation)
+    engine.chores.append(drains.sweep)
     return [
         CreateServers(parts, engine, build),
         ShowServers(parts),
@@ -126,9 +131,10 @@ def server_endpoints(parts: Parts, engine: Engine) -> list[object]:
         Shelving(parts, engine, mover),
         Interfaces(parts, engine),
         ServerShares(parts, engine),
-        ResizeServers(parts, engine, mover),
-        LiveMigrations(parts, engine, mover),
-        Evacuation(parts, engine, mover),
+        resizes,
+        lives,
+        evacuation,
+        drains,
         Reports(parts, engine, build, delete),
     ]
 

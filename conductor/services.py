@@ -24,6 +24,8 @@ from kilonova.db.types import utcnow
 
 LOG = logging.getLogger(__name__)
 
+# How a reason begins that a host has found by itself.
+BY_ITSELF = 'AUTO: '
 NEW_IS_DISABLED = 'New compute service disabled due to config option.'
 
 
@@ -177,6 +179,22 @@ class Services:
             self._map(host)
             concurrency.spawn(self._mirror, host)
             self._on_started(context, host)
+        return self._complete(row)
+
+    @retry
+    def hypervisor_health(self, context: Ctx, host: str, trouble: str | None) -> Service:
+        with self._cell.transaction() as session:
+            row = hosts.compute_service(session, host)
+            by_itself = row.disabled and (row.disabled_reason or '').startswith(BY_ITSELF)
+            if trouble is not None and not row.disabled:
+                LOG.warning('Host %s is disabled: %s', host, trouble)
+                row.disabled, row.disabled_reason = True, (BY_ITSELF + trouble)[:255]
+                hosts.bump(session)
+            elif trouble is None and by_itself:
+                LOG.info('The hypervisor of host %s is back: it is enabled', host)
+                row.disabled, row.disabled_reason = False, None
+                hosts.bump(session)
+            session.flush()
         return self._complete(row)
 
     @retry

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from kilonova.common import exception, version
-from kilonova.common.clients import keystone
+from kilonova.common.clients import cinder, keystone
 from kilonova.conductor.manage import cmd, tables
 from kilonova.conductor.manage.parts import CommandError, Databases
 from kilonova.db import cells, hosts
@@ -23,6 +23,7 @@ from kilonova.db.models.servers import InstanceRow
 from kilonova.db.types import LongText
 
 MINIMUM_PLACEMENT = (1, 36)
+MINIMUM_CINDER = (3, 44)
 
 
 class Result(enum.IntEnum):
@@ -100,6 +101,17 @@ def check_placement(conf: cfg.ConfigOpts) -> Outcome:
     return GOOD
 
 
+def check_cinder(conf: cfg.ConfigOpts) -> Outcome:
+    """Cinder, if there is one, knows attachments."""
+    if not conf.cinder.auth_type:
+        return GOOD
+    newest = cinder.client(conf).newest()
+    if newest is None or newest < MINIMUM_CINDER:
+        there = '{}.{}'.format(*newest) if newest else 'none'
+        return _failure(f'Cinder API version {cinder.ATTACHMENTS} is needed, there is {there}.')
+    return GOOD
+
+
 def check_policy_file(conf: cfg.ConfigOpts) -> Outcome:
     """A policy file in JSON format is not read any more."""
     name = conf.oslo_policy.policy_file
@@ -120,13 +132,17 @@ def check_policy_file(conf: cfg.ConfigOpts) -> Outcome:
 
 def check_old_computes(conf: cfg.ConfigOpts) -> Outcome:
     """Running daemons may be one interface version behind, not more."""
+    query = sa.select(sa.func.min(ServiceRow.version)).where(
+        ServiceRow.binary == hosts.COMPUTE, ServiceRow.disabled.is_(False)
+    )
+    found: list[int] = []
     with Databases(conf) as databases:
-        with databases.cell().reader() as session:
-            oldest = session.scalar(
-                sa.select(sa.func.min(ServiceRow.version)).where(
-                    ServiceRow.binary == hosts.COMPUTE, ServiceRow.disabled.is_(False)
-                )
-            )
+        with databases.api().reader() as session:
+            rows = cells.find_all(session)
+        for mapping in rows:
+            with databases.mapped(mapping).reader() as session:
+                found += [one for one in session.scalars(query) if one is not None]
+    oldest = min(found, default=None)
     if oldest is not None and oldest < version.SERVICE_VERSION - 1:
         return _failure(
             f'A nova-compute has service version {oldest}; {version.SERVICE_VERSION - 1} is the '
@@ -175,6 +191,7 @@ def check_service_token(conf: cfg.ConfigOpts) -> Outcome:
 CHECKS: tuple[tuple[str, Check], ...] = (
     ('Cells v2', check_cells),
     ('Placement API', check_placement),
+    ('Cinder API', check_cinder),
     ('Policy File JSON to YAML Migration', check_policy_file),
     ('Older than N-1 computes', check_old_computes),
     ('hw_machine_type unset', check_machine_types),

@@ -8,9 +8,14 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.context import get_admin_context
+from kilonova.common.notifications.notifier import Notifier
+from kilonova.common.notifications.servers import AuditPeriodPayload, InstanceExistsPayload
 from kilonova.common.objects.usage import ProjectUsage, ServerUsage, UsageAudit, UsagePage
 from kilonova.conductor import audit_period
-from kilonova.db import errors, hosts, types, usage
+from kilonova.conductor.notify import plain
+from kilonova.conductor.notify import servers as describe
+from kilonova.db import errors, hosts, servers, types, usage
 from kilonova.db.engine import Database, retry
 from kilonova.db.models.cell import ServiceRow, TaskLogRow
 
@@ -21,8 +26,10 @@ FORGOTTEN = datetime.timedelta(minutes=10)
 class Usage:
     """Endpoint."""
 
-    def __init__(self, conf: cfg.ConfigOpts, cell_db: Database) -> None:
-        self._conf, self._db = conf, cell_db
+    def __init__(
+        self, conf: cfg.ConfigOpts, cell_db: Database, notifier: Notifier | None = None
+    ) -> None:
+        self._conf, self._db, self._notifier = conf, cell_db, notifier
 
     @retry
     def get_usage(
@@ -60,6 +67,27 @@ class Usage:
         start, end = self._period()
         if self._begin(host, start, end):
             self._audit(host, start, end)
+            self._say_who_exists(host, start, end)
+
+    @retry
+    def _say_who_exists(self, host: str, start: datetime.datetime, end: datetime.datetime) -> None:
+        """Send ``instance.exists`` for each server that lived on a host: for billing."""
+        notifier = self._notifier
+        if notifier is None or not notifier.is_on:
+            return
+        period = AuditPeriodPayload(audit_period_beginning=start, audit_period_ending=end)
+        with self._db.reader() as session:
+            found = [
+                servers.get(session, uuid, deleted=None)
+                for uuid in usage.uuids_on(session, host, start, end)
+            ]
+        context = get_admin_context()
+        nobody = dict.fromkeys(('request_id', 'action_initiator_user', 'action_initiator_project'))
+        for server in found:
+            values = describe.common(self._conf, server, nobody)
+            payload = InstanceExistsPayload(**values, audit_period=period)
+            notifier.send(context, 'instance.exists', None, host, payload)
+            plain.server(notifier, context, 'instance.exists', server, host)
 
     def _period(
         self, before: datetime.datetime | None = None
@@ -107,14 +135,14 @@ class Usage:
 
 
 def add_up(
-    servers: Iterable[ServerUsage],
+    lived: Iterable[ServerUsage],
     start: datetime.datetime,
     end: datetime.datetime,
     detailed: bool,
 ) -> UsagePage:
     """Sum servers up by their projects, in which order they must be."""
     page = UsagePage()
-    for server in servers:
+    for server in lived:
         if not page.projects or page.projects[-1].project_id != server.project_id:
             page.projects.append(ProjectUsage(project_id=server.project_id, servers=[]))
         project = page.projects[-1]

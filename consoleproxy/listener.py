@@ -1,11 +1,12 @@
 """Takes connections from browsers: a thread for each, not more than there may be."""
 
-import contextlib
 import itertools
+import os
 import socket
 import ssl
 import threading
 import time
+from concurrent.futures import Future
 from typing import Any
 
 from oslo_config import cfg
@@ -18,6 +19,7 @@ from kilonova.consoleproxy.handler import Handler
 from kilonova.consoleproxy.kinds import Kind
 from kilonova.consoleproxy.session import GOING_AWAY, End
 from kilonova.consoleproxy.watch import Watch
+from kilonova.consoleproxy.wire import cut
 
 LOG = logging.getLogger(__name__)
 
@@ -38,8 +40,7 @@ class Connection:
 
     def cut(self) -> None:
         """Wake its thread with the end of what it reads."""
-        with contextlib.suppress(OSError):  # the client was faster
-            self.sock.shutdown(socket.SHUT_RDWR)
+        cut(self.sock, socket.SHUT_RDWR)
 
 
 class Listener:
@@ -48,15 +49,20 @@ class Listener:
     # What websockify looks for.
     file_only, daemon, verbose, ws_connection = True, False, False, False
 
-    def __init__(self, conf: cfg.ConfigOpts, kind: Kind, conductor: ConductorInterface) -> None:
+    def __init__(
+        self, conf: cfg.ConfigOpts, kind: Kind, conductor: ConductorInterface, web: str
+    ) -> None:
         self.conf, self.kind, self.conductor = conf, kind, conductor
-        self.web, self.record = conf.web, conf.record or ''
+        self.web, self.record = web, conf.record or ''
+        if web and not os.path.isdir(web):
+            LOG.warning('%s has no client to serve: there is no %s', kind.program, web)
         self.only_upgrade = not self.web
         self.watch = Watch(conf, conductor)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._connections: set[Connection] = set()
         self._stopped = threading.Event()
+        self._accepting: Future[Any] | None = None
         self._tls = tls.context(conf)
         self._socket = self._listen()
         self.port: int = self._socket.getsockname()[1]
@@ -64,11 +70,11 @@ class Listener:
     def _listen(self) -> socket.socket:
         group = self.conf[self.kind.group]
         host, port = group[self.kind.host], group[self.kind.port]
-        family = socket.AF_INET6 if self.conf.source_is_ipv6 else socket.AF_UNSPEC
+        wanted = socket.AF_INET6 if self.conf.source_is_ipv6 else socket.AF_INET
         try:
-            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
-            # A name that has both addresses means IPv4 unless the operator wants the other.
-            family, _, _, _, address = sorted(found)[0]
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            # Some names have addresses of both kinds.
+            family, _, _, _, address = min(found, key=lambda one: one[0] != wanted)
             sock = socket.create_server(address, family=family, backlog=_BACKLOG)
         except OSError as error:
             raise exception.KilonovaError(
@@ -79,14 +85,15 @@ class Listener:
 
     def start(self) -> None:
         self.watch.start()
-        concurrency.spawn(self._accept)
+        self._accepting = concurrency.spawn(self._accept)
         concurrency.spawn(self._cut_slow)
 
     def stop(self) -> None:
         """Take no more connections; say goodbye to those that are there."""
         self._stopped.set()
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        cut(self._socket, socket.SHUT_RDWR)  # wakes the thread that accepts
+        if self._accepting is not None:
+            self._accepting.result(_LAST_WORDS)
         self._socket.close()
         self.watch.stop(_SHUTDOWN)
         for connection in self._open():
@@ -131,6 +138,8 @@ class Listener:
             sock = tls.wrap(connection.sock, self._tls, self.conf.ssl_only)
             if sock is not None:
                 connection.sock = sock
+                if isinstance(sock, ssl.SSLSocket):
+                    sock.do_handshake()
                 Handler(sock, address, self, connection)
         except OSError as error:
             LOG.debug('%s has gone: %s', address[0], error)

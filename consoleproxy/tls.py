@@ -48,5 +48,6 @@ def wrap(
         return sock
     first = sock.recv(1, socket.MSG_PEEK)
     if first and first[0] == _HANDSHAKE:
-        return context.wrap_socket(sock, server_side=True)
+        # The handshake comes when whoever cuts slow connections knows the new socket.
+        return context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
     return None if only else sock

@@ -2,6 +2,7 @@
 
 import collections
 import errno
+import os
 import socket
 import ssl
 from typing import Any
@@ -79,16 +80,18 @@ class Wire:
 
     def end(self) -> None:
         """Make the other side, and who waits for it in another thread, see the end."""
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError as error:
-            if error.errno not in (errno.ENOTCONN, errno.EBADF):
-                raise
+        cut(self._socket, socket.SHUT_RDWR)
 
     def end_writing(self) -> None:
         """Tell the other side that nothing more comes."""
-        try:
-            self._socket.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            if error.errno not in (errno.ENOTCONN, errno.EBADF):
-                raise
+        cut(self._socket, socket.SHUT_WR)
+
+
+def cut(sock: socket.socket, how: int) -> None:
+    """Shut a connection down below TLS, which would forget its state while another thread reads."""
+    try:
+        with socket.socket(fileno=os.dup(sock.fileno())) as twin:
+            twin.shutdown(how)
+    except OSError as error:
+        if error.errno not in (errno.ENOTCONN, errno.EBADF):
+            raise

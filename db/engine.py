@@ -21,7 +21,7 @@ from oslo_config import cfg
 from sqlalchemy import event, exc, orm
 from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext, make_url
 
-from kilonova.db import config, errors, happenings, patterns
+from kilonova.db import config, errors, happenings, mysql, patterns
 
 LOG = logging.getLogger(__name__)
 P = ParamSpec('P')
@@ -188,7 +188,7 @@ def _make_engine(url: str, options: Options, reads: bool = False) -> Engine:
     if name == 'sqlite':
         _tune_sqlite(engine, options)
     elif name == 'mysql':
-        _tune_mysql(engine, options)
+        mysql.tune(engine, options)
     _ping_idle(engine)
     _mark_errors(engine, options)
     if options.connection_debug >= 50:
@@ -212,16 +212,6 @@ def _tune_sqlite(engine: Engine, options: Options) -> None:
     def begin(connection: Connection) -> None:
         word = connection.get_execution_options().get('sqlite_begin', 'BEGIN')
         connection.exec_driver_sql(word)
-
-
-def _tune_mysql(engine: Engine, options: Options) -> None:
-    @event.listens_for(engine, 'connect')
-    def connect(connection: Any, record: Any) -> None:
-        with connection.cursor() as cursor:
-            if options.mysql_sql_mode:
-                cursor.execute('SET SESSION sql_mode = %s', (options.mysql_sql_mode,))
-            if options.mysql_wsrep_sync_wait is not None:
-                cursor.execute('SET SESSION wsrep_sync_wait = %s', (options.mysql_wsrep_sync_wait,))
 
 
 def _ping_idle(engine: Engine) -> None:

@@ -66,6 +66,18 @@ def seed_version(target: sa.Table, connection: Connection, **kwargs: Any) -> Non
     connection.execute(sa.insert(HostTableVersion).values(id=1, version=1))
 
 
+def compute_service(session: Session, host: str) -> ServiceRow:
+    """Return the record of a host's nova-compute.  Raises ComputeHostNotFound."""
+    found = session.scalars(
+        sa.select(ServiceRow)
+        .where(ServiceRow.host == host, ServiceRow.binary == COMPUTE)
+        .with_for_update()
+    ).one_or_none()
+    if found is None:
+        raise exception.ComputeHostNotFound(host=host)
+    return found
+
+
 def bump(session: Session) -> None:
     """Tell schedulers that services, nodes or aggregates have changed."""
     session.execute(sa.update(HostTableVersion).values(version=HostTableVersion.version + 1))
@@ -150,6 +162,12 @@ def to_service(row: ServiceRow, down_time: int, zone: str | None = None) -> Serv
         availability_zone=zone,
         report_count=row.report_count or 0,
     )
+
+
+def find_compute(session: Session, host: str) -> ServiceRow | None:
+    """Return the record of a host's nova-compute."""
+    query = sa.select(ServiceRow).where(ServiceRow.host == host, ServiceRow.binary == COMPUTE)
+    return session.scalars(query).one_or_none()
 
 
 def find_service(session: Session, service_id: str, lock: bool = False) -> ServiceRow:

@@ -147,14 +147,18 @@ def check_and_reserve(
     servers: int,
     vcpus: int,
     memory_mb: int,
+    resources: Mapping[str, int] | None = None,
     minimum: int | None = None,
 ) -> int:
     """Return how many of ``servers`` alike servers fit, at least ``minimum`` (default: all).
 
-    ``vcpus`` and ``memory_mb`` are those of one server.  To be called early in the
-    transaction of the API database that then inserts the instance mappings: until its
-    end nobody else gets an answer for the project.  Raises QuotaExceeded.
+    ``vcpus`` and ``memory_mb`` are those of one server, ``resources`` what it takes of
+    placement.  To be called early in the transaction of the API database that then inserts
+    the instance mappings: until its end nobody else gets an answer for the project.  Raises QuotaExceeded.
     """
+    if unified_limits.is_on(conf):
+        least = servers if minimum is None else minimum
+        return unified_limits.claim(session, conf, project_id, resources or {}, servers, least)
     each = {'instances': 1, 'cores': vcpus, 'ram': memory_mb}
     project_limits, user_limits = limits(session, conf, project_id, user_id)
     if all(project_limits[r] < 0 and user_limits[r] < 0 for r in each):
@@ -171,8 +175,6 @@ def check_and_reserve(
     # As Nova: what is refused is the least number that was asked for.
     wanted = {r: amount * (servers if minimum is None else minimum) for r, amount in each.items()}
     overs = over(wanted, project_limits, project_usage)
-    if overs and unified_limits.is_on(conf):
-        raise unified_limits.exceeded(project_id, overs, wanted, project_usage, project_limits)
     if overs:
         raise exceeded(overs, wanted, project_usage, project_limits)
     raise exceeded(over(wanted, user_limits, user_usage), wanted, user_usage, user_limits)
@@ -186,8 +188,12 @@ def check_growth(
     *,
     vcpus: int,
     memory_mb: int,
+    resources: Mapping[str, int] | None = None,
 ) -> None:
     """See that a server may grow by so much; see ``check_and_reserve``.  Raises QuotaExceeded."""
+    if unified_limits.is_on(conf):
+        unified_limits.check_growth(session, conf, project_id, resources or {})
+        return
     wanted = {'cores': max(vcpus, 0), 'ram': max(memory_mb, 0)}
     project_limits, user_limits = limits(session, conf, project_id, user_id)
     if all(project_limits[r] < 0 and user_limits[r] < 0 for r in wanted):
@@ -196,8 +202,6 @@ def check_growth(
     levels = zip((project_limits, user_limits), usage(session, project_id, user_id), strict=True)
     for limit, used in levels:
         overs = over(wanted, limit, used)
-        if overs and unified_limits.is_on(conf):
-            raise unified_limits.exceeded(project_id, overs, wanted, used, limit)
         if overs:
             raise exceeded(overs, wanted, used, limit)
 

@@ -99,6 +99,14 @@ def count_on(session: Session, host: str, start: datetime.datetime, end: datetim
     return session.execute(query).scalar_one()
 
 
+def uuids_on(
+    session: Session, host: str, start: datetime.datetime, end: datetime.datetime
+) -> list[str]:
+    """Return the servers that lived on a host."""
+    query = sa.select(INSTANCES.c.uuid).where(_lived(start, end), INSTANCES.c.host == host)
+    return list(session.scalars(query.order_by(INSTANCES.c.id)))
+
+
 # -- audits
 
 

@@ -5,23 +5,18 @@ Resources and traits of the flavor's extra specs come as they are (``resources:V
 ``traits``.
 """
 
-import math
-import re
-from collections.abc import Iterable
 from typing import NamedTuple
 from urllib import parse
 
 import msgspec
 from oslo_log import log as logging
 
-from kilonova.common.objects.flavor import Flavor
+from kilonova.common import resources
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.scheduler import traits
 
 LOG = logging.getLogger(__name__)
 
-# resources:VCPU, resources1:VGPU, trait_FPGA:CUSTOM_X; the suffix names a granular group
-_KEY = re.compile(r'(resources|trait)([a-zA-Z0-9_-]{0,64}):([A-Z0-9_]+)')
 DISABLED = 'COMPUTE_STATUS_DISABLED'
 # Cyborg and operators keep providers below our nodes, too; every provider of ours has had this
 # trait since the first release, so nobody has to be waited for.
@@ -144,7 +139,7 @@ def _amounts(resources: dict[str, int]) -> str:
 def has_unpinned_form(spec: RequestSpec) -> bool:
     """Tell whether hosts that know no PCPU may serve a request for dedicated CPUs."""
     asked = any(key.endswith(':PCPU') for key in spec.flavor.extra_specs)
-    return traits.prop(spec, 'cpu_policy') == 'dedicated' and not asked
+    return resources.prop(spec, 'cpu_policy') == 'dedicated' and not asked
 
 
 def from_spec(spec: RequestSpec, pinned: bool = True) -> ResourceRequest:
@@ -152,7 +147,7 @@ def from_spec(spec: RequestSpec, pinned: bool = True) -> ResourceRequest:
     extra_specs = spec.flavor.extra_specs
     found, overridden = _from_extra_specs(extra_specs)
     main = found.setdefault('', Group())
-    for name, amount in _from_flavor(spec, pinned).items():
+    for name, amount in resources.from_flavor(spec, pinned).items():
         if amount and name not in overridden:
             main.resources.setdefault(name, amount)
     _cpu_thread_policy(spec, main)
@@ -178,7 +173,7 @@ def _from_extra_specs(extra_specs: dict[str, str]) -> tuple[dict[str, Group], se
     groups: dict[str, Group] = {}
     overridden = set()
     for key, value in extra_specs.items():
-        match = _KEY.fullmatch(key)
+        match = resources.KEY.fullmatch(key)
         if match is None:
             continue
         kind, suffix, name = match.groups()
@@ -206,56 +201,10 @@ def _add_trait(group: Group, name: str, value: str) -> None:
         LOG.warning('Extra spec trait:%s is neither required nor forbidden but %s', name, value)
 
 
-def _from_flavor(spec: RequestSpec, pinned: bool) -> dict[str, int]:
-    flavor = spec.flavor
-    root = 0 if spec.is_bfv else flavor.root_gb
-    wanted = {
-        'MEMORY_MB': flavor.memory_mb,
-        'DISK_GB': root + flavor.ephemeral_gb + math.ceil(flavor.swap / 1024),
-        **(_cpus(spec) if pinned else {'VCPU': flavor.vcpus}),
-    }
-    if traits.flag(spec, 'mem_encryption'):
-        wanted['MEM_ENCRYPTION_CONTEXT'] = 1
-    for label in filter(None, flavor.extra_specs.get('hw:pmem', '').split(',')):
-        name = f'CUSTOM_PMEM_NAMESPACE_{label.strip().upper()}'
-        wanted[name] = wanted.get(name, 0) + 1
-    return wanted
-
-
-def _cpus(spec: RequestSpec) -> dict[str, int]:
-    """Split the CPUs into dedicated (PCPU) and shared ones (VCPU)."""
-    flavor, policy = spec.flavor, traits.prop(spec, 'cpu_policy')
-    dedicated = {'dedicated': flavor.vcpus, 'mixed': _dedicated_of_mixed(flavor)}.get(
-        policy or '', 0
-    )
-    shared = flavor.vcpus - dedicated
-    if dedicated and flavor.extra_specs.get('hw:emulator_threads_policy') == 'isolate':
-        dedicated += 1
-    return {'VCPU': shared, 'PCPU': dedicated}
-
-
-def _dedicated_of_mixed(flavor: Flavor) -> int:
-    """Count the dedicated CPUs of ``hw:cpu_dedicated_mask`` or of the realtime ones."""
-    specs = flavor.extra_specs
-    mask = specs.get('hw:cpu_dedicated_mask') or specs.get('hw:cpu_realtime_mask', '')
-    included: set[int] = set()
-    excluded: set[int] = set()
-    for part in filter(None, (word.strip() for word in mask.split(','))):
-        target = excluded if part.startswith('^') else included
-        first, _, last = part.lstrip('^').partition('-')
-        try:
-            target.update(range(int(first), int(last or first) + 1))
-        except ValueError:
-            LOG.warning('Flavor %s: CPU mask %s is malformed', flavor.flavorid, mask)
-            return 0
-    everything: Iterable[int] = range(flavor.vcpus)
-    return len((included or set(everything)) - excluded) if mask else 0
-
-
 def _cpu_thread_policy(spec: RequestSpec, main: Group) -> None:
     if 'PCPU' not in main.resources:
         return
-    policy = traits.prop(spec, 'cpu_thread_policy')
+    policy = resources.prop(spec, 'cpu_thread_policy')
     if policy == 'isolate':
         main.forbidden.add('HW_CPU_HYPERTHREADING')
     elif policy == 'require':

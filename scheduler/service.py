@@ -2,10 +2,13 @@
 
 import oslo_messaging as messaging
 from oslo_config import cfg
+from oslo_log import log as logging
 
 from kilonova.common import base_config, config, metrics, rpc, service
 from kilonova.common.clients import keystone, neutron, placement
 from kilonova.common.context import RequestContext, get_admin_context
+from kilonova.common.notifications import describe
+from kilonova.common.notifications.notifier import Notifier
 from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.conductor import interface
@@ -18,12 +21,14 @@ from kilonova.scheduler.routed_networks import RoutedNetworks
 from kilonova.scheduler.select import Selector
 from kilonova.scheduler.weights.image_properties import ImagePropertiesWeigher
 
+LOG = logging.getLogger(__name__)
+
 
 class Endpoint:
     """Answers the scheduler's RPCs."""
 
-    def __init__(self, selector: Selector) -> None:
-        self._selector = selector
+    def __init__(self, selector: Selector, notifier: Notifier, host: str) -> None:
+        self._selector, self._notifier, self._host = selector, notifier, host
 
     def select_destinations(
         self,
@@ -33,7 +38,23 @@ class Endpoint:
         table_version: int,
         alternates: int = 0,
     ) -> list[list[Selection]]:
-        return self._selector.select(spec, uuids, table_version, alternates)
+        self._say(context, 'start', spec, uuids)
+        found = self._selector.select(spec, uuids, table_version, alternates)
+        self._say(context, 'end', spec, uuids)
+        return found
+
+    def _say(
+        self, context: RequestContext, phase: str, spec: RequestSpec, uuids: list[str]
+    ) -> None:
+        """What cannot be said must not fail what is done."""
+        if not self._notifier.versioned:
+            return
+        try:
+            payload = describe.request_spec(spec, uuids[0], len(uuids))
+            name = 'scheduler.select_destinations'
+            self._notifier.send(context, name, phase, self._host, payload)
+        except Exception:
+            LOG.exception('The choice of hosts is not announced')
 
     def explain(
         self, context: RequestContext, spec: RequestSpec, number: int, table_version: int
@@ -55,6 +76,7 @@ class Scheduler:
         self._conf, self._transport = conf, transport
         self._exporter = metrics.Exporter(conf)
         self._conductor = interface.client(conf, transport)
+        self._notifier = Notifier(conf)
         client = client or placement.Placement(keystone.adapter(conf, 'placement'))
         routed = None
         if conf.scheduler.query_placement_for_routed_network_aggregates:
@@ -75,11 +97,15 @@ class Scheduler:
 
     def start(self) -> None:
         """Serve; waits for the conductor."""
+        self._notifier.start()
         self._heartbeat = service.heartbeat_for(
             self._conf, self._conductor, 'nova-scheduler', SchedulerInterface.TOPIC
         )
         self._server = rpc.serve(
-            self._transport, SchedulerInterface, [Endpoint(self.selector)], self._conf.host
+            self._transport,
+            SchedulerInterface,
+            [Endpoint(self.selector, self._notifier, self._conf.host)],
+            self._conf.host,
         )
         self._heartbeat.start()
         self._exporter.start()
@@ -90,3 +116,4 @@ class Scheduler:
         self._heartbeat.stop()
         self._server.stop()
         self._server.wait()
+        self._notifier.stop()

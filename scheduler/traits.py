@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from oslo_utils import strutils
-
+from kilonova.common import resources
 from kilonova.common.objects.request_spec import RequestSpec
 
 # Image property to the prefix of the trait ([scheduler]image_metadata_prefilter)
@@ -22,19 +21,6 @@ _MAXPHYSADDR = {
 }
 
 
-def prop(spec: RequestSpec, name: str) -> str | None:
-    """Return extra spec ``hw:name`` of the flavor, else property ``hw_name`` of the image."""
-    value = spec.flavor.extra_specs.get(f'hw:{name}')
-    if value is None:
-        value = spec.image.properties.get(f'hw_{name}')
-    return None if value is None else str(value)
-
-
-def flag(spec: RequestSpec, name: str) -> bool:
-    """Return ``prop`` as a boolean."""
-    return strutils.bool_from_string(prop(spec, name), default=False)
-
-
 def required_by_image(properties: dict[str, Any]) -> set[str]:
     """Return the traits of ``trait:NAME=required`` properties."""
     listed = properties.get('traits_required')
@@ -49,7 +35,7 @@ def required_by_image(properties: dict[str, Any]) -> set[str]:
 def translate(spec: RequestSpec) -> set[str]:
     """Return the traits of the host that hw: extra specs and hw_ properties stand for."""
     found = set()
-    if flag(spec, 'virtio_packed_ring'):
+    if resources.flag(spec, 'virtio_packed_ring'):
         found.add('COMPUTE_NET_VIRTIO_PACKED')
     if 'accel:device_profile' in spec.flavor.extra_specs:
         found.add('COMPUTE_ACCELERATORS')
@@ -63,10 +49,10 @@ def translate(spec: RequestSpec) -> set[str]:
         ('tpm_secret_security', 'COMPUTE_SECURITY_TPM_SECRET_SECURITY_'),
         ('viommu_model', 'COMPUTE_VIOMMU_MODEL_'),
     ):
-        value = prop(spec, name)
+        value = resources.prop(spec, name)
         if value:
             found.add(_trait(prefix, value))
-    mode = prop(spec, 'maxphysaddr_mode')
+    mode = resources.prop(spec, 'maxphysaddr_mode')
     if mode in _MAXPHYSADDR:
         found.add(_MAXPHYSADDR[mode])
     return found
@@ -96,16 +82,16 @@ def _secure_boot(spec: RequestSpec) -> bool:
 
 
 def _ephemeral_encryption(spec: RequestSpec) -> set[str]:
-    if not flag(spec, 'ephemeral_encryption'):
+    if not resources.flag(spec, 'ephemeral_encryption'):
         return set()
-    form = prop(spec, 'ephemeral_encryption_format')
+    form = resources.prop(spec, 'ephemeral_encryption_format')
     return {'COMPUTE_EPHEMERAL_ENCRYPTION'} | (
         {_trait('COMPUTE_EPHEMERAL_ENCRYPTION_', form)} if form else set()
     )
 
 
 def _tpm(spec: RequestSpec) -> set[str]:
-    version, model = prop(spec, 'tpm_version'), prop(spec, 'tpm_model')
+    version, model = resources.prop(spec, 'tpm_version'), resources.prop(spec, 'tpm_model')
     found = {_trait('COMPUTE_SECURITY_TPM_', version)} if version else set()
     if version and model:
         found.add(_trait('COMPUTE_SECURITY_TPM_', model.removeprefix('tpm-')))

@@ -11,7 +11,7 @@ import posixpath
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import webob
 from oslo_config import cfg
@@ -31,6 +31,8 @@ LOG = logging.getLogger(__name__)
 MOST_REMEMBERED = 5000
 
 Headers = Any
+K = TypeVar('K')
+V = TypeVar('V')
 
 
 class Refusal(Exception):
@@ -76,6 +78,8 @@ class MetadataApp:
         self._options = tree.options(conf)
         self._remembered: dict[Asker, tuple[float, tree.Tree]] = {}
         self._lock = threading.Lock()
+        self._fetching: dict[Asker, threading.Lock] = {}
+        self._askers: dict[tuple[str, str], tuple[float, Asker]] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = webob.Request(environ)
@@ -144,11 +148,16 @@ class MetadataApp:
         address = _required(headers, 'X-Forwarded-For').split(',')[0].strip()
         if self._conf.neutron.metadata_proxy_shared_secret:
             self._check_signature(provider_id, headers.get('X-Metadata-Provider-Signature'))
+        known = self._askers.get((provider_id, address))
+        if known is not None and known[0] > self._clock():
+            return known[1]
         try:
             port = neutron.client(self._conf).port_behind_provider(provider_id, address)
         except (exception.NotFound, exception.NeutronRefused):
             raise Refusal(404) from None
-        return Asker(port['device_id'], port.get('tenant_id') or port['project_id'], address)
+        asker = Asker(port['device_id'], port.get('tenant_id') or port['project_id'], address)
+        self._askers = self._remember(self._askers, (provider_id, address), asker)
+        return asker
 
     def _check_signature(self, signed: str, signature: str | None) -> None:
         secret = self._conf.neutron.metadata_proxy_shared_secret
@@ -160,10 +169,23 @@ class MetadataApp:
     # -- what is known of them
 
     def _tree(self, asker: Asker) -> tree.Tree:
-        now = self._clock()
+        """Return what a server is told; many requests at once for one are one question."""
+        known = self._known(asker)
+        if known is not None:
+            return known
+        with self._lock:
+            fetching = self._fetching.setdefault(asker, threading.Lock())
+        try:
+            with fetching:
+                return self._known(asker) or self._fetch(asker)
+        finally:
+            self._fetching.pop(asker, None)
+
+    def _known(self, asker: Asker) -> tree.Tree | None:
         known = self._remembered.get(asker)
-        if known is not None and known[0] > now:
-            return known[1]
+        return known[1] if known is not None and known[0] > self._clock() else None
+
+    def _fetch(self, asker: Asker) -> tree.Tree:
         try:
             server = self._conductor.get_server(
                 get_admin_context(), asker.server_id, expand=['block_devices']
@@ -174,18 +196,21 @@ class MetadataApp:
             LOG.warning('Server %s is not of project %s', asker.server_id, asker.project_id)
             raise Refusal(404)
         made = tree.Tree(server, self._options, address=asker.address)
-        self._remember(asker, made, now)
+        self._remembered = self._remember(self._remembered, asker, made)
         return made
 
-    def _remember(self, asker: Asker, made: tree.Tree, now: float) -> None:
-        seconds = self._conf.api.metadata_cache_expiration
-        if not seconds:
-            return
+    def _remember(
+        self, known: dict[K, tuple[float, V]], key: K, value: V
+    ) -> dict[K, tuple[float, V]]:
+        """Return what is known with one thing more, for a while, and not too much of it."""
+        seconds, now = self._conf.api.metadata_cache_expiration, self._clock()
         with self._lock:
-            if len(self._remembered) >= MOST_REMEMBERED:
-                fresh = {k: v for k, v in self._remembered.items() if v[0] > now}
-                self._remembered = fresh if len(fresh) < MOST_REMEMBERED else {}
-            self._remembered[asker] = (now + seconds, made)
+            if len(known) >= MOST_REMEMBERED:
+                fresh = {k: v for k, v in known.items() if v[0] > now}
+                known = fresh if len(fresh) < MOST_REMEMBERED else {}
+            if seconds:
+                known[key] = (now + seconds, value)
+        return known
 
 
 def _path(request: webob.Request) -> str:

@@ -67,6 +67,22 @@ class Cinder:
     def __init__(self, adapter: ks_adapter.Adapter) -> None:
         self._adapter = adapter
 
+    def newest(self) -> tuple[int, int] | None:
+        """Return the newest microversion; None: this is no Cinder that has any."""
+        try:
+            endpoint = self._adapter.get_endpoint() or ''
+        except ks_exceptions.ClientException as error:
+            raise exception.FellowServiceError(
+                service='volume', reason=type(error).__name__
+            ) from error
+        root = re.sub(r'/v3(/.*)?$', '/', endpoint)
+        answer = keystone.request(self._adapter, 'GET', root)
+        if answer.status_code not in (200, 300):
+            return None
+        known = keystone.content(self._adapter, answer, 'versions')
+        newest = [one['version'].split('.') for one in known if one.get('version')]
+        return max(((int(major), int(minor)) for major, minor in newest), default=None)
+
     # -- volumes
 
     def show_volume(self, volume_id: str) -> Json:
@@ -106,7 +122,7 @@ class Cinder:
         """Say that a swap has ended; returns the id under which the new volume goes on."""
         body = {'new_volume': new_id, 'error': error}
         answer = self._act(old_id, 'os-migrate_volume_completion', body, (200, 202))
-        found: str = keystone.content(self._adapter, answer, 'save_volume_id')
+        found: str = keystone.content(self._adapter, answer, 'save_volume_id', str)
         return found
 
     def reimage(self, volume_id: str, image_id: str) -> None:
@@ -275,7 +291,7 @@ class Cinder:
         found: list[Json] = []
         while True:
             answer = _expect(self._request('GET', f'/{path}', params=query), (200,), None)
-            page = keystone.content(self._adapter, answer, key)
+            page = keystone.content(self._adapter, answer, key, keystone.Jsons)
             found += page
             links = answer.json().get(f'{key}_links', [])
             if not page or not any(link.get('rel') == 'next' for link in links):

@@ -56,7 +56,7 @@ def get_image(conf: cfg.ConfigOpts, context: ctx.RequestContext, image_id: str) 
         raise exception.ImageNotFound(image_id=image_id)
     if answer.status_code != 200:
         raise exception.FellowServiceError(service='image', reason=f'HTTP {answer.status_code}')
-    keystone.content(client, answer, 'status')
+    keystone.content(client, answer, 'status', str)
     return from_glance(answer.json())
 
 
@@ -88,7 +88,7 @@ def list_images(
         answer = keystone.request(client, 'GET', '/v2/images', params=query)
         if answer.status_code != 200:
             raise refused(answer)
-        page = keystone.content(client, answer, 'images')
+        page = keystone.content(client, answer, 'images', keystone.Jsons)
         found += [from_glance(image) for image in page]
         # Glance gives less than was asked for where its own limit is lower.
         if not page or not answer.json().get('next'):
@@ -119,7 +119,7 @@ def update_properties(
     )
     if answer.status_code != 200:
         raise refused(answer, image.id)
-    keystone.content(client, answer, 'status')
+    keystone.content(client, answer, 'status', str)
     return from_glance(answer.json())
 
 

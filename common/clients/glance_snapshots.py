@@ -18,7 +18,7 @@ def create(conf: cfg.ConfigOpts, context: ctx.RequestContext, record: dict[str, 
     answer = keystone.request(client, 'POST', '/v2/images', json=record)
     if answer.status_code != 201:
         raise glance.refused(answer)
-    keystone.content(client, answer, 'status')
+    keystone.content(client, answer, 'status', str)
     return glance.from_glance(answer.json())
 
 
@@ -85,7 +85,7 @@ def keep_newest(conf: cfg.ConfigOpts, project_id: str, filters: dict[str, str], 
     answer = keystone.request(client, 'GET', '/v2/images', params=query)
     if answer.status_code != 200:
         raise glance.refused(answer)
-    old = keystone.content(client, answer, 'images')[count:]
+    old = keystone.content(client, answer, 'images', keystone.Jsons)[count:]
     for image in old:
         discard(conf, str(image['id']))
     return len(old)

@@ -7,6 +7,7 @@ without one as the service.
 
 from typing import Any
 
+import msgspec
 import requests
 from keystoneauth1 import adapter as ks_adapter
 from keystoneauth1 import exceptions as ks_exceptions
@@ -159,14 +160,20 @@ def request(client: ks_adapter.Adapter, method: str, path: str, **kwargs: Any) -
     return response
 
 
-def content(client: ks_adapter.Adapter, response: requests.Response, key: str) -> Any:
-    """Return one part of an answer's JSON object.
+Json = dict[str, Any]
+Jsons = list[Json]
 
-    Raises FellowServiceError when there is none: something else answered in the service's place.
+
+def content(
+    client: ks_adapter.Adapter, response: requests.Response, key: str, kind: Any = Json
+) -> Any:
+    """Return one part of an answer's JSON object, which is of a kind: a type that msgspec knows.
+
+    Raises FellowServiceError when it is not: something else answered in the service's place.
     """
     try:
-        return response.json()[key]
-    except (ValueError, KeyError, TypeError) as error:
+        return msgspec.convert(response.json()[key], kind)
+    except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
         LOG.warning('%s answered what it never says: %.200s', client.service_type, response.text)
         raise exception.FellowServiceError(
             service=client.service_type, reason='an answer without ' + key

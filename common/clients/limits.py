@@ -5,7 +5,7 @@
 
 import threading
 import urllib.parse
-from typing import Any
+from typing import Any, NamedTuple
 
 from keystoneauth1 import adapter as ks_adapter
 from oslo_config import cfg
@@ -26,15 +26,61 @@ def registered(conf: cfg.ConfigOpts) -> dict[str, int]:
     return {one['resource_name']: one['default_limit'] for one in found}
 
 
+class Level(NamedTuple):
+    """What some projects may have together; ``projects`` begins with the one whose limit it is."""
+
+    projects: list[str]
+    limits: dict[str, int]
+
+
 def of_project(conf: cfg.ConfigOpts, project_id: str) -> dict[str, int]:
     """Return what the project may have, by resource name: its own limits before the common ones."""
-    own = _list(conf, 'limits', {'project_id': project_id})
-    limits = {
-        one['resource_name']: one['resource_limit']
-        for one in own
-        if one.get('project_id') == project_id
-    }
-    return registered(conf) | limits
+    return registered(conf) | _own(conf, 'project_id', project_id)
+
+
+def levels(conf: cfg.ConfigOpts, project_id: str) -> list[Level]:
+    """Return all that limits a project, by Keystone's enforcement model.
+
+    ``flat``: the project alone.  ``strict_two_level``: its parent, too, whose limits hold for
+    what the parent and all its children take.
+    """
+    common = registered(conf)
+    found = [Level([project_id], common | _own(conf, 'project_id', project_id))]
+    client = keystone.adapter(conf, GROUP)
+    model = _get(client, '/limits/model', 'model')['name'].replace('-', '_')
+    if model == 'strict_two_level':
+        parent = _parent(conf, client, project_id, common)
+        return [parent, *found] if parent is not None else found
+    if model != 'flat':
+        raise exception.FellowServiceError(
+            service='identity', reason=f'enforcement model {model} is not supported'
+        )
+    return found
+
+
+def _parent(
+    conf: cfg.ConfigOpts, client: ks_adapter.Adapter, project_id: str, common: dict[str, int]
+) -> Level | None:
+    """Return the level above a project; of a project with children it is that project's own."""
+    project = _get(client, f'/projects/{project_id}', 'project')
+    above = project.get('parent_id')
+    top = above is None or above == project.get('domain_id')
+    # Below a domain that limits nothing itself, the tree is that of the project.
+    own = _own(conf, 'domain_id', above) if top and above else {}
+    parent = project_id if top and not own else above
+    query = urllib.parse.urlencode({'parent_id': parent})
+    children = [one['id'] for one in _get(client, f'/projects?{query}', 'projects')]
+    if top and not own and not children:
+        return None
+    limits = common | (own if top else _own(conf, 'project_id', above))
+    if parent == project_id:
+        limits = common | _own(conf, 'project_id', project_id)
+    return Level([parent, *children], limits)
+
+
+def _own(conf: cfg.ConfigOpts, kind: str, whose: str) -> dict[str, int]:
+    own = _list(conf, 'limits', {kind: whose})
+    return {one['resource_name']: one['resource_limit'] for one in own if one.get(kind) == whose}
 
 
 def forget() -> None:
@@ -96,4 +142,4 @@ def _get(client: ks_adapter.Adapter, path: str, key: str) -> Any:
         raise exception.FellowServiceError(
             service='identity', reason=f'HTTP {response.status_code} for {path.split("?")[0]}'
         )
-    return keystone.content(client, response, key)
+    return keystone.content(client, response, key, keystone.Jsons)

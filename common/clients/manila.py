@@ -40,7 +40,7 @@ class Manila:
         answer = self._ask('GET', f'/shares/{share_id}/export_locations')
         if answer.status_code in (403, 404):
             raise exception.ShareMissingExportLocation(share_id=share_id)
-        found: list[Json] = self._content(answer, 'export_locations')
+        found: list[Json] = self._content(answer, 'export_locations', keystone.Jsons)
         found.sort(key=lambda one: not one.get('preferred'))
         if not found:
             raise exception.ShareMissingExportLocation(share_id=share_id)
@@ -53,7 +53,7 @@ class Manila:
         answer = self._ask('GET', '/share-access-rules', params={'share_id': share_id})
         if answer.status_code == 404:
             return None
-        rules: list[Json] = self._content(answer, 'access_list')
+        rules: list[Json] = self._content(answer, 'access_list', keystone.Jsons)
         for rule in rules:
             if (rule['access_type'], rule['access_to']) == (kind, to):
                 return rule
@@ -94,7 +94,7 @@ class Manila:
     def _locks(self, share_id: str, reason: str) -> list[Json]:
         query = {'resource_id': share_id, 'lock_reason': reason}
         answer = self._ask('GET', '/resource-locks', params=query)
-        found: list[Json] = self._content(answer, 'resource_locks')
+        found: list[Json] = self._content(answer, 'resource_locks', keystone.Jsons)
         return [lock for lock in found if lock.get('lock_reason') == reason]
 
     # -- asking
@@ -109,12 +109,12 @@ class Manila:
     def _ask(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         return keystone.request(self._adapter, method, path, headers=VERSION, **kwargs)
 
-    def _content(self, answer: requests.Response, key: str) -> Any:
+    def _content(self, answer: requests.Response, key: str, kind: Any = Json) -> Any:
         if answer.status_code != 200:
             raise exception.FellowServiceError(
                 service=self._adapter.service_type, reason=_reason(answer)
             )
-        return keystone.content(self._adapter, answer, key)
+        return keystone.content(self._adapter, answer, key, kind)
 
 
 def _reason(answer: requests.Response) -> str:

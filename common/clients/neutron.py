@@ -95,7 +95,7 @@ class Neutron:
         answer = self._request('POST', '/v2.0/ports', json={'ports': list(ports)})
         if answer.status_code != 201:
             raise _port_error(answer, ports[0])
-        created: list[Json] = self._content(answer, 'ports')
+        created: list[Json] = self._content(answer, 'ports', keystone.Jsons)
         return created
 
     def update_port(self, port_id: str, changes: Json) -> Json:
@@ -251,8 +251,8 @@ class Neutron:
     def _request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         return keystone.request(self._adapter, method, path, **kwargs)
 
-    def _content(self, answer: requests.Response, key: str) -> Any:
-        return keystone.content(self._adapter, answer, key)
+    def _content(self, answer: requests.Response, key: str, kind: Any = Json) -> Any:
+        return keystone.content(self._adapter, answer, key, kind)
 
     def _list(self, resource: str, missing_ok: bool = False, **filters: Any) -> list[Json]:
         found: list[Json] = []
@@ -268,7 +268,7 @@ class Neutron:
                 return []
             if answer.status_code != 200:
                 raise _refused(answer)
-            page = self._content(answer, key)
+            page = self._content(answer, key, keystone.Jsons)
             found += page
             links = answer.json().get(f'{key}_links', [])
             if not page or not any(link.get('rel') == 'next' for link in links):

@@ -78,9 +78,6 @@ class Candidates(msgspec.Struct):
     provider_summaries: dict[str, ProviderSummary]
 
 
-_decode_candidates = msgspec.json.Decoder(Candidates).decode
-
-
 class Placement(providers.Providers):
     """The client.  One object serves all threads; the session keeps its connections open."""
 
@@ -102,7 +99,7 @@ class Placement(providers.Providers):
         response = self._send('GET', path)
         if response.status_code == 400 and 'No such' in http.refusal_of(response).detail:
             return Candidates([], {})
-        return _decode_candidates(self._need(response, 'GET', path).content)
+        return self._decode(self._need(response, 'GET', path), Candidates)
 
     # -- allocations
 
@@ -110,7 +107,7 @@ class Placement(providers.Providers):
         """Return what a consumer holds."""
         path = f'/allocations/{consumer}'
         response = self._need(self._send('GET', path), 'GET', path)
-        found = msgspec.json.decode(response.content, type=Allocations)
+        found = self._decode(response, Allocations)
         for held in found.allocations.values():  # as ``claim`` takes it
             held.pop('generation', None)
         return found

@@ -7,7 +7,7 @@ that got no answer may be sent again.
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import requests
@@ -18,6 +18,7 @@ from kilonova.common import exception
 from kilonova.common.clients import keystone
 
 LOG = logging.getLogger(__name__)
+T = TypeVar('T')
 
 MICROVERSION = '1.36'
 HEADERS = {'OpenStack-API-Version': f'placement {MICROVERSION}', 'Accept': 'application/json'}
@@ -101,6 +102,20 @@ class Http:
         if response.status_code in (ok or (200,)):
             return response
         raise self._error(refusal_of(response), method, path)
+
+    def _part(self, response: requests.Response, key: str, kind: Any) -> Any:
+        """Return one part of an answer.  Raises FellowServiceError when it is not there."""
+        return keystone.content(self._adapter, response, key, kind)
+
+    def _decode(self, response: requests.Response, kind: type[T]) -> T:
+        """Return a whole answer.  Raises FellowServiceError when it is something else."""
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.MsgspecError as error:
+            LOG.warning('placement answered what it never says: %.200s', response.text)
+            raise exception.FellowServiceError(
+                service='placement', reason='an answer of another kind'
+            ) from error
 
     def _error(self, refusal: Refusal, method: str, path: str) -> exception.KilonovaError:
         if refusal.status in (401, 403):  # our own credentials: nothing that a request can help

@@ -14,6 +14,9 @@ class ProviderNotFound(exception.NotFound):
     msg = 'Placement has no resource provider %(uuid)s.'
 
 
+GENERATION = 'resource_provider_generation'
+
+
 class ProviderNameTaken(exception.Conflict):
     """``other`` in ``kwargs`` is the uuid of the provider that has the name."""
 
@@ -51,7 +54,7 @@ class Providers(http.Http):
     def get_provider(self, uuid: str) -> Provider:
         """Raises ProviderNotFound."""
         path = f'/resource_providers/{uuid}'
-        return msgspec.json.decode(self._get(uuid, path).content, type=Provider)
+        return self._decode(self._get(uuid, path), Provider)
 
     def find_provider(self, name: str) -> Provider | None:
         """Return the provider of that name."""
@@ -95,8 +98,11 @@ class Providers(http.Http):
 
     def get_inventories(self, uuid: str) -> dict[str, dict[str, Any]]:
         """Raises ProviderNotFound."""
-        inventories = self._get(uuid, f'/resource_providers/{uuid}/inventories').json()
-        return dict(inventories['inventories'])
+        found = self._get(uuid, f'/resource_providers/{uuid}/inventories')
+        inventories: dict[str, dict[str, Any]] = self._part(
+            found, 'inventories', dict[str, dict[str, Any]]
+        )
+        return inventories
 
     def set_inventories(
         self, uuid: str, inventories: dict[str, dict[str, Any]], generation: int | None = None
@@ -111,7 +117,8 @@ class Providers(http.Http):
 
     def get_traits(self, uuid: str) -> set[str]:
         """Raises ProviderNotFound."""
-        return set(self._get(uuid, f'/resource_providers/{uuid}/traits').json()['traits'])
+        found = self._get(uuid, f'/resource_providers/{uuid}/traits')
+        return set(self._part(found, 'traits', list[str]))
 
     def set_traits(self, uuid: str, traits: Iterable[str], generation: int | None = None) -> int:
         """Replace all traits, creating CUSTOM_ ones; returns the new generation.
@@ -132,7 +139,8 @@ class Providers(http.Http):
 
     def get_aggregates(self, uuid: str) -> set[str]:
         """Raises ProviderNotFound."""
-        return set(self._get(uuid, f'/resource_providers/{uuid}/aggregates').json()['aggregates'])
+        found = self._get(uuid, f'/resource_providers/{uuid}/aggregates')
+        return set(self._part(found, 'aggregates', list[str]))
 
     def add_aggregate(self, uuid: str, aggregate: str) -> bool:
         """Put a provider into an aggregate; false when it was in it.  Raises ProviderNotFound."""
@@ -153,7 +161,7 @@ class Providers(http.Http):
     def _list(self, query: dict[str, str]) -> list[Provider]:
         path = '/resource_providers'
         response = self._need(self._send('GET', path, params=query), 'GET', path)
-        return msgspec.json.decode(response.content, type=_Providers).resource_providers
+        return self._decode(response, _Providers).resource_providers
 
     def _create(self, uuid: str, name: str, parent: str | None) -> Provider:
         body = {'uuid': uuid, 'name': name, 'parent_provider_uuid': parent}
@@ -169,7 +177,7 @@ class Providers(http.Http):
                 return self.get_provider(uuid)
             raise ProviderNameTaken(name=name, other=other.uuid)
         self._need(response, method, path)
-        return msgspec.json.decode(response.content, type=Provider)
+        return self._decode(response, Provider)
 
     def _put(self, uuid: str, what: str, value: Callable[[], Any], generation: int | None) -> int:
         """Send with the generation that the caller knows, then with the current one."""
@@ -180,7 +188,7 @@ class Providers(http.Http):
             body = {what: value(), 'resource_provider_generation': generation}
             response = self._send('PUT', path, json=body)
             if response.status_code == 200:
-                return int(response.json()['resource_provider_generation'])
+                return int(self._part(response, GENERATION, int))
             refusal = self._refused(uuid, response, path)
             generation = None
         raise self._error(refusal, 'PUT', path)
@@ -189,13 +197,13 @@ class Providers(http.Http):
         """Read, change, write back, until nobody came between."""
         path = f'/resource_providers/{uuid}/{what}'
         for _ in http.backoff():
-            current = self._get(uuid, path).json()
-            now = set(current[what])
+            current = self._get(uuid, path)
+            now = set(self._part(current, what, list[str]))
             wanted = change(now)
             if wanted == now:
                 return False
-            generation = current['resource_provider_generation']
-            body = {what: sorted(wanted), 'resource_provider_generation': generation}
+            generation = self._part(current, GENERATION, int)
+            body = {what: sorted(wanted), GENERATION: generation}
             response = self._send('PUT', path, json=body)
             if response.status_code == 200:
                 return True

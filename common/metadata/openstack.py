@@ -6,33 +6,22 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from kilonova.common.objects.server import Server
-
-Json = dict[str, Any]
-
-FOLSOM = '2012-08-10'
-GRIZZLY = '2013-04-04'
-HAVANA = '2013-10-17'
-LIBERTY = '2015-10-15'
-NEWTON_ONE = '2016-06-30'
-NEWTON_TWO = '2016-10-06'
-OCATA = '2017-02-22'
-ROCKY = '2018-08-27'
-VICTORIA = '2020-10-14'
-EPOXY = '2025-04-04'
-LATEST = 'latest'
-VERSIONS = (
+from kilonova.common.metadata import devices
+from kilonova.common.metadata.versions import (
     FOLSOM,
     GRIZZLY,
     HAVANA,
+    LATEST,
     LIBERTY,
     NEWTON_ONE,
     NEWTON_TWO,
-    OCATA,
-    ROCKY,
+    VERSIONS,
     VICTORIA,
-    EPOXY,
+    reaches,
 )
+from kilonova.common.objects.server import Server
+
+Json = dict[str, Any]
 
 META_DATA = 'meta_data.json'
 USER_DATA = 'user_data'
@@ -58,11 +47,6 @@ SEED_BYTES = 512
 def versions(today: datetime.date) -> list[str]:
     """Return the versions that a guest is told of: none from the future."""
     return [v for v in VERSIONS if v <= today.isoformat()] + [LATEST]
-
-
-def reaches(version: str, since: str) -> bool:
-    """Tell whether a version (a known one) has what came with ``since``."""
-    return version == LATEST or version >= since
 
 
 def meta_data(
@@ -94,26 +78,13 @@ def meta_data(
     if reaches(version, LIBERTY):
         found['project_id'] = server.project_id
     if reaches(version, NEWTON_ONE):
-        found['devices'] = _devices(server, version)
+        found['devices'] = devices.told(server, version)
     if reaches(version, VICTORIA):
-        found['dedicated_cpus'] = []
+        found['dedicated_cpus'] = _dedicated_cpus(server)
     return found
 
 
-def _devices(server: Server, version: str) -> list[Json]:
-    """Return the tagged interfaces; bus and address are not known outside of the hypervisor."""
-    devices: list[Json] = []
-    for vif in server.network_info:
-        if not vif.tag:
-            continue
-        device: Json = {
-            'type': 'nic',
-            'bus': 'none',
-            'address': 'none',
-            'mac': vif.address,
-            'tags': [vif.tag],
-        }
-        if reaches(version, ROCKY):
-            device['vf_trusted'] = vif.profile.get('trusted') in (True, 'true', 'True')
-        devices.append(device)
-    return devices
+def _dedicated_cpus(server: Server) -> list[int]:
+    """Return the guest's processors that have one of the host's for themselves."""
+    nodes = server.numa_topology.nodes if server.numa_topology else []
+    return sorted(cpu for node in nodes for cpu in node.cpu_pinning or {})

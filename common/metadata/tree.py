@@ -2,18 +2,16 @@
 
 import base64
 import datetime
-import json
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from oslo_config import cfg
-from oslo_log import log as logging
 
-from kilonova.common.metadata import ec2, network, openstack, password
+from kilonova.common.metadata import ec2, network, openstack, password, versions
+from kilonova.common.metadata.vendordata import VendorData
 from kilonova.common.objects.server import Server
-
-LOG = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
@@ -26,35 +24,18 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
     """What the configuration adds."""
 
     dhcp_domain: str = 'novalocal'
-    vendor_data: Mapping[str, Any] = {}
-    vendor_providers: Sequence[str] = ('StaticJSON',)
+    vendor_data: VendorData | None = None
     skip_versions: Sequence[str] = ()
     """EC2 versions that a config drive goes without."""
 
 
 def options(conf: cfg.ConfigOpts) -> Options:
-    """Read ``[api]``; a vendor data file that cannot be read is logged and left out."""
+    """Read ``[api]``; what of vendor data cannot be read is logged and left out."""
     return Options(
         dhcp_domain=conf.api.dhcp_domain,
-        vendor_data=_vendor_data(conf.api.vendordata_jsonfile_path),
-        vendor_providers=tuple(conf.api.vendordata_providers),
+        vendor_data=VendorData(conf),
         skip_versions=tuple(conf.api.config_drive_skip_versions.split()),
     )
-
-
-def _vendor_data(path: str | None) -> Json:
-    if not path:
-        return {}
-    try:
-        with open(path, encoding='utf-8') as file:
-            found = json.load(file)
-    except (OSError, ValueError) as error:
-        LOG.warning('Vendor data of %s cannot be read: %s', path, error)
-        return {}
-    if not isinstance(found, dict):
-        LOG.warning('Vendor data of %s is not a JSON object', path)
-        return {}
-    return found
 
 
 class Tree:
@@ -120,7 +101,7 @@ class Tree:
         return 'text/plain', self._contents[number][1]
 
     def _openstack(self, version: str, parts: list[str]) -> tuple[str, bytes] | None:
-        if version != openstack.LATEST and version not in openstack.VERSIONS:
+        if version != versions.LATEST and version not in versions.VERSIONS:
             return None
         if not parts:
             return 'text/plain', '\n'.join(self._documents(version)).encode()
@@ -138,7 +119,7 @@ class Tree:
         return [
             name
             for name, since in openstack.SINCE.items()
-            if openstack.reaches(version, since)
+            if versions.reaches(version, since)
             and (name != openstack.USER_DATA or self._user_data is not None)
         ]
 
@@ -150,10 +131,10 @@ class Tree:
         if name == openstack.NETWORK_DATA:
             return msgspec.json.encode(network.network_data(self.server.network_info))
         if name == openstack.VENDOR_DATA:
-            return msgspec.json.encode(self._options.vendor_data)
+            given = self._options.vendor_data
+            return msgspec.json.encode(given.static if given else {})
         if name == openstack.VENDOR_DATA2:
-            static = 'StaticJSON' in self._options.vendor_providers
-            return msgspec.json.encode({'static': self._options.vendor_data} if static else {})
+            return msgspec.json.encode(self._vendor_data2)
         files = [
             {'content_path': f'/{openstack.CONTENT}/{number:04d}', 'path': path}
             for number, (path, _) in enumerate(self._contents)
@@ -168,6 +149,12 @@ class Tree:
             )
         )
 
+    @functools.cached_property
+    def _vendor_data2(self) -> Json:
+        """Asked for once, however often it is read while the tree is remembered."""
+        given = self._options.vendor_data
+        return given.of(self.server) if given else {}
+
     # -- config drive
 
     def files(self) -> dict[str, bytes]:
@@ -176,7 +163,7 @@ class Tree:
         for version in (*ec2.VERSIONS, ec2.LATEST):
             if version not in self._options.skip_versions:
                 found.update(self._ec2_files(version))
-        for version in (*openstack.VERSIONS, openstack.LATEST):
+        for version in (*versions.VERSIONS, versions.LATEST):
             for name in self._documents(version):
                 if name != openstack.PASSWORD:
                     found[f'openstack/{version}/{name}'] = self._document(version, name)

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
-from kilonova.common.notifications import hosts, resources, servers
+from kilonova.common.notifications import hosts, requests, resources, servers
 from kilonova.common.notifications.payload import Payload
 
 API, COMPUTE, CONDUCTOR = 'nova-api', 'nova-compute', 'nova-conductor'
+SCHEDULER = 'nova-scheduler'
 
 
 class Event(NamedTuple):
@@ -74,6 +75,14 @@ _ALL = [
         API,
         resources.ServerGroupPayload,
     ),
+    *_instance('rebuild_scheduled', (), servers.InstanceActionRebuildPayload, CONDUCTOR),
+    *_instance('exists', (), servers.InstanceExistsPayload),
+    Event('scheduler.select_destinations', SCHEDULER, requests.RequestSpecPayload, _AROUND),
+    *(
+        Event(f'compute_task.{name}', CONDUCTOR, requests.ComputeTaskPayload, ('error',))
+        for name in ('build_instances', 'migrate_server', 'rebuild_server')
+    ),
+    *_once('aggregate.cache_images.progress', CONDUCTOR, hosts.AggregateCachePayload),
     *_once('service.create service.update service.delete', COMPUTE, hosts.ServiceStatusPayload),
 ]
 EVENTS = {event.name: event for event in _ALL}

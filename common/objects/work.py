@@ -138,6 +138,10 @@ class MigrateLive(msgspec.Struct, tag='migrate-live'):
     data: dict[str, Any]
 
 
+class AskArrivedLive(msgspec.Struct, tag='ask-arrived-live'):
+    """At the destination: see whether the guest has come, as its source is down."""
+
+
 class ArriveLive(msgspec.Struct, tag='arrive-live'):
     """At the destination: the guest is here."""
 
@@ -281,6 +285,7 @@ HostWork = (
     | CheckLiveSource
     | ReceiveLive
     | MigrateLive
+    | AskArrivedLive
     | ArriveLive
     | RollbackLive
     | CleanLive

@@ -87,6 +87,8 @@ class GuestSpec(msgspec.Struct, kw_only=True):
     config_drive: dict[str, bytes] | None = None
     admin_password: str | None = None
     personality: list[tuple[str, str]] = []
+    adopt: bool = False
+    """The disks are kept where another host, which is dead, has shared them with this one."""
 
 
 class Lifecycle(abc.ABC):
@@ -322,6 +324,9 @@ class Host(abc.ABC):
     @abc.abstractmethod
     def get_inventory(self) -> list[Inventory]:
         """Return the provider tree: the node's first.  Ratios and reserved are filled in."""
+
+    def check_health(self) -> None:  # noqa: B027  (some cannot be away)
+        """Raise VirtDriverError when the hypervisor cannot be reached."""
 
     def get_uptime(self) -> str:
         """Return the host's ``uptime`` line."""

@@ -96,6 +96,7 @@ class Cell:
             neutron=neutron.client(conf),
             volumes=functools.partial(cinder.client, conf),
             cell_id=self.id,
+            notifier=self._shared.notifier,
             fleet=self._fleet,
         )
 

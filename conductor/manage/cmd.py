@@ -13,7 +13,7 @@ from sqlalchemy import exc
 
 from kilonova.common import config, exception, version
 from kilonova.conductor import config as conductor_config
-from kilonova.conductor.manage import cell_v2, schemas
+from kilonova.conductor.manage import cell_v2, host, schemas
 from kilonova.conductor.manage.parts import CommandError
 from kilonova.db import config as db_config
 
@@ -62,6 +62,7 @@ def read(conf: cfg.ConfigOpts, prog: str, argv: list[str], add_parsers: AddParse
 def _add_parsers(categories: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     schemas.add_parsers(categories)
     cell_v2.add_parsers(categories)
+    host.add_parsers(categories)
     _add_other_rooms(categories)
     parser = categories.add_parser('version', help='Print the version.')
     parser.set_defaults(run=print_version)

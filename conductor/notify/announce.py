@@ -13,7 +13,7 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
-from kilonova.common.notifications import hosts
+from kilonova.common.notifications import describe, hosts
 from kilonova.common.notifications.notifier import Notifier
 from kilonova.common.notifications.payload import Payload
 from kilonova.common.notifications.resources import KeypairPayload, ServerGroupPayload
@@ -21,7 +21,6 @@ from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import Aggregate, Service
 from kilonova.common.objects.server import Keypair
 from kilonova.common.objects.server_group import ServerGroup
-from kilonova.conductor.notify.servers import flavor as flavor_payload
 
 LOG = logging.getLogger(__name__)
 Arguments = dict[str, Any]
@@ -119,6 +118,7 @@ TABLE: dict[str, Announced] = {
     'add_aggregate_host': Announced(_always('aggregate.add_host'), _AGGREGATE, _result, True),
     'remove_aggregate_host': Announced(_always('aggregate.remove_host'), _AGGREGATE, _result, True),
     'delete_aggregate': Announced(_always('aggregate.delete'), _AGGREGATE, _as_before, True),
+    'cache_images': Announced(_always('aggregate.cache_images'), _AGGREGATE, _as_before, True),
     'create_flavor': Announced(_always('flavor.create'), _nothing, _result),
     'update_flavor': Announced(_always('flavor.update'), _nothing, _result),
     'set_flavor_extra_specs': Announced(_always('flavor.update'), _nothing, _FLAVOR),
@@ -249,7 +249,7 @@ def _service(known: Service) -> Payload:
         host=known.host,
         binary=known.binary,
         topic=known.topic,
-        report_count=0,
+        report_count=known.report_count,
         disabled=known.disabled,
         disabled_reason=known.disabled_reason,
         availability_zone=known.availability_zone,
@@ -262,7 +262,7 @@ def _service(known: Service) -> Payload:
 _PAYLOADS: dict[type, Callable[[Any], Payload]] = {
     Keypair: _keypair,
     Aggregate: _aggregate,
-    Flavor: flavor_payload,
+    Flavor: describe.flavor,
     ServerGroup: _group,
     Service: _service,
 }

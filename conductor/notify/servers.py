@@ -6,6 +6,7 @@ import msgspec
 from oslo_config import cfg
 
 from kilonova.common import naming
+from kilonova.common.notifications import describe
 from kilonova.common.notifications import servers as payloads
 from kilonova.common.notifications.hosts import ExceptionPayload
 from kilonova.common.notifications.resources import FlavorPayload, KeypairPayload
@@ -34,7 +35,7 @@ def common(conf: cfg.ConfigOpts, server: Server, request: dict[str, Any]) -> dic
         'os_type': properties.get('os_type'),
         'architecture': properties.get('hw_architecture') or properties.get('architecture'),
         'availability_zone': server.availability_zone,
-        'flavor': flavor(server.flavor),
+        'flavor': describe.flavor(server.flavor),
         'image_uuid': server.image.id,
         'key_name': server.key_name,
         'kernel_id': server.kernel_id or '',
@@ -78,25 +79,6 @@ def of_create(conf: cfg.ConfigOpts, server: Server) -> dict[str, Any]:
         'trusted_image_certificates': server.trusted_image_certificates,
         'instance_name': naming.instance_name(conf.instance_name_template, server),
     }
-
-
-def flavor(known: Flavor) -> FlavorPayload:
-    return FlavorPayload(
-        flavorid=known.flavorid,
-        memory_mb=known.memory_mb,
-        vcpus=known.vcpus,
-        root_gb=known.root_gb,
-        ephemeral_gb=known.ephemeral_gb,
-        name=known.name,
-        swap=known.swap,
-        rxtx_factor=known.rxtx_factor,
-        vcpu_weight=0,
-        disabled=known.disabled,
-        is_public=known.is_public,
-        extra_specs=known.extra_specs,
-        projects=known.projects or None,
-        description=known.description,
-    )
 
 
 def fault(known: Fault | None, details: str | None) -> ExceptionPayload:
@@ -156,7 +138,7 @@ def new_flavor(carried: dict[str, Any]) -> FlavorPayload | None:
     """Return the flavor that a move goes to."""
     move = carried.get('move') or {}
     known = move.get('new_flavor')
-    return flavor(msgspec.convert(known, Flavor)) if known else None
+    return describe.flavor(msgspec.convert(known, Flavor)) if known else None
 
 
 def of_update(conf: cfg.ConfigOpts, server: Server, old: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,7 @@ STEPS: dict[str, tuple[str, ...]] = {
 # Going back from a resize is one thing in two steps.
 SILENT = {('compute_revert_resize', 'end'), ('compute_finish_revert_resize', 'start')}
 STATES = ('vm_state', 'task_state')
+REBUILD = 'compute_rebuild_instance'
 
 
 class Told(msgspec.Struct):
@@ -123,6 +124,9 @@ class Watch:
 
     def _step(self, told: Told) -> None:
         assert isinstance(told.happening, (Began, Ended)) and told.operation is not None
+        if isinstance(told.happening, Began) and told.happening.event == REBUILD:
+            name = 'instance.rebuild_scheduled'
+            self._send(told, name, EVENTS[name].payload, None)
         names = STEPS.get(told.happening.event, ())
         for name in names if isinstance(told.happening, Began) else reversed(names):
             event = EVENTS[f'instance.{name}']

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from kilonova.common import exception
+from kilonova.common import exception, resources
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.metadata.vendordata import BOOT_ROLES
 from kilonova.common.objects.block_device import boots_from_volume, volumes
 from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.flavor import Flavor
@@ -20,7 +21,7 @@ from kilonova.conductor.servers import devices, names, reserve, rules
 from kilonova.conductor.tasks import choose, faults, groups, layouts, ports
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.work import Payload, Work, encode
-from kilonova.db import flavors, keypairs, operations, quotas, servers, types
+from kilonova.db import flavors, keypairs, operations, quotas, servers, types, unified_limits
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.models.servers import table_of
@@ -101,6 +102,7 @@ class CreateServers:
                 servers=request.max_count,
                 vcpus=flavor.vcpus,
                 memory_mb=flavor.memory_mb,
+                resources=resources.total(spec),
                 minimum=request.min_count,
             )
             if request.metadata or request.personality:
@@ -162,7 +164,10 @@ class CreateServers:
                     user_data=request.user_data,
                     config_drive=request.config_drive or forced_drive,
                     metadata=request.metadata,
-                    system_metadata=ports.remember(request.networks),
+                    system_metadata={
+                        **ports.remember(request.networks),
+                        BOOT_ROLES: ','.join(context.roles),
+                    },
                     tags=sorted(set(request.tags)),
                     security_groups=request.security_groups,
                     block_devices=devices.of_server(request.block_devices, flavor, request.image),
@@ -241,7 +246,7 @@ def _book(
     cell_id: int | None,
     spec: RequestSpec,
 ) -> None:
-    now = types.utcnow()
+    now, taken = types.utcnow(), unified_limits.encode(resources.total(spec))
     session.execute(
         sa.insert(table_of(InstanceMapping)),
         [
@@ -252,6 +257,7 @@ def _book(
                 'user_id': spec.user_id,
                 'vcpus': spec.flavor.vcpus,
                 'memory_mb': spec.flavor.memory_mb,
+                'resources': taken,
                 'queued_for_delete': False,
                 'created_at': now,
             }

@@ -62,7 +62,7 @@ class ResizeServers:
         try:
             self._procedures.resize.accept(context, uuid, payload, accepting)
         except exception.KilonovaError:
-            sizes.count(self._parts, uuid, server.flavor)
+            sizes.count(self._parts, server, server.flavor)
             raise
 
     def migrate_server(self, context: Ctx, uuid: str, host: str | None = None) -> None:

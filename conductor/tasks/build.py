@@ -286,7 +286,7 @@ class Build:
     def finished(self, uuid: str, fence: Fence, values: dict[str, Any]) -> bool:
         """The guest runs; true also for a report that comes again."""
         with self._parts.cell_db.transaction() as session:
-            if values.get('system_metadata'):
+            if 'system_metadata' in values:
                 known = servers.get(session, uuid, lock=True, parts=False).system_metadata
                 values['system_metadata'] = known | values['system_metadata']
             if not servers.update(

@@ -7,6 +7,7 @@ from oslo_log import log as logging
 from kilonova.common.objects.block_device import volumes
 from kilonova.common.objects.server import Fault
 from kilonova.conductor import state
+from kilonova.conductor.notify import tasks
 from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults
@@ -50,6 +51,17 @@ class BuildFailure:
         if not self._record_failure(work, fault, until if claimed else None, event):
             return False
         LOG.warning('Build of server %s failed: %s', work.server.uuid, details)
+        if host is None:  # no host has said it
+            tasks.failed(
+                self._parts,
+                work.context,
+                'build_instances',
+                work.server.uuid,
+                work.payload.spec,
+                state.ERROR,
+                message,
+                details,
+            )
         if claimed:
             late = work.operation.step == operations.SCHEDULING and work.operation.attempt > 1
             self._engine.release(work.operation.id, work.server.uuid, again=late)

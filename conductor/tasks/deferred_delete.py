@@ -15,7 +15,7 @@ from kilonova.common.objects.work import WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import faults
+from kilonova.conductor.tasks import faults, sizes
 from kilonova.conductor.tasks.delete import Delete
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
 from kilonova.db import quotas, servers, types
@@ -131,6 +131,7 @@ class DeferredDelete:
                 servers=1,
                 vcpus=flavor.vcpus,
                 memory_mb=flavor.memory_mb,
+                resources=sizes.taken(server, flavor),
             )
             _count(session, server.uuid, True)
 

@@ -57,6 +57,8 @@ class Interfaces:
         wanted = work.AttachInterface(request=request)
 
         def accepting(session: Session, server: Server) -> None:
+            if server.host is None:
+                raise exception.InstanceNotReady(instance_id=uuid)
             _check_idle(session, uuid)
             before.update(vif.id for vif in server.network_info)
             if request.port_id in before:

@@ -10,6 +10,7 @@ from kilonova.common.objects import work
 from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import faults
 from kilonova.conductor.tasks.moving import LIVE, MovePayload, Mover, source, target
 from kilonova.conductor.tasks.procedure import Changes, Job, Phase, Procedure
 from kilonova.conductor.tasks.resize import status
@@ -19,11 +20,15 @@ BINDING = 'binding-extended'
 
 
 class LivePayload(MovePayload, kw_only=True):
-    """``block_migration`` None: as the hosts find out.  ``ahead``: ports have two bindings."""
+    """``block_migration`` None: as the hosts find out.  ``ahead``: ports have two bindings.
+
+    ``lost``: the source went down while the guest was on its way.
+    """
 
     block_migration: bool | None = None
     disk_over_commit: bool = False
     ahead: bool = False
+    lost: bool = False
 
 
 LiveJob = Job[LivePayload]
@@ -117,6 +122,15 @@ class LiveMigration:
                 ),
                 ended=status('post-migrating', self._mover.at_target),
                 undo=(rollback, *undo),
+                instead=self._without_source,
+            ),
+            Phase(
+                name='ask',
+                host=target,
+                work=lambda job: work.AskArrivedLive(),
+                ended=status('post-migrating', self._mover.at_target),
+                undo=(rollback, *undo),
+                when=lambda job: job.payload.lost,
             ),
             Phase(name='switch', run=self._switch, instead=lambda job, result: 'arrive'),
             Phase(
@@ -131,6 +145,13 @@ class LiveMigration:
             release,
         )
 
+    def _without_source(self, job: LiveJob, result: WorkResult) -> str | None:
+        """A guest that has arrived before its source went down is not to be rolled back."""
+        if result.error != faults.HOST_DOWN % job.payload.source:
+            return None
+        job.payload.lost = True
+        return 'ask'
+
     # -- ports
 
     def _ports(self, job: LiveJob) -> list[dict[str, object]]:
@@ -143,8 +164,10 @@ class LiveMigration:
         if not job.server.network_info or not self._parts.neutron.has_extension(BINDING):
             return
         job.payload.ahead = True
-        for port in self._ports(job):
-            self._parts.neutron.add_binding(port, job.payload.target.host)
+        job.payload.data['bindings'] = {
+            port['id']: self._parts.neutron.add_binding(port, job.payload.target.host)
+            for port in self._ports(job)
+        }
 
     def _unbind(self, job: LiveJob) -> None:
         for port in self._ports(job) if job.payload.ahead else ():

@@ -19,6 +19,7 @@ from kilonova.common.objects.migration import Migration, Move
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import WorkResult
+from kilonova.conductor.notify import tasks
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import choose, faults, groups, layouts
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload
@@ -98,7 +99,8 @@ class Mover:
         self, session: Session, context: Ctx, server: Server, payload: MovePayload, kind: str
     ) -> None:
         """Write down that a server begins to move, in the transaction that accepts it."""
-        assert server.host is not None
+        if server.host is None:  # an administrator may call active what never was
+            raise exception.InstanceNotReady(instance_id=server.uuid)
         node = session.scalar(
             sa.select(ComputeNodeRow.uuid).where(
                 ComputeNodeRow.host == server.host,
@@ -278,6 +280,10 @@ class Mover:
             reason = f'No valid host was found. No valid host found for {what}'
             reason = reason if what else faults.NO_VALID_HOST
         details = '\n'.join([*payload.reasons, error.message])
+        kind = 'rebuild_server' if job.operation.action == EVACUATE else 'migrate_server'
+        state, uuid = job.server.vm_state, job.server.uuid
+        context = faults.restore(payload.context)
+        tasks.failed(self._parts, context, kind, uuid, payload.spec, state, reason, details)
         return WorkResult(error=reason, details=details)
 
     def elsewhere(self, job: Job[M], result: WorkResult) -> str | None:

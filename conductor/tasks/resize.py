@@ -146,7 +146,7 @@ class Resize:
 
     def _give_back(self, job: MoveJob) -> None:
         self._mover.give_back(job)
-        sizes.count(self._parts, job.server.uuid, job.payload.way.old_flavor)
+        sizes.count(self._parts, job.server, job.payload.way.old_flavor)
 
     def _work_revert(self, job: MoveJob) -> work.RevertMove:
         return work.RevertMove(flavor=job.payload.way.old_flavor, power_on=_was_on(job))
@@ -172,7 +172,7 @@ class Resize:
 
     def _release(self, job: MoveJob) -> None:
         self._parts.placement.delete_allocations(job.payload.migration)
-        sizes.count(self._parts, job.server.uuid, job.payload.way.new_flavor)
+        sizes.count(self._parts, job.server, job.payload.way.new_flavor)
 
     def _confirmed(self, session: Session, job: MoveJob, result: WorkResult) -> Changes:
         off = job.server.power_state == SHUTDOWN

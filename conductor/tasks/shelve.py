@@ -21,7 +21,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import rules
-from kilonova.conductor.tasks import choose, faults, layouts, ports, sizes
+from kilonova.conductor.tasks import choose, faults, groups, layouts, ports, sizes
 from kilonova.conductor.tasks.moving import Mover
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
 from kilonova.conductor.tasks.shelved import AT, HOST, IMAGE, discard_image
@@ -72,7 +72,7 @@ class Shelving:
 
     def __init__(self, parts: Parts, engine: Engine, mover: Mover) -> None:
         self._parts, self._mover = parts, mover
-        self._chooser = choose.Chooser(parts)
+        self._chooser, self._groups = choose.Chooser(parts), groups.Groups(parts)
         shelve = Phase[ShelvePayload](
             name='shelve',
             event='compute_shelve_instance',
@@ -255,9 +255,16 @@ class Shelving:
 
     @retry
     def _place(self, job: UnshelveJob) -> bool:
-        """Write down the host together with what the server gets of it; false: it does not fit."""
+        """Write down the host together with what the server gets of it; false: it does not fit.
+
+        Of a group with a hard policy the host is written in any case, for others to see.
+        """
         to, server = job.payload.target, job.server
-        with self._parts.cell_db.transaction() as session:
+        group = self._groups.held(job.payload.spec.group)
+        with group as guard, self._parts.cell_db.transaction() as session:
+            if guard and not guard.admits(session, server.uuid, to.host):
+                job.payload.misfit = 'other servers of the group were quicker.'
+                return False
             try:
                 layout = layouts.find(
                     session, self._parts.conf, server.uuid, server.flavor, server.image, to
@@ -265,7 +272,7 @@ class Shelving:
             except Misfit as error:
                 job.payload.misfit = str(error)
                 return False
-            if layout is not None:
+            if layout is not None or guard is not None:
                 values = {**columns(layout), 'host': to.host, 'node': to.node}
                 servers.update(session, server.uuid, job.operation.fence, **values)
         return True

@@ -11,7 +11,7 @@ from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import faults, shares
+from kilonova.conductor.tasks import faults, shares, waiting
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure, nothing
 
 
@@ -55,11 +55,17 @@ ACTIONS = {
 }
 """Actions with the events that they show."""
 
+PATIENCE = 60
+"""Seconds that somebody waits for the end of an action."""
+
+PASSWORD_NOT_SUPPORTED = 'Unable to set password on instance'
+
 
 class SimpleActions:
     """Endpoint, and the procedures."""
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
+        self._parts = parts
         self._procedures = {
             action: Procedure(
                 parts,
@@ -79,9 +85,9 @@ class SimpleActions:
         host_work: HostWork,
         rule: str = '',
         accepting: Callable[[Session, Server], None] | None = None,
-    ) -> None:
+    ) -> str:
         payload = SimplePayload(context=faults.keep(context), rule=rule or action, work=host_work)
-        self._procedures[action].accept(context, uuid, payload, accepting)
+        return self._procedures[action].accept(context, uuid, payload, accepting)
 
     def start_server(self, context: Ctx, uuid: str) -> None:
         self._accept(context, uuid, 'start', work.Start())
@@ -125,8 +131,17 @@ class SimpleActions:
         self._accept(context, uuid, 'unrescue', work.Unrescue())
 
     def set_admin_password(self, context: Ctx, uuid: str, password: str) -> None:
+        """Who asks is told whether the guest could do it."""
         host_work = work.SetPassword(password)
-        self._accept(context, uuid, 'changePassword', host_work, 'set_admin_password')
+        operation = self._accept(context, uuid, 'changePassword', host_work, 'set_admin_password')
+        try:
+            waiting.wait_for(self._parts, operation, PATIENCE)
+        except exception.NotSupported as error:
+            raise exception.NotSupported(PASSWORD_NOT_SUPPORTED) from error
+        except (exception.Invalid, exception.OperationFailed) as error:
+            raise exception.InstancePasswordSetFailed(
+                instance=uuid, reason=error.message
+            ) from error
 
     def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:
         self._accept(context, uuid, 'trigger_crash_dump', work.CrashDump())

@@ -11,11 +11,12 @@ import msgspec
 import sqlalchemy as sa
 from oslo_log import log as logging
 
+from kilonova.common import resources
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
-from kilonova.db import quotas, server_migrations, types
+from kilonova.db import quotas, server_migrations, types, unified_limits
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.models.servers import InstanceRow, table_of
@@ -66,10 +67,24 @@ def with_flavor(spec: RequestSpec, flavor: Flavor) -> RequestSpec:
     )
 
 
+def taken(server: Server, flavor: Flavor) -> dict[str, int]:
+    """Return what a server takes of placement's resource classes with a flavor."""
+    spec = RequestSpec(
+        flavor=flavor,
+        image=server.image,
+        project_id=server.project_id,
+        user_id=server.user_id,
+        is_bfv=server.boots_from_volume,
+    )
+    return resources.total(spec)
+
+
 @retry
 def book(parts: Parts, server: Server, flavor: Flavor) -> None:
     """Count the larger of two flavors.  Raises QuotaExceeded."""
     old = server.flavor
+    had, gets = taken(server, old), taken(server, flavor)
+    larger = {name: max(had.get(name, 0), gets.get(name, 0)) for name in had | gets}
     with parts.api_db.transaction() as session:
         quotas.check_growth(
             session,
@@ -78,6 +93,7 @@ def book(parts: Parts, server: Server, flavor: Flavor) -> None:
             server.user_id,
             vcpus=flavor.vcpus - old.vcpus,
             memory_mb=flavor.memory_mb - old.memory_mb,
+            resources={name: amount - had.get(name, 0) for name, amount in gets.items()},
         )
         session.execute(
             sa.update(MAPPINGS)
@@ -85,19 +101,26 @@ def book(parts: Parts, server: Server, flavor: Flavor) -> None:
             .values(
                 vcpus=max(old.vcpus, flavor.vcpus),
                 memory_mb=max(old.memory_mb, flavor.memory_mb),
+                resources=unified_limits.encode(larger),
                 updated_at=types.utcnow(),
             )
         )
 
 
 @retry
-def count(parts: Parts, uuid: str, flavor: Flavor) -> None:
+def count(parts: Parts, server: Server, flavor: Flavor) -> None:
     """Count one flavor."""
+    resources_now = unified_limits.encode(taken(server, flavor))
     with parts.api_db.transaction() as session:
         session.execute(
             sa.update(MAPPINGS)
-            .where(MAPPINGS.c.instance_uuid == uuid)
-            .values(vcpus=flavor.vcpus, memory_mb=flavor.memory_mb, updated_at=types.utcnow())
+            .where(MAPPINGS.c.instance_uuid == server.uuid)
+            .values(
+                vcpus=flavor.vcpus,
+                memory_mb=flavor.memory_mb,
+                resources=resources_now,
+                updated_at=types.utcnow(),
+            )
         )
 
 
@@ -162,5 +185,5 @@ class Sizes:
             session.execute(
                 sa.update(MAPPINGS)
                 .where(MAPPINGS.c.instance_uuid == uuid)
-                .values(vcpus=size[0], memory_mb=size[1], updated_at=types.utcnow())
+                .values(vcpus=size[0], memory_mb=size[1], resources=None, updated_at=types.utcnow())
             )

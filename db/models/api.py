@@ -55,6 +55,8 @@ class InstanceMapping(Timestamps, ApiBase):
     user_id: Mapped[str | None]
     vcpus: Mapped[int] = mapped_column(default=0)
     memory_mb: Mapped[int] = mapped_column(default=0)
+    resources: Mapped[str | None] = mapped_column(sa.String(1000))
+    """All that it takes of placement's classes, as JSON with sorted keys."""
     queued_for_delete: Mapped[bool] = mapped_column(default=False)
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from kilonova.common import resources
 from kilonova.common.objects.request_spec import RequestSpec
-from kilonova.scheduler import traits
 from kilonova.scheduler.filters import attributes, operators
 from kilonova.scheduler.filters.base import Filter
 from kilonova.scheduler.hosts import Hosts, Indices, Mask, column
@@ -36,14 +36,14 @@ class ComputeCapabilitiesFilter(Filter):
             value = _look_up(known, scope)
             if value is _MISSING or not operators.match(str(value), wanted):
                 unmet.append(key)
-        bits = traits.prop(spec, 'maxphysaddr_bits')
+        bits = resources.prop(spec, 'maxphysaddr_bits')
         if bits is not None and not _has_address_bits(known['cpu_info'], bits):
             unmet.append('hw:maxphysaddr_bits')
         return unmet
 
 
 def _may_concern(spec: RequestSpec) -> bool:
-    return traits.prop(spec, 'maxphysaddr_bits') is not None or any(
+    return resources.prop(spec, 'maxphysaddr_bits') is not None or any(
         ':' not in key or key.startswith('capabilities:') for key in spec.flavor.extra_specs
     )
 

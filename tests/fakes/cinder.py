@@ -110,7 +110,12 @@ class FakeCinder(FakeService):
 
     @route('GET', '/')
     def versions(self, **_: Any) -> Answer:
-        return self.describe('v3.0', '/v3/', version='3.71', min_version='3.0')
+        known = {'id': 'v3.0', 'status': 'CURRENT', 'version': '3.71', 'min_version': '3.0'}
+        return 300, {'versions': [known]}
+
+    @route('GET', BASE + '/limits')
+    def limits(self, **_: Any) -> Answer:
+        return 200, {'limits': {'rate': [], 'absolute': {'maxTotalVolumes': self.quota}}}
 
     @route('GET', BASE + '/types')
     def list_types(self, **_: Any) -> Answer:

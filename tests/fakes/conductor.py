@@ -76,6 +76,11 @@ class FakeConductor(ConductorInterface):
         if host not in self.registered:
             raise exception.ServiceNotFound(service_id=host)
 
+    def hypervisor_health(self, context: Any, host: str, trouble: str | None) -> Service:
+        self._note('hypervisor_health', host=host, trouble=trouble)
+        disabled = self.disabled or trouble is not None
+        return Service(id=1, uuid='service', host=host, binary='nova-compute', disabled=disabled)
+
     def update_compute_node(self, context: Any, node: ComputeNode) -> ComputeNode:
         self._note('update_compute_node', node=node)
         self.nodes[node.host] = node

@@ -42,6 +42,10 @@ class FakeGlance(FakeService):
         }
         return image_id
 
+    @route('GET', '/')
+    def versions(self, **_: Any) -> Answer:
+        return self.describe('v2.17', '/v2/')
+
     @route('GET', '/v2/images')
     def index(self, query: dict[str, list[str]], **_: Any) -> Answer:
         words = {name: values[-1] for name, values in query.items()}

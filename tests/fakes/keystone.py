@@ -1,19 +1,24 @@
-"""An identity service as far as it is asked without tokens: endpoints and unified limits."""
+"""An identity service: what clients ask it for, and endpoints and unified limits."""
 
 from typing import Any
 
-from kilonova.tests.fakes.server import Answer, FakeService, route
+from kilonova.tests.fakes.keystone_tokens import TokenPart
+from kilonova.tests.fakes.server import Answer, route
 
 Query = dict[str, list[str]]
+DOMAIN, KINDS = 'default', ('project_id', 'domain_id')
 SERVICE, REGION, ENDPOINT = 'service-nova', 'region-one', 'endpoint-nova'
 
 
-class FakeKeystone(FakeService):
+class FakeKeystone(TokenPart):
     """Keystone v3.  ``registered`` is for all projects, ``limits`` by (project, resource)."""
 
     def __init__(self) -> None:
         self.registered: dict[str, int] = {}
         self.limits: dict[tuple[str, str], int] = {}
+        self.model = 'flat'
+        self.parents: dict[str, str] = {}
+        """Project to the one above it; all others are below the domain ``default``."""
         super().__init__()
 
     @route('GET', '/v3/endpoints/{endpoint_id}')
@@ -45,14 +50,29 @@ class FakeKeystone(FakeService):
 
     @route('GET', '/v3/limits')
     def project_limits(self, query: Query, **_: Any) -> Answer:
-        (wanted,) = query['project_id']
+        ((kind, wanted),) = [(kind, query[kind][0]) for kind in KINDS if kind in query]
         return 200, {
             'limits': [
-                {'resource_name': name, 'resource_limit': limit, 'project_id': project}
-                for (project, name), limit in self.limits.items()
-                if project == wanted
+                {'resource_name': name, 'resource_limit': limit, kind: owner}
+                for (owner, name), limit in self.limits.items()
+                if owner == wanted
             ]
         }
+
+    @route('GET', '/v3/limits/model')
+    def enforcement_model(self, **_: Any) -> Answer:
+        return 200, {'model': {'name': self.model, 'description': ''}}
+
+    @route('GET', '/v3/projects/{project_id}')
+    def project(self, project_id: str, **_: Any) -> Answer:
+        above = self.parents.get(project_id, DOMAIN)
+        return 200, {'project': {'id': project_id, 'parent_id': above, 'domain_id': DOMAIN}}
+
+    @route('GET', '/v3/projects')
+    def projects(self, query: Query, **_: Any) -> Answer:
+        (wanted,) = query['parent_id']
+        below = [one for one, above in self.parents.items() if above == wanted]
+        return 200, {'projects': [{'id': one, 'parent_id': wanted} for one in below]}
 
 
 def _missing() -> Answer:

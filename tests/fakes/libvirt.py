@@ -51,6 +51,7 @@ class FakeLibvirt:
     VIR_DOMAIN_XML_INACTIVE, VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_METADATA_ELEMENT = 2, 1, 2
     VIR_DOMAIN_UNDEFINE_MANAGED_SAVE, VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA = 1, 2
     VIR_DOMAIN_UNDEFINE_NVRAM, VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA = 4, 16
+    VIR_ERR_NO_SECRET = 66
     VIR_ERR_AGENT_UNRESPONSIVE, VIR_ERR_NO_DOMAIN_BACKUP = 86, 109
     VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL = 2, 1
     VIR_DOMAIN_JOB_STATS_COMPLETED = 1
@@ -75,6 +76,7 @@ class FakeConnection:
     def __init__(self) -> None:
         self.domains: dict[str, FakeDomain] = {}
         self.calls: list[str] = []
+        self.secrets: dict[str, bytes] = {}
         self.failures: dict[str, list[libvirtError]] = {}
         self.ignore_shutdown = False
         self.capabilities = (DATA / 'capabilities.xml').read_text()
@@ -152,6 +154,14 @@ class FakeConnection:
     def lookupByName(self, name: str) -> 'FakeDomain':  # noqa: N802
         return self._found(next((d for d in self.domains.values() if d.name() == name), None))
 
+    def secretDefineXML(self, xml: str) -> 'FakeSecret':  # noqa: N802
+        return FakeSecret(self, etree.fromstring(xml).findtext('uuid') or '')
+
+    def secretLookupByUUIDString(self, uuid: str) -> 'FakeSecret':  # noqa: N802
+        if uuid not in self.secrets:
+            raise libvirtError('no secret', FakeLibvirt.VIR_ERR_NO_SECRET)
+        return FakeSecret(self, uuid)
+
     @staticmethod
     def _found(domain: 'FakeDomain | None') -> 'FakeDomain':
         if domain is None:
@@ -177,6 +187,19 @@ class FakeConnection:
         return domain
 
 
+class FakeSecret:
+    """One secret."""
+
+    def __init__(self, connection: FakeConnection, uuid: str) -> None:
+        self.connection, self.uuid = connection, uuid
+
+    def setValue(self, value: bytes) -> None:  # noqa: N802
+        self.connection.secrets[self.uuid] = value
+
+    def undefine(self) -> None:
+        del self.connection.secrets[self.uuid]
+
+
 class FakeDomain:
     """One domain."""
 
@@ -189,6 +212,7 @@ class FakeDomain:
         self.cpu_time = 0
         self.saved = self.frozen = False
         self.backup_xml: str | None = None
+        self.copies: list[str] = []
         self.job: dict[str, Any] = {'success': True}
         self.password: tuple[str, str] | None = None
         self.undefine_flags = 0
@@ -291,6 +315,7 @@ class FakeDomain:
     def backupBegin(self, xml: str, checkpoint: Any, flags: int) -> None:  # noqa: N802
         self.connection.note('backupBegin')
         self.backup_xml = xml
+        self.copies.append(xml)
 
     def backupGetXMLDesc(self, flags: int) -> str:  # noqa: N802
         """Give the copy's description once; the next one who asks finds it ended."""

@@ -30,6 +30,10 @@ class FakeManila(FakeService):
         }
         return share_id
 
+    @route('GET', '/')
+    def versions(self, **_: Any) -> Answer:
+        return self.describe('v2.0', '/v2/', version='2.82', min_version='2.0')
+
     @route('GET', '/v2/shares/{share_id}')
     def show(self, share_id: str, **_: Any) -> Answer:
         share = self.shares.get(share_id)

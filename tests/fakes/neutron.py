@@ -75,6 +75,10 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
 
     # -- the API
 
+    @route('GET', '/')
+    def versions(self, **_: Any) -> Answer:
+        return self.describe('v2.0', '/v2.0/')
+
     @route('GET', '/v2.0/{kind}')
     def index(self, kind: str, query: dict[str, list[str]], **_: Any) -> Answer:
         if kind == 'extensions':

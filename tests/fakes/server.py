@@ -32,6 +32,14 @@ class Caller:
         return self.is_admin or self.project == owner
 
 
+@dataclasses.dataclass
+class Headed:
+    """A body that comes with headers."""
+
+    body: Any
+    headers: dict[str, str]
+
+
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
     def log_message(self, *args: Any) -> None:
         """Keep the test's output readable."""
@@ -60,7 +68,7 @@ class FakeService:
         self.caller = Caller()
         """Whose request a handler answers; they run one after the other."""
         self.lock = threading.RLock()
-        self._broken: list[tuple[re.Pattern[str], int, float]] = []
+        self._broken: list[tuple[re.Pattern[str], int, float, bytes | None]] = []
         self._routes = [
             (method, pattern, getattr(self, name))
             for name in dir(type(self))
@@ -80,12 +88,20 @@ class FakeService:
         self._server.shutdown()
         self._server.server_close()
 
-    def break_with(self, status: int, match: str = '.*', delay: float = 0.0) -> None:
-        """Answer ``status`` (after ``delay`` seconds) to 'METHOD path' that matches."""
-        self._broken.append((re.compile(match), status, delay))
+    def break_with(
+        self, status: int, match: str = '.*', delay: float = 0.0, raw: bytes | None = None
+    ) -> None:
+        """Answer ``status`` (after ``delay`` seconds, with ``raw``) to 'METHOD path' that matches."""
+        self._broken.append((re.compile(match), status, delay, raw))
 
     def mend(self) -> None:
         self._broken.clear()
+
+    def describe(self, name: str, path: str, **more: str) -> Answer:
+        """Say which version of the API is where, as clients ask before all else."""
+        found = {'id': name, 'status': 'CURRENT', **more}
+        links = [{'rel': 'self', 'href': f'{self.url}{path}'}]
+        return 200, {'versions': [{**found, 'links': links}]}
 
     def _app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         method, path = environ['REQUEST_METHOD'], environ['PATH_INFO']
@@ -96,6 +112,9 @@ class FakeService:
             self.requests.append((method, path))
         caller = Caller.of(environ.get('HTTP_X_AUTH_TOKEN'))
         status, body = self._answer(method, path, query, raw, caller)
+        headers: dict[str, str] = {}
+        if isinstance(body, Headed):
+            body, headers = body.body, body.headers
         data = (
             body
             if isinstance(body, bytes)
@@ -104,15 +123,18 @@ class FakeService:
             else b''
         )
         kind = 'application/octet-stream' if isinstance(body, bytes) else 'application/json'
-        start_response(f'{status} X', [('Content-Type', kind), ('Content-Length', str(len(data)))])
+        headers = {'Content-Type': kind, 'Content-Length': str(len(data)), **headers}
+        start_response(f'{status} X', list(headers.items()))
         return [data]
 
     def _answer(
         self, method: str, path: str, query: dict[str, list[str]], raw: bytes, caller: Caller
     ) -> Answer:
-        for pattern, status, delay in self._broken:
+        for pattern, status, delay, raw_answer in self._broken:
             if pattern.search(f'{method} {path}'):
                 time.sleep(delay)
+                if raw_answer is not None:
+                    return status, raw_answer
                 return status, {'error': {'code': status, 'message': 'broken on purpose'}}
         for wanted, pattern, handler in self._routes:
             found = pattern.fullmatch(path)

@@ -57,6 +57,11 @@ def _filled(value: Json, known: dict[str, Any], things: Things, inside: str = ''
     }
 
 
+def check(found: Json, sample: Json) -> None:
+    """Fail unless an answer is built as an example is."""
+    assert differences(found, sample) == []
+
+
 def differences(found: Json, sample: Json, where: str = '') -> list[str]:
     """Return what has other keys or types than the example; null fits any type."""
     if found is None or sample is None:

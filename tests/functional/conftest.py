@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.clients import Clients, OpenStack
+from kilonova.tests.functional.cloud import Cloud, wait
 
 
 @pytest.fixture(scope='module')
@@ -28,6 +29,24 @@ def image(cloud: Cloud) -> str:
     return cloud.glance.add()
 
 
+@pytest.fixture(scope='module')
+def clients(cloud: Cloud) -> Iterator[Clients]:
+    made = Clients(cloud)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def demo(clients: Clients) -> OpenStack:
+    """The command ``openstack`` as a member of the project demo."""
+    return clients.openstack('demo')
+
+
+@pytest.fixture(scope='module')
+def admin(clients: Clients) -> OpenStack:
+    return clients.openstack('admin')
+
+
 @pytest.fixture
 def clean(cloud: Cloud) -> Iterator[None]:
     """Delete every server after the test, and see that nothing is left of them."""
@@ -40,5 +59,6 @@ def clean(cloud: Cloud) -> Iterator[None]:
         assert cloud.admin('POST', path, {'forceDelete': None}).status == 202
     for server in servers:
         cloud.wait_gone(server['id'])
-    assert cloud.placement.usages() == {}
+    # A claim that was under way when its server was deleted is given back a little later.
+    wait(lambda: cloud.placement.usages() == {}, 'nothing is claimed')
     assert not [p for p in cloud.neutron.ports.values() if p['device_id']]

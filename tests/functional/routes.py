@@ -229,6 +229,7 @@ def bodies(things: Things) -> dict[Key, Any]:
         ('POST', _AGGREGATE_ACTION, 'set_metadata'): {'set_metadata': {'metadata': {'a': 'b'}}},
         ('POST', '/os-aggregates/{aggregate_id}/images', None): {'cache': [{'id': things.image}]},
         ('PUT', '/os-hosts/{host_name}', None): {'status': 'enable', 'maintenance_mode': 'disable'},
+        ('POST', '/kilonova/hosts/{host_name}/drain', None): {'drain': {'dry_run': True}},
         ('POST', '/os-server-groups', None): {
             'server_group': {
                 'name': 'valid',

@@ -9,8 +9,11 @@ from kilonova.tests.functional.cloud import Cloud, wait
 
 # What daemons write by the clock.
 _CLOCKWORK = {'services', 'compute_nodes', 'host_table', 'alembic_version', 'sqlite_sequence'}
-# An operation that is over is looked at once more, to see that its claim is gone.
-_COLUMNS = {'operations': 'id, action, instance_uuid, state'}
+# An operation that is over is looked at once more; what is taken back has another time.
+_COLUMNS = {
+    'operations': 'id, action, instance_uuid, state',
+    'aggregate_hosts': 'host, aggregate_id',
+}
 _FILES = ('api.sqlite', 'cell1.sqlite')
 
 Content = dict[str, Any]

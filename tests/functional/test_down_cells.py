@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from kilonova.tests.functional import compare
 from kilonova.tests.functional.cloud import Cloud, MoreCell
-from kilonova.tests.functional.likeness import check_like, sample
+from kilonova.tests.unit.api.reference import sample
 
 CLOUD = {'hosts': 1, 'cells': 2}
 
@@ -40,9 +41,9 @@ def _boot(cloud: Cloud, flavor: str, image: str, host: str) -> str:
 def test_servers(cloud: Cloud, here: str, there: str, down: MoreCell) -> None:
     plain = cloud.get('/servers', version='2.69')['servers']
     assert [one['id'] for one in plain] == [here, there]
-    check_like({'servers': plain[1:]}, sample('servers/v2.69/servers-list-resp.json'))
+    compare.check({'servers': plain[1:]}, sample('servers/v2.69/servers-list-resp.json'))
     full = cloud.get('/servers/detail', version='2.69')['servers']
-    check_like({'servers': full[1:]}, sample('servers/v2.69/servers-details-resp.json'))
+    compare.check({'servers': full[1:]}, sample('servers/v2.69/servers-details-resp.json'))
     assert full[1]['status'] == 'UNKNOWN' and full[0]['status'] == 'ACTIVE'
     everyone = cloud.get('/servers/detail?all_tenants=1', token='admin:admin')['servers']
     assert {one['id'] for one in everyone} == {here, there}
@@ -59,7 +60,7 @@ def test_servers(cloud: Cloud, here: str, there: str, down: MoreCell) -> None:
 
 def test_one_server(cloud: Cloud, there: str, down: MoreCell) -> None:
     shown = cloud.get(f'/servers/{there}', version='2.69')
-    check_like(shown, sample('servers/v2.69/server-get-resp.json'))
+    compare.check(shown, sample('servers/v2.69/server-get-resp.json'))
     assert shown['server']['flavor']['ram'] == 512
     assert cloud.get(f'/servers/{there}', version='2.71')['server']['server_groups'] == []
     assert cloud.call('GET', f'/servers/{there}', token='mallory:evil').status == 404

@@ -1,7 +1,8 @@
 """Diagnostics of servers, topology, os-hosts, and images kept ready on hosts."""
 
+from kilonova.tests.functional import compare
 from kilonova.tests.functional.cloud import Cloud, wait
-from kilonova.tests.functional.likeness import check_like, sample
+from kilonova.tests.unit.api.reference import sample
 
 CLOUD = {'hosts': 2}
 
@@ -31,12 +32,12 @@ def test_old_hosts(cloud: Cloud, flavor: str, image: str, clean: None) -> None:
     uuid = cloud.boot(flavor, image)
     host = cloud.wait_status(uuid, 'ACTIVE')['OS-EXT-SRV-ATTR:host']
     listed = cloud.admin('GET', '/os-hosts', version='2.42').json
-    check_like(listed, sample('os-hosts/hosts-list-resp.json'))
+    compare.check(listed, sample('os-hosts/hosts-list-resp.json'))
     assert {'controller-1', 'controller-2'} <= {one['host_name'] for one in listed['hosts']}
     with cloud.counted() as counts:
         shown = cloud.admin('GET', f'/os-hosts/{host}', version='2.42').json
     assert counts.rpc == ['call get_host_resources'] and len(counts.sql) == 2, counts.sql
-    check_like(shown, sample('os-hosts/host-get-resp.json'))
+    compare.check(shown, sample('os-hosts/host-get-resp.json'))
     assert shown['host'][-1]['resource'] == {
         'host': host, 'project': 'demo', 'cpu': 1, 'memory_mb': 512, 'disk_gb': 1,
     }  # fmt: skip
@@ -45,7 +46,7 @@ def test_old_hosts(cloud: Cloud, flavor: str, image: str, clean: None) -> None:
         assert answer == {'host': host, 'power_action': action}
     body = sample('os-hosts/host-put-maintenance-req.json')
     answer = cloud.admin('PUT', f'/os-hosts/{host}', body, version='2.1').json
-    check_like(answer, sample('os-hosts/host-put-maintenance-resp.json'))
+    compare.check(answer, sample('os-hosts/host-put-maintenance-resp.json'))
     off = cloud.admin('PUT', f'/os-hosts/{host}', {'status': 'disable'}, version='2.1').json
     assert off['status'] == 'disabled'
     left = cloud.admin('GET', '/os-hosts', version='2.42').json['hosts']

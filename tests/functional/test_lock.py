@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kilonova.tests.functional.cloud import Cloud
-from kilonova.tests.functional.likeness import sample
+from kilonova.tests.unit.api.reference import sample
 
 pytestmark = pytest.mark.usefixtures('clean')
 

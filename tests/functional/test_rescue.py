@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from kilonova.common import exception
+from kilonova.compute.virt.fake import FakeDriver
 from kilonova.tests.functional.cloud import Cloud, wait
 
 CLOUD = {
@@ -60,6 +62,28 @@ def test_password_and_crash_dump(cloud: Cloud, server: str) -> None:
     assert [a['action'] for a in actions] == ['trigger_crash_dump', 'changePassword', 'create']
     path = f'/servers/{server}/action'
     assert cloud.call('POST', path, {'trigger_crash_dump': None}, version='2.16').status == 404
+
+
+def test_a_guest_that_takes_no_password(
+    cloud: Cloud, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.conf.set_override('fail_power', ['*'], 'fake_driver')
+    try:
+        refused = cloud.action(server, changePassword={'adminPass': 'hush'})
+    finally:
+        cloud.conf.clear_override('fail_power', 'fake_driver')
+    assert refused.status == 409
+    assert f'Failed to set admin password on {server} because' in refused.text
+
+    def unable(*_: Any) -> None:
+        raise exception.NotSupported(feature='passwords')
+
+    monkeypatch.setattr(FakeDriver, 'set_admin_password', unable)
+    reset = {'os-resetState': {'state': 'active'}}
+    assert cloud.admin('POST', f'/servers/{server}/action', reset).status == 202
+    answer = cloud.action(server, changePassword={'adminPass': 'hush'})
+    assert answer.status == 501 and 'Unable to set password on instance' in answer.text
+    assert cloud.wait_status(server, 'ACTIVE')['OS-EXT-STS:task_state'] is None
 
 
 def test_soft_delete_and_restore(cloud: Cloud, server: str, flavor: str, image: str) -> None:

@@ -27,9 +27,19 @@ REMOVED = [row for row in WRITTEN if row.is_removed]
 ASKED_EARLIER = {'network:attach_external_network'}
 
 
+# What Nova has not, below a prefix that it does not have either.
+OWN = '/kilonova/'
+
+
+def _is_our_own(rule: str) -> bool:
+    return rule.startswith(OWN.strip('/') + ':')
+
+
 def _ours() -> dict[Key, list[Operation]]:
     found: dict[Key, list[Operation]] = {}
     for one in operation.REGISTRY:
+        if one.path.startswith(OWN):
+            continue
         found.setdefault((one.method, reference.shape(one.path), one.action), []).append(one)
     return found
 
@@ -95,7 +105,7 @@ def test_every_rule_is_registered() -> None:
     now: set[str] = set()
     for row in ROWS:
         (later if str(row) in NOT_YET else now).update(row.enforced | row.documented)
-    registered = {rule.name for rule in policies.list_rules()}
+    registered = {rule.name for rule in policies.list_rules() if not _is_our_own(rule.name)}
     assert sorted(published - registered - (later - now)) == []
     assert sorted(registered - published) == ['compute:scheduler:explain']
 

@@ -138,6 +138,25 @@ def test_servers_that_move_at_once(
         cloud.wait_status(server['id'], 'ACTIVE')
 
 
+def test_servers_that_come_back_at_once(
+    cloud: Cloud, boot: Any, clean: None, two_schedulers: list[str]
+) -> None:
+    """Servers that were shelved look for their hosts at the same time, like new ones."""
+    group = make(cloud, 'anti-affinity')
+    servers = settled(cloud, at_once(lambda: boot(group), HOSTS))
+    paths = [f'/servers/{server["id"]}/action' for server in servers]
+    for path in paths:
+        assert cloud.call('POST', path, {'shelve': None}).status == 202
+    for server in servers:
+        cloud.wait_status(server['id'], 'SHELVED_OFFLOADED')
+    with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool:
+        answers = list(pool.map(lambda path: cloud.call('POST', path, {'unshelve': None}), paths))
+    assert {answer.status for answer in answers} == {202}
+    ends = [cloud.wait_status(one['id'], 'ACTIVE', 'SHELVED_OFFLOADED') for one in servers]
+    back = [one['OS-EXT-SRV-ATTR:host'] for one in ends if one['status'] == 'ACTIVE']
+    assert back and len(set(back)) == len(back)
+
+
 def test_a_few_on_each_host(cloud: Cloud, boot: Any, clean: None) -> None:
     group = make(cloud, 'anti-affinity', max_server_per_host=2)
     servers = settled(cloud, at_once(lambda: boot(group), 12))

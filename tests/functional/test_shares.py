@@ -2,8 +2,9 @@
 
 import pytest
 
+from kilonova.tests.functional import compare
 from kilonova.tests.functional.cloud import Cloud, wait
-from kilonova.tests.functional.likeness import check_like, sample
+from kilonova.tests.unit.api.reference import sample
 
 pytestmark = pytest.mark.usefixtures('clean')
 VERSION = '2.97'
@@ -34,16 +35,16 @@ def test_life_of_a_share(cloud: Cloud, stopped: str) -> None:
     body = {'share': {'share_id': share, 'tag': 'data'}}
     made = cloud.call('POST', path, body, version=VERSION)
     assert made.status == 201, made.text
-    check_like(made.json, sample('os-server-shares/v2.97/server-shares-create-resp.json'))
+    compare.check(made.json, sample('os-server-shares/v2.97/server-shares-create-resp.json'))
     assert made.json['share'] == {'share_id': share, 'tag': 'data', 'status': 'attaching'}
     _status(cloud, stopped, share, 'inactive')
     assert len(cloud.manila.access) == 1
-    check_like(
+    compare.check(
         cloud.get(path, version=VERSION),
         sample('os-server-shares/v2.97/server-shares-list-resp.json'),
     )
     shown = cloud.admin('GET', f'{path}/{share}', version=VERSION).json
-    check_like(shown, sample('os-server-shares/v2.97/server-shares-admin-show-resp.json'))
+    compare.check(shown, sample('os-server-shares/v2.97/server-shares-admin-show-resp.json'))
     assert shown['share']['export_location'] == f'10.0.0.1:/mnt/{share}'
     with cloud.counted() as counts:
         cloud.get(path, version=VERSION)

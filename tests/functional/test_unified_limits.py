@@ -10,14 +10,17 @@ from kilonova.common.clients import limits
 from kilonova.tests.functional.cloud import Answer, Cloud
 from kilonova.tests.functional.routes import KEY
 
-CLOUD: dict[str, Any] = {'extra': '[quota]\ndriver = nova.quota.UnifiedLimitsDriver\n'}
+CLOUD: dict[str, Any] = {'hosts': 2, 'extra': '[quota]\ndriver = nova.quota.UnifiedLimitsDriver\n'}
 pytestmark = pytest.mark.usefixtures('clean')
 
 
 @pytest.fixture(autouse=True)
 def registered(cloud: Cloud) -> Iterator[None]:
-    cloud.keystone.registered = {'servers': 10, 'class:VCPU': 20, 'class:MEMORY_MB': 51200}
+    cloud.keystone.registered = {
+        'servers': 10, 'class:VCPU': 20, 'class:MEMORY_MB': 51200, 'class:DISK_GB': 1000,
+    }  # fmt: skip
     cloud.keystone.limits = {}
+    cloud.keystone.model, cloud.keystone.parents = 'flat', {}
     yield
     cloud.keystone.mend()
     for option in ('resource_strategy', 'resource_list'):
@@ -122,3 +125,59 @@ def test_our_endpoint_by_its_service(cloud: Cloud, flavor: str, image: str) -> N
         for option in ('endpoint_id', 'endpoint_service_type', 'endpoint_region_name'):
             cloud.conf.clear_override(option, 'oslo_limit')
         limits.forget()
+
+
+@pytest.mark.parametrize('name', ['class:DISK_GB', 'class:PCPU', 'class:CUSTOM_GOLD'])
+def test_all_that_placement_counts_can_be_limited(cloud: Cloud, image: str, name: str) -> None:
+    flavor = cloud.flavor(name, disk=7, vcpus=2)
+    specs = {'hw:cpu_policy': 'dedicated', 'resources:CUSTOM_GOLD': '3'}
+    assert (
+        cloud.admin('POST', f'/flavors/{flavor}/os-extra_specs', {'extra_specs': specs}).status
+        == 200
+    )
+    amount = {'class:DISK_GB': 7, 'class:PCPU': 2, 'class:CUSTOM_GOLD': 3}[name]
+    cloud.keystone.registered[name] = amount * 2 - 1
+    assert _boot(cloud, flavor, image).status == 202
+    assert _refused(_boot(cloud, flavor, image)) == (
+        f'Project demo is over a limit for [Resource {name} is over limit of {amount * 2 - 1} due '
+        f'to current usage {amount} and delta {amount}]'
+    )
+    # Of dedicated CPUs none is a VCPU.
+    cloud.keystone.registered |= {name: -1, 'class:VCPU': 0}
+    assert _boot(cloud, flavor, image).status == 202
+
+
+def test_a_parent_limits_what_its_children_take_together(
+    cloud: Cloud, flavor: str, image: str
+) -> None:
+    cloud.keystone.model = 'strict_two_level'
+    cloud.keystone.parents = {'demo': 'above', 'sister': 'above'}
+    cloud.keystone.limits = {('above', 'servers'): 3, ('demo', 'servers'): 2}
+
+    def boot(project: str) -> Answer:
+        server = {'name': 'x', 'flavorRef': flavor, 'imageRef': image, 'networks': 'none'}
+        return cloud.call('POST', '/servers', {'server': server}, token=f'demo:{project}')
+
+    assert [boot('demo').status, boot('demo').status] == [202, 202]
+    assert 'over limit of 2 due to current usage 2' in _refused(boot('demo'))
+    assert boot('sister').status == 202
+    assert 'over limit of 3 due to current usage 3' in _refused(boot('sister'))
+    assert boot('stranger').status == 202
+
+
+def test_a_resize_is_limited_by_what_it_takes_more(cloud: Cloud, image: str) -> None:
+    small, large = cloud.flavor('small', disk=1), cloud.flavor('large', disk=5)
+    cloud.keystone.registered['class:DISK_GB'] = 4
+    uuid = _boot(cloud, small, image).json['server']['id']
+    cloud.wait_status(uuid, 'ACTIVE')
+    assert 'class:DISK_GB is over limit of 4' in _refused(
+        cloud.action(uuid, resize={'flavorRef': large})
+    )
+    cloud.keystone.registered['class:DISK_GB'] = 5
+    assert _boot(cloud, large, image).status == 403
+    assert cloud.action(uuid, resize={'flavorRef': large}).status == 202
+    cloud.wait_status(uuid, 'VERIFY_RESIZE')
+    assert _boot(cloud, small, image).status == 403
+    assert cloud.action(uuid, revertResize=None).status == 202
+    cloud.wait_status(uuid, 'ACTIVE')
+    assert _boot(cloud, small, image).status == 202

@@ -43,6 +43,7 @@ class Stack:
         )
         self.glance, self.neutron = FakeGlance(), FakeNeutron()
         self.port, self.metadata_port, self.placement_port = free_port(), free_port(), free_port()
+        self.novnc_port = free_port()
         self.url = f'http://127.0.0.1:{self.port}/v2.1'
         self.conf = folder / 'nova.conf'
         self.hosts, self.extra, self.backend, self.daemons = hosts, extra, backend, daemons
@@ -274,6 +275,9 @@ metadata_listen = 127.0.0.1
 metadata_listen_port = {self.metadata_port}
 [api]
 auth_strategy = noauth2
+[vnc]
+novncproxy_host = 127.0.0.1
+novncproxy_port = {self.novnc_port}
 [placement]
 auth_type = admin_token
 endpoint = {self.placement}

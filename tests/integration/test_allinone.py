@@ -53,7 +53,7 @@ def test_one_process_and_no_server_beside_it(stack: AllInOneStack) -> None:
     listening = {
         c.laddr.port for c in process.net_connections('tcp') if c.status == psutil.CONN_LISTEN
     }
-    assert listening == {stack.port, stack.metadata_port}
+    assert listening == {stack.port, stack.metadata_port, stack.novnc_port}
     urls = (stack.placement, stack.glance.url, stack.neutron.url)
     fellows = {urllib.parse.urlsplit(url).port for url in urls}
     assert peers - listening - _clients(process, listening) <= fellows

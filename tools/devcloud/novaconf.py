@@ -60,7 +60,7 @@ def _consoles(settings: Settings) -> dict[str, ini.Section]:
             **display,
             'novncproxy_host': IP,
             'novncproxy_port': novnc,
-            'novncproxy_base_url': settings.url('novnc', '/vnc_auto.html'),
+            'novncproxy_base_url': settings.url('novnc', '/vnc_lite.html'),
         },
         'spice': {
             **display,

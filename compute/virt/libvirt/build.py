@@ -56,7 +56,10 @@ class Builder:
         server = spec.server
         with failures_are_build_errors(server):
             guest_domain.check_supported(server)
-            if self._remover.is_there(server):
+            if self._adopts(spec):
+                LOG.info('Server %s goes on with the disks that are here', server.uuid)
+                self._remover.remove_guest(server.uuid)
+            elif self._remover.is_there(server):
                 LOG.info('Removing an earlier attempt to build server %s', server.uuid)
                 self._remover.remove(server, spec.vifs)
             with contextlib.ExitStack() as undo:
@@ -72,18 +75,23 @@ class Builder:
         undo: contextlib.ExitStack,
     ) -> dict[str, Any]:
         server, host = spec.server, self._host
-        undo.callback(self._undo, 'disks', server, self._remover.remove_disks, server.uuid)
-        directory = self._directories.create(server.uuid)
+        adopts = self._adopts(spec)
+        directory = self._directory(server, adopts, undo)
         arch = guest_system.architecture(server, host)
         machine = guest_system.machine(server, host, arch)
         undo.callback(self._undo, 'volumes', server, self._volumes.disconnect_all, server)
         volumes = self._volumes.connect_all(server)
-        planned = layout.plan(host.conf, server, arch, machine, spec.config_drive is not None)
+        with_drive = os.path.exists(os.path.join(directory, 'disk.config'))
+        planned = layout.plan(
+            host.conf, server, arch, machine, with_drive if adopts else bool(spec.config_drive)
+        )
         parts = guest_domain.Parts(
             directory=directory,
             disks=arranged(
                 server,
-                self._maker.make(server, planned, directory, images, spec.config_drive),
+                self._maker.describe(server, planned, directory)
+                if adopts
+                else self._maker.make(server, planned, directory, images, spec.config_drive),
                 volumes,
             ),
             buses=planned.buses | {volume.bus for volume in volumes},
@@ -98,6 +106,18 @@ class Builder:
         ):
             self._define_and_start(server, spec.vifs, parts, wait_plugged, undo)
         return {'root_device_name': parts.root_device, 'system_metadata': notes}
+
+    def _adopts(self, spec: GuestSpec) -> bool:
+        """Whether there are disks that a dead host has left on what both hosts see."""
+        return spec.adopt and self._directories.is_adoptable(spec.server.uuid)
+
+    def _directory(self, server: Server, adopts: bool, undo: contextlib.ExitStack) -> str:
+        """Return the server's directory; what fails gives back what was another's."""
+        if adopts:
+            undo.callback(self._undo, 'mark', server, self._directories.hand_over, server.uuid)
+            return self._directories.take_over(server.uuid)
+        undo.callback(self._undo, 'disks', server, self._remover.remove_disks, server.uuid)
+        return self._directories.create(server.uuid)
 
     def _fetch_boot_files(
         self, server: Server, images: ImageSource, parts: guest_domain.Parts

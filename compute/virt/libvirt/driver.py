@@ -25,6 +25,7 @@ from kilonova.compute.virt.libvirt import (
     console,
     consoles,
     diagnostics,
+    host_topology,
     inventory,
     node_id,
     vif,
@@ -83,6 +84,7 @@ class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, LibvirtMoves, Care, drive
             raise exception.VirtDriverError(reason=str(error)) from error
         self._uuid = node_id.load(self._conf.state_path)
         LOG.info('Guests are run by %s %s', self._host.kind(), self._host.virt_type)
+        host_topology.check(self._conf, self._host)
         vif.initialize(self._conf)
         brick.initialize(self._conf)
         directories = Directories(self._conf.instances_path, self._uuid)
@@ -186,6 +188,9 @@ class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, LibvirtMoves, Care, drive
 
     def get_inventory(self) -> list[driver.Inventory]:
         return inventory.providers(self._conf, self._host, self._uuid)
+
+    def check_health(self) -> None:
+        self._connection.call(lambda conn: conn.getLibVersion())
 
     def get_uptime(self) -> str:
         out, _err = processutils.execute('env', 'LC_ALL=C', 'uptime')

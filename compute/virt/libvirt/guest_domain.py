@@ -66,7 +66,8 @@ class Parts:
 
 def check_supported(server: Server) -> None:
     """Raise BuildAborted if the server asks for something that this driver cannot give."""
-    specs, properties = UNSUPPORTED_SPECS, UNSUPPORTED_PROPERTIES
+    specs: tuple[str, ...] = UNSUPPORTED_SPECS
+    properties: tuple[str, ...] = UNSUPPORTED_PROPERTIES
     if not guest_numa.nodes(server):
         specs, properties = specs + PLACED_SPECS, properties + PLACED_PROPERTIES
     asked = [

@@ -11,6 +11,19 @@ from kilonova.compute.virt.libvirt.xml import system
 
 X86 = ('x86_64', 'i686')
 SPINLOCK_RETRIES = 8191
+ENLIGHTENMENTS = (
+    'relaxed',
+    'vapic',
+    'spinlocks',
+    'vpindex',
+    'runtime',
+    'synic',
+    'reset',
+    'frequencies',
+    'reenlightenment',
+    'tlbflush',
+    'ipi',
+)
 # NVIDIA's drivers refuse to work where they find Microsoft's or KVM's name.
 HIDDEN_VENDOR = '1234567890ab'
 
@@ -54,10 +67,9 @@ def _is_windows(server: Server) -> bool:
 
 
 def _hyperv(hidden: bool) -> system.Hyperv:
-    names = ('relaxed', 'vapic', 'spinlocks', 'vpindex', 'runtime', 'synic', 'reset')
-    newer = ('frequencies', 'reenlightenment', 'tlbflush', 'ipi')
-    found = system.Hyperv(**dict.fromkeys((*names, *newer), 'on'))
-    found.retries = SPINLOCK_RETRIES
+    found = system.Hyperv(retries=SPINLOCK_RETRIES)
+    for name in ENLIGHTENMENTS:
+        setattr(found, name, 'on')
     if hidden:
         found.vendor, found.vendor_id = 'on', HIDDEN_VENDOR
     return found

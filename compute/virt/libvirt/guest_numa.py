@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from kilonova.common.objects.numa import NumaNode
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt.libvirt import cpu_sets
+from kilonova.compute.virt.libvirt import cpu_sets, host_topology
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.wishes import Wishes
 from kilonova.compute.virt.libvirt.xml.cpu import Cell, VcpuPin, VcpuSched
@@ -51,8 +51,10 @@ def pins(host: Host, server: Server) -> list[VcpuPin]:
 
 def cpuset(host: Host, server: Server) -> str | None:
     """Return the processors that a guest without places of its own may run on."""
-    text = host.conf.compute.cpu_shared_set
-    return cpu_sets.render(cpu_sets.parse(text)) if text and not nodes(server) else None
+    conf = host.conf.compute
+    if nodes(server) or not (conf.cpu_shared_set or conf.cpu_dedicated_set):
+        return None
+    return cpu_sets.render(host_topology.shared(host.conf, host))
 
 
 def emulator(host: Host, server: Server) -> str | None:
@@ -60,7 +62,7 @@ def emulator(host: Host, server: Server) -> str | None:
     if not nodes(server):
         return None
     policy = server.flavor.extra_specs.get('hw:emulator_threads_policy')
-    own = getattr(server.numa_topology, 'emulator_cpus', None)
+    own = server.numa_topology.emulator_cpus if server.numa_topology else []
     if policy == 'isolate' and own:
         return cpu_sets.render(own)
     if policy == 'share' and host.conf.compute.cpu_shared_set:
@@ -127,5 +129,4 @@ def _shares_memory(server: Server) -> bool:
 def _shared_of(host: Host, node_id: int) -> set[int]:
     """Return the shared processors of one host node."""
     cpus = host.capabilities.cell_cpus.get(node_id, frozenset())
-    text = host.conf.compute.cpu_shared_set
-    return set(cpus) & (cpu_sets.parse(text) if text else set(cpus))
+    return set(cpus) & host_topology.shared(host.conf, host)

@@ -10,7 +10,7 @@ from oslo_config import cfg
 from kilonova.common import exception
 from kilonova.common.objects.host import ComputeNode
 from kilonova.compute.virt.driver import Inventory
-from kilonova.compute.virt.libvirt import cpu_sets, traits
+from kilonova.compute.virt.libvirt import host_topology, traits
 from kilonova.compute.virt.libvirt.capabilities import HostCapabilities
 from kilonova.compute.virt.libvirt.disk import choice
 from kilonova.compute.virt.libvirt.host import Host
@@ -30,11 +30,12 @@ def node(conf: cfg.ConfigOpts, host: Host, service_host: str, uuid: str) -> Comp
         hypervisor_type=host.kind(),
         hypervisor_version=host.version(),
         host_ip=conf.my_ip,
-        vcpus=len(usable_cpus(conf, host)),
+        vcpus=len(host_topology.shared(conf, host)),
         memory_mb=host.memory_mb(),
         local_gb=total,
         disk_available_least=free - math.ceil(overcommitted(conf.instances_path) / GIB),
         cpu_info=cpu_info(host.capabilities),
+        numa_topology=host_topology.report(conf, host),
         supported_instances=list(host.capabilities.guests),
         cpu_allocation_ratio=ratios['VCPU'],
         ram_allocation_ratio=ratios['MEMORY_MB'],
@@ -48,7 +49,8 @@ def node(conf: cfg.ConfigOpts, host: Host, service_host: str, uuid: str) -> Comp
 def providers(conf: cfg.ConfigOpts, host: Host, uuid: str) -> list[Inventory]:
     """Return the provider tree: the node alone."""
     totals = {
-        'VCPU': (len(usable_cpus(conf, host)), conf.reserved_host_cpus),
+        'VCPU': (len(host_topology.shared(conf, host)), conf.reserved_host_cpus),
+        'PCPU': (len(host_topology.dedicated(conf, host)), 0),
         'MEMORY_MB': (host.memory_mb(), conf.reserved_host_memory_mb),
         'DISK_GB': (
             disk_space(conf)[0],
@@ -67,12 +69,12 @@ def providers(conf: cfg.ConfigOpts, host: Host, uuid: str) -> list[Inventory]:
                     'min_unit': 1,
                     'max_unit': total,
                     'step_size': 1,
-                    'allocation_ratio': ratios[resource],
+                    'allocation_ratio': ratios.get(resource, 1.0),
                 }
                 for resource, (total, reserved) in totals.items()
                 if total > 0
             },
-            traits=sorted(traits.host_traits(host)),
+            traits=sorted(traits.host_traits(conf, host)),
         )
     ]
 
@@ -84,21 +86,6 @@ def allocation_ratios(conf: cfg.ConfigOpts) -> dict[str, float]:
         'MEMORY_MB': conf.ram_allocation_ratio or conf.initial_ram_allocation_ratio,
         'DISK_GB': conf.disk_allocation_ratio or conf.initial_disk_allocation_ratio,
     }
-
-
-def usable_cpus(conf: cfg.ConfigOpts, host: Host) -> set[int]:
-    """Return the host processors that guests run on.  Raises VirtDriverError."""
-    online = host.online_cpus()
-    text = conf.compute.cpu_shared_set
-    if not text:
-        return online
-    wanted = cpu_sets.parse(text)
-    if not wanted <= online:
-        missing = ', '.join(map(str, sorted(wanted - online)))
-        raise exception.VirtDriverError(
-            reason=f'[compute]cpu_shared_set names processors that are not online: {missing}'
-        )
-    return wanted
 
 
 def disk_space(conf: cfg.ConfigOpts) -> tuple[int, int]:

@@ -1,7 +1,9 @@
 """File shares that guests use: mounted on the host once, for all guests that have them."""
 
+import contextlib
 import hashlib
 import os
+from typing import Any
 
 from oslo_concurrency import lockutils, processutils
 from oslo_config import cfg
@@ -41,7 +43,7 @@ class Mounts:
                 try:
                     privileged.mount(kind, share.export_location, where, options)
                 except (processutils.ProcessExecutionError, OSError) as error:
-                    raise self._failed(share, server_uuid, error) from error
+                    raise _failed(share, error) from error
             os.makedirs(where + '.users', exist_ok=True)
             with open(os.path.join(where + '.users', server_uuid), 'w'):
                 pass
@@ -59,7 +61,7 @@ class Mounts:
                 if os.path.ismount(where):
                     privileged.unmount(where)
             except (processutils.ProcessExecutionError, OSError) as error:
-                raise self._failed(share, server_uuid, error) from error
+                raise _failed(share, error) from error
             for folder in (where, users):
                 if os.path.isdir(folder):
                     os.rmdir(folder)
@@ -70,8 +72,11 @@ class Mounts:
             return KINDS['CEPHFS'], list(libvirt.ceph_mount_options or [])
         return KINDS['NFS'], ['-o', libvirt.nfs_mount_options] if libvirt.nfs_mount_options else []
 
-    def _failed(self, share: Share, uuid: str, error: Exception) -> exception.KilonovaError:
-        return exception.ShareAccessError(share_id=share.share_id, reason=str(error))
+    def _alone(self, where: str) -> contextlib.AbstractContextManager[Any]:
+        held: contextlib.AbstractContextManager[Any] = lockutils.lock(f'mount-{where}')
+        return held
 
-    def _alone(self, where: str) -> object:
-        return lockutils.lock(f'mount-{where}')
+
+def _failed(share: Share, error: Exception) -> exception.ShareAccessError:
+    reason = error.stderr if isinstance(error, processutils.ProcessExecutionError) else str(error)
+    return exception.ShareAccessError(share_id=share.share_id, reason=str(reason).strip())

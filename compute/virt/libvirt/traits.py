@@ -1,6 +1,7 @@
 """Traits of the host: processor features and what the driver can do, by os-traits' names."""
 
 import os_traits
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from kilonova.compute.virt.libvirt import connection
@@ -58,7 +59,9 @@ def cpu_traits(features: set[str]) -> set[str]:
     return names & known
 
 
-def capability_traits(arch: str, caps: DomainCapabilities, version: int) -> set[str]:
+def capability_traits(
+    conf: cfg.ConfigOpts, arch: str, caps: DomainCapabilities, version: int
+) -> set[str]:
     """Return the traits of what guests can have here."""
     wanted = {'COMPUTE_NODE', f'COMPUTE_ARCH_{arch.upper()}'}
     wanted |= {f'COMPUTE_IMAGE_TYPE_{name}' for name in IMAGE_TYPES}
@@ -69,18 +72,28 @@ def capability_traits(arch: str, caps: DomainCapabilities, version: int) -> set[
         for name in VIF_MODELS
         if version >= VIF_MODEL_SINCE.get(name, 0)
     }
+    wanted.add('COMPUTE_RESCUE_BFV')
+    if 'virtiofs' in caps.filesystems:
+        wanted.add('COMPUTE_STORAGE_VIRTIO_FS')
+    if conf.libvirt.file_backed_memory:
+        wanted.add('COMPUTE_MEM_BACKING_FILE')
+    if conf.libvirt.swtpm_enabled and caps.tpm_models:
+        wanted |= {'COMPUTE_SECURITY_TPM_2_0'}
+        wanted |= {
+            f'COMPUTE_SECURITY_{model.upper().replace("-", "_")}' for model in caps.tpm_models
+        }
     wanted.add('COMPUTE_FIRMWARE_BIOS')
     if 'efi' in caps.firmware:
         wanted.add('COMPUTE_FIRMWARE_UEFI')
     return wanted & set(os_traits.get_traits('COMPUTE_'))
 
 
-def host_traits(host: Host) -> set[str]:
+def host_traits(conf: cfg.ConfigOpts, host: Host) -> set[str]:
     """Return all traits of the host.  A processor that libvirt cannot describe has none."""
     arch = host.capabilities.arch
     machine = host.default_machine(arch)
     caps = host.domain_capabilities(arch, machine)
-    found = capability_traits(arch, caps, host.version())
+    found = capability_traits(conf, arch, caps, host.version())
     if _has_secure_boot(host, arch):
         found.add('COMPUTE_SECURITY_UEFI_SECURE_BOOT')
     return found | cpu_traits(_guest_features(host, arch, caps))

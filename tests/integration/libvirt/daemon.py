@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import subprocess
 import uuid
+from collections.abc import Iterator
 
 from kilonova.tests.integration.processes import wait_for
 
@@ -53,6 +54,7 @@ while :; do
     echo $! > {folder}/libvirtd.pid
     wait $!
     sleep 0.2
+    while [ -e {folder}/hold ]; do sleep 0.1; done
 done
 """
 
@@ -134,6 +136,24 @@ class Libvirtd:
         )
         assert done.returncode == 0, f'virsh {" ".join(command)}: {done.stderr}'
         return done.stdout
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """End libvirtd alone and start it again afterwards."""
+        hold = self.folder / 'hold'
+        hold.touch()
+        try:
+            self.inside('kill', (self.folder / 'libvirtd.pid').read_text().strip())
+            yield
+        finally:
+            hold.unlink()
+        wait_for('libvirtd', self._answers_again, seconds=120)
+
+    def _answers_again(self) -> bool:
+        try:
+            return self._answers()
+        except AssertionError:
+            return False
 
     def restart(self) -> None:
         """End libvirtd alone; it is started again at once, and guests go on."""

@@ -2,13 +2,16 @@
 
 import pathlib
 import subprocess
+import types
+from typing import Any
 
 import pytest
 from oslo_config import cfg
 
 from kilonova.common import exception
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt.driver import ImageSink, PowerState
+from kilonova.compute.recovery import Recovery
+from kilonova.compute.virt.driver import Events, ImageSink, PowerState
 from kilonova.tests.integration.libvirt.booted import Booted
 from kilonova.tests.integration.processes import wait_for
 
@@ -155,12 +158,11 @@ def test_rescue_and_back(guest: Booted) -> None:
 
 def test_rescue_that_leaves_disks_where_they_are(guest: Booted) -> None:
     guest.images.properties = {'hw_rescue_bus': 'scsi', 'hw_rescue_device': 'disk'}  # type: ignore[attr-defined]
-    boots = guest.boots()
     guest.driver.rescue(guest.server, [], guest.images, None)
     targets = {n.get('dev'): n.get('bus') for n in guest.xml().findall('devices/disk/target')}
     assert targets == {'vda': 'virtio', 'sda': 'scsi'}
-    text = guest.wait_ready(boots)
-    assert 'block=sda' in text and 'block=vda' in text
+    [boot] = guest.xml().findall('devices/disk/boot')
+    assert boot.get('order') == '1'
     guest.driver.unrescue(guest.server, [])
     assert len(guest.xml().findall('devices/disk')) == 1
 
@@ -176,8 +178,55 @@ def test_rescue_that_fails_leaves_the_guest_as_it_was(guest: Booted) -> None:
     assert sorted(path.name for path in guest.directory.iterdir()) == before
 
 
+def test_libvirt_that_is_away_is_noticed(guest: Booted) -> None:
+    assert _is_well(guest)
+    with guest.libvirtd.away():
+        wait_for('the end of the connection', lambda: not _is_well(guest), 60, 0.2)
+    wait_for('the connection', lambda: _is_well(guest), 60, 0.2)
+    assert guest.state == PowerState.RUNNING
+
+
+def _is_well(guest: Booted) -> bool:
+    try:
+        guest.driver.check_health()
+    except exception.VirtDriverError:
+        return False
+    return True
+
+
+class Found:
+    """What a starting host finds in the records: its servers."""
+
+    def __init__(self, *servers: Server) -> None:
+        self.servers = list(servers)
+
+    def reap(self) -> list[Server]:
+        return self.servers
+
+    def sync_at_start(self, servers: list[Server]) -> None:
+        assert servers == self.servers
+
+
+def test_guests_run_again_when_their_host_comes_up(guest: Booted) -> None:
+    guest.conf.set_override('resume_guests_state_on_host_boot', True)
+    guest.server.vm_state, guest.server.power_state = 'active', PowerState.RUNNING
+    guest.virsh('destroy', guest.server.uuid)
+    found: Any = Found(guest.server)
+    host: Any = types.SimpleNamespace(conf=guest.conf, driver=guest.driver)
+    Recovery(host, found, found).run()
+    assert guest.state == PowerState.RUNNING
+
+
+def test_the_end_from_inside_is_told(guest: Booted) -> None:
+    told: list[Events] = []
+    guest.driver.on_event(lambda uuid, event: told.append(event))
+    guest.run('(sleep 0.5; poweroff) > /dev/null 2>&1 &')
+    wait_for('the event', lambda: Events.STOPPED in told, 60, 0.2)
+    assert guest.state == PowerState.SHUTDOWN
+
+
 def test_image_of_a_stopped_guest(guest: Booted, tmp_path: pathlib.Path) -> None:
-    guest.driver.power_off(guest.server, 0)
+    assert guest.state == PowerState.SHUTDOWN
     sink = Kept(tmp_path)
     guest.driver.snapshot(guest.server, sink)
     assert sink.format == 'qcow2'

@@ -55,7 +55,7 @@ def opened(tmp_path: pathlib.Path, server: Server) -> Iterator[Opened]:
 
     def start(kind: Kind, place: ConsolePlace) -> WebsocketClient:
         conductor = Conductor(kind, server, place)
-        listener = Listener(make_conf(tmp_path, kind, {}), kind, conductor)  # type: ignore[arg-type]
+        listener = Listener(make_conf(tmp_path, kind, {}), kind, conductor, '')  # type: ignore[arg-type]
         listener.start()
         listeners.append(listener)
         return WebsocketClient(('127.0.0.1', listener.port), PATH, timeout=60)
@@ -82,11 +82,18 @@ def test_vnc_spice_and_serial(
     _check_vnc(opened(kinds.NOVNC, driver.get_vnc_console(server)))
     _check_spice(opened(kinds.SPICE, driver.get_spice_console(server)))
 
-    # What went over the serial console is in the log as well.
-    def logged() -> bool:
-        return b'kilonova-42' in driver.get_console_output(server)
+    # What went over the serial console is in the log as well, and stays there.
+    wait_for('the log', lambda: b'kilonova-42' in driver.get_console_output(server), 30)
+    server.task_state = 'reboot_started_hard'
+    driver.reboot(server, [], 'HARD')
+    assert serial.closed() == (1000, 'The server is restarting; open its console again.')
+    wait_for('the next boot', lambda: b' boot=2' in driver.get_console_output(server), SECONDS)
+    log = driver.get_console_output(server)
+    assert b' boot=1' in log and b'kilonova-42' in log and len(log) <= 100 * 1024
 
-    wait_for('the log', logged, 30)
+    serial = opened(kinds.SERIAL, driver.get_serial_console(server))
+    serial.send(b'\r')
+    serial.read_until(b'#')
     server.task_state = 'powering-off'
     driver.power_off(server, 0)
     assert serial.closed() == (1000, 'The server has been stopped.')

@@ -161,8 +161,8 @@ def test_snapshots_that_cinder_asks_for(host: Host, server: Server, storage: Sto
     host.driver.delete_volume_snapshot(server, volume.volume_id or '', request)
     assert 'chain.1' not in host.daemon.virsh('dumpxml', server.uuid)
     # The newer one goes: its base is pulled into it.
-    request: dict[str, Any] = {'file_to_merge': None, 'type': 'qcow2'}
-    host.driver.delete_volume_snapshot(server, volume.volume_id or '', request)
+    newer = {'file_to_merge': None, 'type': 'qcow2'}
+    host.driver.delete_volume_snapshot(server, volume.volume_id or '', newer)
     assert '/chain.2' in host.daemon.virsh('domblklist', server.uuid)
     assert (
         "<backingStore type='file'"

@@ -181,6 +181,7 @@ class HostPart:
         host: str | None = None,
         binary: str | None = None,
         disabled: bool | None = None,
+        unreachable: bool = False,
     ) -> list[Service]:
         return [
             one

@@ -175,3 +175,10 @@ def samples(folder: str) -> list[tuple[str, Any]]:
         except ValueError:  # a few are templates
             continue
     return found
+
+
+def sample(name: str) -> Any:
+    """Return one of the examples by its path; the test is skipped where they are not."""
+    file('api_samples')
+    folder, _, rest = name.partition('/')
+    return dict(samples(folder))[f'{folder}/{rest}']

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import threading
 
 import pytest
 import webob
@@ -158,6 +159,39 @@ def test_a_fetch_is_one_call_and_what_follows_none(agent):
     assert agent.fake.names() == ['get_server']
 
 
+def test_guests_that_boot_together_cost_one_call_each(agent):
+    servers = [make_server(number) for number in range(1, 1001)]
+    agent.fake.servers.update({server.uuid: server for server in servers})
+    paths = ('/openstack/latest/meta_data.json', '/openstack/latest/network_data.json')
+    for path in paths:
+        for server in servers:
+            asked = agent.ask(
+                path, X_Instance_ID=server.uuid, X_Instance_ID_Signature=sign(server.uuid)
+            )
+            assert asked.status_int == 200
+    assert agent.fake.names() == ['get_server'] * 1000
+
+
+def test_many_requests_at_once_of_one_guest_are_one_call(agent, monkeypatch):
+    get, answer = agent.fake.get_server, threading.Event()
+
+    def slow(*args, **kwargs):
+        answer.wait(10)
+        return get(*args, **kwargs)
+
+    monkeypatch.setattr(agent.fake, 'get_server', slow)
+    statuses = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(agent.ask().status_int)) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    answer.set()
+    for thread in threads:
+        thread.join(20)
+    assert statuses == [200] * 8 and agent.fake.names() == ['get_server']
+
+
 def test_nothing_is_remembered_when_told_so():
     agent = Agent(('api', 'metadata_cache_expiration', 0))
     agent.ask()
@@ -211,5 +245,8 @@ def test_a_load_balanced_provider_is_found_by_address(agent, monkeypatch):
     monkeypatch.setattr(keystone, 'adapter', lambda *args, **kwargs: FakeAdapter(neutron))
     headers = {'X_Metadata_Provider': 'p1', 'X_Metadata_Provider_Signature': sign('p1')}
     assert agent.ask(X_Instance_ID=None, **headers).text == 'i-00000001'
+    asked = len(neutron.requests)
+    assert agent.ask(X_Instance_ID=None, **headers).text == 'i-00000001'
+    assert (agent.fake.names(), len(neutron.requests)) == (['get_server'], asked)
     assert agent.ask(**{**headers, 'X_Forwarded_For': '10.0.0.6'}).status_int == 404
     assert agent.ask(**{**headers, 'X_Metadata_Provider_Signature': 'x'}).status_int == 403

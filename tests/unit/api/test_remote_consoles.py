@@ -6,9 +6,9 @@ import pytest
 
 from kilonova.common import exception
 from kilonova.common.objects.console import ConsoleAccess, ConsolePlace
-from kilonova.tests.functional.likeness import sample
 from kilonova.tests.unit.api.fake_servers import FakeServers, make_server
 from kilonova.tests.unit.api.frontdoor import Door
+from kilonova.tests.unit.api.reference import sample
 
 ID, OTHERS = make_server(1).uuid, make_server(2).uuid
 ACTION = f'/servers/{ID}/action'

@@ -12,10 +12,10 @@ from kilonova.common.objects.diagnostics import (
     NicDiagnostics,
 )
 from kilonova.common.objects.numa import NumaNode, NumaTopology
-from kilonova.tests.functional.likeness import sample
 from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.api.fake_servers import FakeServers, make_server
 from kilonova.tests.unit.api.frontdoor import Door
+from kilonova.tests.unit.api.reference import sample
 
 TOPOLOGY = NumaTopology(
     nodes=[

@@ -7,14 +7,26 @@ import json
 
 import pytest
 
-from kilonova.common.metadata import ec2, openstack, tree
+from kilonova.common.metadata import ec2, tree, versions
+from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import Route
+from kilonova.common.objects.numa import NumaNode, NumaTopology
+from kilonova.common.objects.share import Share
 from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.api.fake_servers import make_server, make_vif
 
 TODAY = datetime.date(2026, 1, 2)
 USER_DATA = b'#!/bin/sh\n\xff'
+
+
+class Given:
+    """Vendor data of an operator who has a file alone."""
+
+    static = {'site': 'x'}
+
+    def of(self, server):
+        return {'static': self.static}
 
 
 def server(**changes):
@@ -33,7 +45,7 @@ def server(**changes):
 
 
 def make(**changes):
-    return tree.Tree(server(**changes), tree.Options(vendor_data={'site': 'x'}))
+    return tree.Tree(server(**changes), tree.Options(vendor_data=Given()))
 
 
 def get(path, made=None):
@@ -73,7 +85,7 @@ def test_openstack_paths_are_there_from_their_version_on():
     for row in rows('openstack'):
         if row['method'] != 'GET' or 'content/' in row['path']:
             continue
-        for version in openstack.VERSIONS:
+        for version in versions.VERSIONS:
             found = make().lookup(row['path'].replace('{version}', version), TODAY)
             expected = version >= row['since_version'] or 'network_data' in row['path']
             assert (found is not None) == expected, (row['path'], version)
@@ -84,13 +96,13 @@ def test_openstack_paths_are_there_from_their_version_on():
 def test_the_versions_are_novas():
     assert [r['path'] or r['since_version'] for r in rows('ec2 version')] == list(ec2.VERSIONS)
     found = [r['path'] or r['since_version'] for r in rows('openstack version')]
-    assert found == list(openstack.VERSIONS)
+    assert found == list(versions.VERSIONS)
 
 
 def test_meta_data_keys_come_with_their_version():
     keys = {r['path']: r['since_version'] for r in rows('meta_data.json key')}
     made = tree.Tree(server(), tree.Options(), personality=[('/a', 'aGk=')], admin_password='pw')
-    for version in openstack.VERSIONS:
+    for version in versions.VERSIONS:
         expected = {
             key for key, since in keys.items()
             if since <= version and '[' not in key and key != 'network_config'
@@ -136,7 +148,7 @@ def test_contents(path, content):
 
 def test_versions_of_the_future_are_not_told():
     listed = make().lookup('openstack', datetime.date(2017, 1, 1))[1].decode().split('\n')
-    assert listed == [*openstack.VERSIONS[:6], 'latest']
+    assert listed == [*versions.VERSIONS[:6], 'latest']
 
 
 @pytest.mark.parametrize(
@@ -231,6 +243,48 @@ def test_tagged_interfaces_are_devices():
     assert device['tags'] == ['dmz'] and device['mac'] == 'fa:16:3e:00:00:01'
 
 
+def test_tagged_disks_and_shares_are_devices():
+    made = make(
+        network_info=[make_vif(vnic_type='direct', details={'vlan': '7'}), make_vif()],
+        block_devices=[
+            BlockDevice(destination_type='local', boot_index=0, device_name='/dev/vda'),
+            BlockDevice(
+                destination_type='volume',
+                volume_id='v1',
+                device_name='/dev/sdb',
+                disk_bus='scsi',
+                tag='database',
+            ),
+        ],
+        shares=[
+            Share(uuid='1', share_id='s1', tag='home', status='active'),
+            Share(uuid='2', share_id='s2', tag='new', status='attaching'),
+        ],
+    )
+    nic, disk, share = document('openstack/latest/meta_data.json', made)['devices']
+    assert (nic['vlan'], nic['tags']) == (7, [])
+    assert disk == {
+        'type': 'disk',
+        'bus': 'scsi',
+        'address': 'none',
+        'path': '/dev/sdb',
+        'serial': 'v1',
+        'tags': ['database'],
+    }
+    assert share == {'type': 'share', 'share_id': 's1', 'tag': 'home'}
+    old = document('openstack/2016-06-30/meta_data.json', made)['devices']
+    assert [device['type'] for device in old] == ['nic', 'disk'] and 'vlan' not in old[0]
+
+
+def test_dedicated_processors():
+    nodes = [
+        NumaNode(id=0, vcpus=[0, 1], memory_mb=1, cpu_pinning={0: 8}),
+        NumaNode(id=1, vcpus=[2, 3], memory_mb=1, cpu_pinning={3: 9, 2: 10}),
+    ]
+    made = make(numa_topology=NumaTopology(nodes=nodes))
+    assert document('openstack/latest/meta_data.json', made)['dedicated_cpus'] == [0, 2, 3]
+
+
 def test_a_config_drive():
     made = tree.Tree(
         server(),
@@ -256,13 +310,3 @@ def test_a_config_drive():
 
 def test_the_password_of_the_build_is_not_served_over_http():
     assert 'admin_pass' not in document('openstack/latest/meta_data.json')
-
-
-@pytest.mark.parametrize('content', [None, '{', '[]'])
-def test_vendor_data_that_cannot_be_read_is_left_out(tmp_path, content):
-    path = tmp_path / 'vendor.json'
-    if content is not None:
-        path.write_text(content)
-    assert tree._vendor_data(str(path)) == {}
-    path.write_text('{"a": 1}')
-    assert tree._vendor_data(str(path)) == {'a': 1}

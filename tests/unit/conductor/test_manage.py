@@ -13,6 +13,7 @@ from kilonova.db.models.api import CellMapping, InstanceMapping
 from kilonova.db.models.cell import ServiceRow
 from kilonova.db.models.servers import InstanceRow
 from kilonova.db.types import utcnow
+from kilonova.tests.fakes.cinder import FakeCinder
 from kilonova.tests.fixtures.databases import make_conf
 from kilonova.tests.unit.conductor.hosts_world import make_node
 
@@ -306,13 +307,32 @@ def test_upgrade_check(nova, placement_fixture):
     nova.prepare()
     found = check(1)
     assert 'No compute host has registered yet' in found
-    assert found.count('Result: Success') == 5
+    assert found.count('Result: Success') == 6
     nova.add_host('h1')
     assert 'in no cell: h1' in check(2)
     nova('cell_v2', 'discover_hosts', '--by-service')
-    assert check(0).count('Result: Success') == 6
+    assert check(0).count('Result: Success') == 7
     placement_fixture.intercept = lambda method, path: (503, 'x', 'y')
     assert 'placement is unavailable' in check(2)
+
+
+def test_a_cinder_that_is_too_old_is_found(nova, monkeypatch):
+    nova.prepare()
+
+    def check():
+        return _flat(nova('upgrade', 'check', code=2, main=status.main))
+
+    assert 'Check: Cinder API Result: Success' in check()
+    service = FakeCinder()
+    try:
+        with nova.path.open('a') as conf:
+            conf.write(f'[cinder]\nauth_type = none\nendpoint_template = {service.url}/v3\n')
+        assert 'Check: Cinder API Result: Success' in check()
+        monkeypatch.setattr(status, 'MINIMUM_CINDER', (3, 999))
+        assert 'is needed, there is 3.71.' in check()
+    finally:
+        service.close()
+    assert 'Check: Cinder API Result: Failure' in check()
 
 
 def test_json_policy_is_found(nova, tmp_path):

@@ -215,3 +215,27 @@ def test_node_records(hosts_world):
     )
     assert (adopted.id, adopted.uuid[:4]) == (made.id, 'aaaa')
     assert adopted.supported_instances == [('x86_64', 'kvm', 'hvm')]
+
+
+def test_a_host_without_its_hypervisor_is_disabled_and_returns_by_itself(hosts_world):
+    services = hosts_world.services
+    services.service_started(CTX, 'h1', 'nova-compute', 'compute', 7)
+    before = hosts_world.version()
+    gone = services.hypervisor_health(CTX, 'h1', 'no socket')
+    assert (gone.disabled, gone.disabled_reason) == (True, 'AUTO: no socket')
+    assert services.hypervisor_health(CTX, 'h1', 'still no socket').disabled_reason == (
+        'AUTO: no socket'
+    )
+    back = services.hypervisor_health(CTX, 'h1', None)
+    assert (back.disabled, back.disabled_reason) == (False, None)
+    assert hosts_world.version() == before + 2  # schedulers hear of both
+
+
+def test_what_an_operator_has_disabled_stays_so(hosts_world):
+    services = hosts_world.services
+    made = services.service_started(CTX, 'h1', 'nova-compute', 'compute', 7)
+    services.update_service(CTX, made.uuid, disabled=True, disabled_reason='new disks')
+    assert services.hypervisor_health(CTX, 'h1', 'no socket').disabled_reason == 'new disks'
+    assert services.hypervisor_health(CTX, 'h1', None).disabled
+    with pytest.raises(exception.ComputeHostNotFound):
+        services.hypervisor_health(CTX, 'nowhere', None)

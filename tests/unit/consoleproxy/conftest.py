@@ -10,8 +10,8 @@ from oslo_config import cfg
 
 from kilonova.common import base_config, config, exception
 from kilonova.common.objects.console import ConsoleAccess, ConsolePlace
+from kilonova.consoleproxy import browser, kinds
 from kilonova.consoleproxy import config as proxy_config
-from kilonova.consoleproxy import kinds
 from kilonova.consoleproxy.listener import Listener
 from kilonova.tests.fakes.websocket_client import WebsocketClient
 from kilonova.tests.unit.api.fake_servers import make_server
@@ -71,7 +71,7 @@ class Running:
         self.console = Console()
         self.conductor = Conductor(self.console.port, kind.console_type, base_url)
         self.conf = make_conf(folder, kind, options)
-        self.listener = Listener(self.conf, kind, self.conductor)
+        self.listener = Listener(self.conf, kind, self.conductor, self.conf.web)
         self.listener.start()
         self.address = ('127.0.0.1', self.listener.port)
 
@@ -114,8 +114,9 @@ def make_conf(folder, kind, options):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, monkeypatch):
     """Start proxies that end with the test; none leaves a thread behind."""
+    monkeypatch.setattr(browser, '_PATIENCE', 0.3)  # most tests do not say goodbye
     before = threading.active_count()
     with contextlib.ExitStack() as stack:
 

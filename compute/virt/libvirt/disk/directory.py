@@ -15,6 +15,7 @@ UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 OWNER = 'node'
 DOOMED = '_del'
 ASIDE = '_resize'
+ADOPTED = 'adopted'
 
 
 class Directories:
@@ -73,9 +74,35 @@ class Directories:
 
     def adopt(self, uuid: str) -> None:
         """Mark a directory as ours that another node has worked with."""
-        path = os.path.join(self.path(uuid), OWNER)
+        self._write(uuid, OWNER, self._node)
+
+    def is_adoptable(self, uuid: str) -> bool:
+        """Whether there is a directory with another node's disks, or that was one."""
+        path = self.path(uuid)
+        owner = self._owner(path)
+        was = os.path.exists(os.path.join(path, ADOPTED))
+        return was or (owner is not None and owner != self._node)
+
+    def take_over(self, uuid: str) -> str:
+        """Adopt a directory so that it is known for one with somebody's disks, also to who
+        begins again after a crash.
+        """
+        owner = self._owner(self.path(uuid))
+        if owner is not None and owner != self._node:
+            self._write(uuid, ADOPTED, owner)
+        self.adopt(uuid)
+        return self.path(uuid)
+
+    def hand_over(self, uuid: str) -> None:
+        """Undo that."""
+        with contextlib.suppress(FileNotFoundError):
+            with open(os.path.join(self.path(uuid), ADOPTED)) as file:
+                self._write(uuid, OWNER, file.read())
+
+    def _write(self, uuid: str, name: str, content: str) -> None:
+        path = os.path.join(self.path(uuid), name)
         with open(path + '.new', 'w') as file:
-            file.write(self._node)
+            file.write(content)
         os.replace(path + '.new', path)
 
     def aside(self, uuid: str) -> str:

@@ -120,6 +120,12 @@ class ImageCache:
                 return None
             # From Nova, which keeps no note: it is raw, or at least used as such.
             found = Cached(path, 'raw', os.path.getsize(path))
+        if found.format == 'raw' and os.path.getsize(path) != found.virtual_size:
+            LOG.error(
+                '%s has %d bytes instead of %d: it is fetched again',
+                *(path, os.path.getsize(path), found.virtual_size),
+            )
+            return None
         if found.format != 'raw' and self._conf.force_raw_images:
             return None
         with contextlib.suppress(PermissionError):

@@ -63,6 +63,19 @@ class QemuImg:
             *('-b', base, '-F', base_format, target, str(size)),
         )
 
+    def is_free(self, path: str, image_format: str) -> bool:
+        """Whether nobody has the image open to write to it: QEMU locks what it writes to."""
+        try:
+            processutils.execute(
+                *('env', 'LC_ALL=C', 'qemu-img', 'info', '-f', image_format, path),
+                prlimit=self._limits(),
+            )
+        except processutils.ProcessExecutionError as error:
+            if 'lock' in (error.stderr or ''):
+                return False
+            raise
+        return True
+
     def create(self, path: str, image_format: str, size: int) -> None:
         """Make an empty image."""
         processutils.execute(

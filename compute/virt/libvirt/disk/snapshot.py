@@ -30,6 +30,7 @@ from kilonova.compute.virt.libvirt.xml.element import Node
 LOG = logging.getLogger(__name__)
 
 POLL = 0.3
+CLOSING = 60
 # Formats that QEMU writes while it copies; the others are made of what it has written.
 DIRECT = ('raw', 'qcow2')
 
@@ -111,6 +112,7 @@ class Snapshots:
         except BaseException:
             guest.abort_job()
             raise
+        _wait_closed(self._conf, path, image_format)
         if not os.access(path, os.R_OK):
             privileged.take_over(path, os.geteuid())
 
@@ -125,6 +127,17 @@ def _wait(guest: Guest, path: str) -> None:
     if not figures.get('success', True):
         why = figures.get('errmsg') or 'QEMU does not say why'
         raise exception.VirtDriverError(reason=f'The disk could not be copied: {why}')
+
+
+def _wait_closed(conf: cfg.ConfigOpts, path: str, image_format: str) -> None:
+    """Wait until QEMU has let go of a copy: before that its tables may not be written yet."""
+    deadline = time.monotonic() + CLOSING
+    while not QemuImg(conf).is_free(path, image_format):
+        if time.monotonic() > deadline:
+            raise exception.VirtDriverError(
+                reason=f'QEMU still writes to the copy of the disk after {CLOSING} seconds.'
+            )
+        time.sleep(POLL)
 
 
 def _stop_leftover(guest: Guest) -> None:

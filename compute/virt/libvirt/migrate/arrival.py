@@ -110,7 +110,7 @@ class Arrival:
 
     # -- at the source
 
-    def clean(self, server: Server, vifs: list[VIF], data: Json) -> None:
+    def clean(self, server: Server, data: Json) -> None:
         """Remove what the guest has left; its disks, unless they are the destination's, too."""
         moves = self._moves
         moves.remover.remove_guest(server.uuid)
@@ -118,7 +118,8 @@ class Arrival:
             if not data.get('shared'):
                 rest.callback(moves.remover.remove_disks, server.uuid)
             rest.callback(self._disconnect, data.get('source_volumes', []))
-            rest.callback(vif.unplug, server, moves.name(server), vifs)
+            ports = msgspec.convert(data['source_ports'], list[VIF])
+            rest.callback(vif.unplug, server, moves.name(server), ports)
 
     def _disconnect(self, devices: list[Json]) -> None:
         for device in msgspec.convert(devices, list[BlockDevice]):

@@ -10,7 +10,7 @@ from oslo_log import log as logging
 from kilonova.common import exception
 from kilonova.common.objects import block_device
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt.libvirt import connection, guest_domain
+from kilonova.compute.virt.libvirt import connection
 from kilonova.compute.virt.libvirt.disk.backend import Backend
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.image_cache import ImageCache
@@ -45,10 +45,11 @@ class Checks:
     ) -> Json:
         """Return what the source has to know of us.  Raises MigrationPreCheckError."""
         conf = self._host.conf
-        try:
-            guest_domain.check_supported(server)
-        except exception.BuildAborted as error:
-            raise refused(error.message) from error
+        reason = immovable(server)
+        if reason is None and server.shares:
+            reason = 'A guest that has a share mounted cannot be moved as it runs.'
+        if reason is not None:
+            raise refused(reason)
         if self._guests.is_ours(server.uuid):
             raise refused(f'{conf.host} has a guest of that server already.')
         _total, free = self._backend.space()
@@ -89,6 +90,7 @@ class Checks:
             'source': uri.own_address(self._host.conf),
             'source_directory': directory,
             'local': msgspec.to_builtins(local),
+            'source_ports': msgspec.to_builtins(server.network_info),
             'source_volumes': msgspec.to_builtins(block_device.volumes(server.block_devices)),
         }
 
@@ -158,6 +160,14 @@ def _check_space(data: Json, local: disks.Local) -> None:
             f'{data["host"]} has {data["disk_available"] // MIB} MiB of disk space left, the '
             f'disks take {needed // MIB} MiB.'
         )
+
+
+def immovable(server: Server) -> str | None:
+    """Return what of a server cannot be brought to another host."""
+    specs, properties = server.flavor.extra_specs, server.image.properties
+    if 'hw:tpm_version' in specs or 'hw_tpm_version' in properties:
+        return 'The state of a virtual TPM cannot be moved to another host.'
+    return None
 
 
 def refused(reason: str) -> exception.MigrationPreCheckError:

@@ -19,7 +19,7 @@ from kilonova.compute.virt.libvirt.build import prepare_console_log, root_device
 from kilonova.compute.virt.libvirt.disk import layout
 from kilonova.compute.virt.libvirt.disk.directory import ASIDE
 from kilonova.compute.virt.libvirt.guest_devices import serial_count
-from kilonova.compute.virt.libvirt.migrate import disks, transfer, uri
+from kilonova.compute.virt.libvirt.migrate import checks, disks, transfer, uri
 from kilonova.compute.virt.libvirt.migrate.domain import move_files
 from kilonova.compute.virt.libvirt.migrate.parts import Moves
 from kilonova.compute.virt.libvirt.volume.volumes import arranged
@@ -112,6 +112,9 @@ class Destination:
         host = self._moves.host
         server = msgspec.structs.replace(server, flavor=flavor)
         guest_domain.check_supported(server)
+        reason = checks.immovable(server)
+        if reason is not None:
+            raise exception.VirtDriverError(reason=reason)
         arch = guest_system.architecture(server, host)
         caps = host.domain_capabilities(arch, guest_system.machine(server, host, arch))
         if flavor.vcpus > caps.max_vcpus:

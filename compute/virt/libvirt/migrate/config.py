@@ -87,9 +87,10 @@ LIBVIRT = [
         default=False,
         help='Slow a guest down that changes its memory faster than it can be copied.',
     ),
-    cfg.FloatOpt(
+    cfg.IntOpt(
         'live_migration_monitor_interval',
         default=5,
+        min=1,
         help='Seconds between two looks at how far a migration is; shorter while it begins.',
     ),
 ]

@@ -82,4 +82,4 @@ class LibvirtMoves(Moving, MovingLive):
 
     def clean_live(self, server: Server, vifs: list[VIF], data: Json) -> None:
         with self._working_on(server.uuid):
-            Arrival(self._moves).clean(server, vifs, data)
+            Arrival(self._moves).clean(server, data)

@@ -51,5 +51,4 @@ def _from_manager(conf: cfg.ConfigOpts, key_id: str) -> bytes:
         raise exception.VirtDriverError(
             reason=f'The key {key_id} cannot be had: {error}'
         ) from error
-    encoded: bytes = key.get_encoded()
-    return encoded.hex().encode()
+    return (key.get_encoded() or b'').hex().encode()

@@ -14,7 +14,7 @@ from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import GuestSpec, ImageSink, PowerState
 from kilonova.compute.virt.libvirt import agent, rescue_disks
 from kilonova.compute.virt.libvirt import driver as libvirt_driver
-from kilonova.compute.virt.libvirt.disk import qemu_img
+from kilonova.compute.virt.libvirt.disk import qemu_img, snapshot
 from kilonova.tests.fakes.libvirt import FakeConnection, FakeDomain, FakeLibvirt
 from kilonova.tests.unit.compute.virt.libvirt.conftest import UUID, Images
 
@@ -36,6 +36,7 @@ def qemu(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     monkeypatch.setattr(qemu_img.QemuImg, 'create', make('create', 0))
     monkeypatch.setattr(qemu_img.QemuImg, 'create_overlay', make('overlay', 0))
     monkeypatch.setattr(qemu_img.QemuImg, 'flatten', make('flatten', 2))
+    monkeypatch.setattr(qemu_img.QemuImg, 'is_free', lambda self, path, kind: True)
     monkeypatch.setattr(
         qemu_img.QemuImg, 'info', lambda self, path, kind: {'virtual-size': 1 << 30}
     )
@@ -153,19 +154,11 @@ def test_a_running_guest_is_copied_by_qemu(
     qemu: list[tuple[str, ...]],
 ) -> None:
     sink = Sink()
-    seen: list[str] = []
-    begin = domain.backupBegin
-
-    def keep(xml: str, *rest: Any) -> None:
-        seen.append(xml)
-        begin(xml, *rest)
-
-    domain.backupBegin = keep  # type: ignore[method-assign]
     driver.snapshot(server, sink)
     assert sink.formats == ['qcow2']
     order = [call for call in hypervisor.calls if call in ('fsFreeze', 'backupBegin', 'fsThaw')]
     assert order == ['fsFreeze', 'backupBegin', 'fsThaw']
-    [disk] = etree.fromstring(seen[0]).findall("disks/disk[@backup='yes']")
+    [disk] = etree.fromstring(domain.copies[0]).findall("disks/disk[@backup='yes']")
     assert disk.get('name') == 'vda'
     assert os.listdir(conf.libvirt.snapshots_directory) == []
     assert not any(what == 'flatten' for what, *_ in qemu)
@@ -206,6 +199,20 @@ def test_a_copy_that_cannot_begin_leaves_the_guest_thawed(
     with pytest.raises(exception.VirtDriverError, match='on purpose'):
         driver.snapshot(server, Sink())
     assert not domain.frozen
+
+
+def test_a_copy_that_is_still_open_is_waited_for(
+    driver: Driver, server: Server, domain: FakeDomain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([False, True])
+    monkeypatch.setattr(qemu_img.QemuImg, 'is_free', lambda self, path, kind: next(looks))
+    monkeypatch.setattr(snapshot, 'POLL', 0.01)
+    driver.snapshot(server, Sink())
+    assert next(looks, None) is None
+    monkeypatch.setattr(qemu_img.QemuImg, 'is_free', lambda self, path, kind: False)
+    monkeypatch.setattr(snapshot, 'CLOSING', 0)
+    with pytest.raises(exception.VirtDriverError, match='still writes'):
+        driver.snapshot(server, Sink())
 
 
 def test_disk_that_is_full_is_said(

@@ -8,7 +8,7 @@ import pytest
 from oslo_config import cfg
 
 from kilonova.common import exception
-from kilonova.compute.virt.libvirt import cpu_sets, inventory, node_id, traits
+from kilonova.compute.virt.libvirt import cpu_sets, host_topology, inventory, node_id, traits
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.tests.fakes.libvirt import FakeConnection
 
@@ -45,7 +45,7 @@ def test_inventory(conf: cfg.ConfigOpts, host: Host) -> None:
 
 
 def test_traits_are_known_ones(conf: cfg.ConfigOpts, host: Host) -> None:
-    found = traits.host_traits(host)
+    found = traits.host_traits(host.conf, host)
     assert found <= set(os_traits.get_traits())
     assert {'HW_CPU_X86_AESNI', 'HW_CPU_X86_SSE42', 'COMPUTE_IMAGE_TYPE_QCOW2'} <= found
     assert 'HW_CPU_X86_AVX' not in found
@@ -59,15 +59,15 @@ def test_every_mapped_trait_exists() -> None:
 
 def test_processor_that_cannot_be_described(host: Host, hypervisor: FakeConnection) -> None:
     hypervisor.fail('baselineHypervisorCPU')
-    assert not {name for name in traits.host_traits(host) if name.startswith('HW_CPU_')}
+    assert not {name for name in traits.host_traits(host.conf, host) if name.startswith('HW_CPU_')}
 
 
 def test_shared_set(conf: cfg.ConfigOpts, host: Host) -> None:
     conf.set_override('cpu_shared_set', '0-2,^1', 'compute')
-    assert inventory.usable_cpus(conf, host) == {0, 2}
+    assert host_topology.shared(conf, host) == {0, 2}
     conf.set_override('cpu_shared_set', '2-3', 'compute')
     with pytest.raises(exception.VirtDriverError, match='3'):
-        inventory.usable_cpus(conf, host)
+        host_topology.shared(conf, host)
 
 
 @pytest.mark.parametrize('text', ['a', '1-', '-1', '1;2', '^'])
@@ -107,3 +107,38 @@ def test_node_id_that_is_none(tmp_path: pathlib.Path) -> None:
     (tmp_path / 'compute_id').write_text('hello')
     with pytest.raises(exception.VirtDriverError, match='uuid'):
         node_id.load(str(tmp_path))
+
+
+def test_topology_for_the_scheduler(conf: cfg.ConfigOpts, host: Host) -> None:
+    conf.set_override('cpu_dedicated_set', '1', 'compute')
+    node = inventory.node(conf, host, 'compute1', NODE)
+    assert node.numa_topology is not None
+    [cell] = node.numa_topology['cells']
+    assert (cell['cpus'], cell['pcpus'], cell['memory_mb']) == ([0], [1], 9306)
+    assert cell['pages'] == {'4': 2382390}
+    [found] = inventory.providers(conf, host, NODE)
+    assert found.inventories['VCPU']['total'] == 2  # 0 and 2: libvirt shows no node for that
+    assert found.inventories['PCPU']['total'] == 1
+    assert found.inventories['PCPU']['allocation_ratio'] == 1.0
+
+
+def test_a_processor_is_for_one_use(conf: cfg.ConfigOpts, host: Host) -> None:
+    host_topology.check(conf, host)
+    conf.set_override('cpu_dedicated_set', '0-1', 'compute')
+    host_topology.check(conf, host)
+    conf.set_override('cpu_shared_set', '1-2', 'compute')
+    with pytest.raises(exception.VirtDriverError, match='both name 1'):
+        host_topology.check(conf, host)
+
+
+def test_traits_of_what_is_switched_on(conf: cfg.ConfigOpts, host: Host) -> None:
+    before = traits.host_traits(conf, host)
+    conf.set_override('swtpm_enabled', True, 'libvirt')
+    conf.set_override('file_backed_memory', 1024, 'libvirt')
+    assert traits.host_traits(conf, host) - before == {
+        'COMPUTE_SECURITY_TPM_2_0',
+        'COMPUTE_SECURITY_TPM_TIS',
+        'COMPUTE_SECURITY_TPM_CRB',
+        'COMPUTE_MEM_BACKING_FILE',
+    }
+    assert 'COMPUTE_STORAGE_VIRTIO_FS' in before

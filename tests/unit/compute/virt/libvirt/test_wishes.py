@@ -122,6 +122,9 @@ def test_the_emulator_follows_the_guest(conf: cfg.ConfigOpts, host: Host, server
     assert guest_numa.emulator(host, server) == '4,6'  # there is nothing to share
     conf.set_override('cpu_shared_set', '0', 'compute')
     assert guest_numa.emulator(host, server) == '0'
+    server.flavor.extra_specs = {'hw:emulator_threads_policy': 'isolate'}
+    server.numa_topology.emulator_cpus = [7]
+    assert guest_numa.emulator(host, server) == '7'
 
 
 def test_what_the_scheduler_has_placed_is_given(server: Server) -> None:

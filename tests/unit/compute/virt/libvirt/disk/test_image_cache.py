@@ -53,6 +53,14 @@ def test_fetched_once_and_kept_raw(cache: ImageCache, images: Images) -> None:
     assert len(images.downloads) == 1
 
 
+def test_a_file_of_another_size_is_fetched_again(cache: ImageCache, images: Images) -> None:
+    path = cache.image(IMAGE, images, None).path
+    os.truncate(path, 100)
+    assert cache.image(IMAGE, images, None).virtual_size == 4096
+    assert os.path.getsize(path) == 4096
+    assert len(images.downloads) == 2
+
+
 def test_at_the_same_time_it_is_fetched_once(cache: ImageCache) -> None:
     class Slow(Images):
         def download(self, image_id: str, path: str) -> None:

@@ -37,6 +37,10 @@ class ReportsInterface(rpc.Interface):
     def report_state(self, context: Ctx, host: str, binary: str, operations: list[str]) -> None:
         """Heartbeat; prolongs the leases of the operations that the host works on."""
 
+    @rpc.call(timeout=10)
+    def hypervisor_health(self, context: Ctx, host: str, trouble: str | None) -> Service:
+        """Disable a host whose hypervisor is away; None: enable it again, if that was the reason."""
+
     @rpc.call()
     def update_compute_node(self, context: Ctx, node: ComputeNode) -> ComputeNode:
         """Create or update a node record (by uuid; adopts one of the same host and name)."""

@@ -58,9 +58,12 @@ class ActionsInterface(rpc.Interface):
     def unrescue_server(self, context: Ctx, uuid: str) -> None:
         """Accept the end of a rescue."""
 
-    @rpc.call()
+    @rpc.call(timeout=90)
     def set_admin_password(self, context: Ctx, uuid: str, password: str) -> None:
-        """Accept a new password for the guest's administrator."""
+        """Set the password of the guest's administrator.
+
+        Raises as start_server, InstancePasswordSetFailed, NotSupported.
+        """
 
     @rpc.call()
     def trigger_crash_dump(self, context: Ctx, uuid: str) -> None:

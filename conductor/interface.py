@@ -10,13 +10,14 @@ from oslo_config import cfg
 
 from kilonova.common import rpc, service
 from kilonova.common.context import get_admin_context
-from kilonova.conductor.interface.actions import ActionsInterface
-from kilonova.conductor.interface.devices import DevicesInterface
-from kilonova.conductor.interface.hosts import HostsInterface
-from kilonova.conductor.interface.moves import MovesInterface
-from kilonova.conductor.interface.reports import ReportsInterface
-from kilonova.conductor.interface.resources import ResourcesInterface
-from kilonova.conductor.interface.servers import ServersInterface
+from kilonova.conductor.interfaces.actions import ActionsInterface
+from kilonova.conductor.interfaces.devices import DevicesInterface
+from kilonova.conductor.interfaces.drains import DrainsInterface
+from kilonova.conductor.interfaces.hosts import HostsInterface
+from kilonova.conductor.interfaces.moves import MovesInterface
+from kilonova.conductor.interfaces.reports import ReportsInterface
+from kilonova.conductor.interfaces.resources import ResourcesInterface
+from kilonova.conductor.interfaces.servers import ServersInterface
 
 
 class ConductorInterface(
@@ -26,6 +27,7 @@ class ConductorInterface(
     DevicesInterface,
     ResourcesInterface,
     HostsInterface,
+    DrainsInterface,
     ReportsInterface,
 ):
     """The conductor: state, rules, durable operations."""

@@ -1,0 +1,254 @@
+"""Emptying hosts for maintenance.
+
+A drain is a row that says what is wanted and what was done; each server's move is an operation
+of its own.  Whoever looks at the row takes the next step: the conductors' sweep, and who asks.
+"""
+
+import secrets
+from collections.abc import Callable
+
+import msgspec
+from oslo_log import log as logging
+from sqlalchemy.orm import Session
+
+from kilonova.common import context as ctx
+from kilonova.common import exception
+from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.objects import drain
+from kilonova.common.objects.drain import Drain, DrainedServer
+from kilonova.common.objects.migration import MigrationQuery
+from kilonova.common.objects.server import Server
+from kilonova.conductor import drain_plan, state
+from kilonova.conductor.parts import Parts
+from kilonova.conductor.servers.live_migration import LiveMigrations
+from kilonova.conductor.servers.resize import ResizeServers
+from kilonova.conductor.tasks.evacuation import Evacuation
+from kilonova.db import drains, hosts, servers, types
+from kilonova.db import server_migrations as migrations
+from kilonova.db.engine import retry
+from kilonova.db.models.drains import HostDrainRow
+
+LOG = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Servers that are on their way from one host at a time; more only wait for each other."""
+REASON = 'The host is being drained.'
+Ways = dict[str, Callable[[Ctx, str], None]]
+
+
+class Drains:
+    """Endpoint."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        resizes: ResizeServers,
+        lives: LiveMigrations,
+        evacuation: Evacuation,
+    ) -> None:
+        self._parts, self._resizes = parts, resizes
+        self._ways: Ways = {
+            drain_plan.LIVE: lambda context, uuid: lives.live_migrate_server(
+                context, uuid, None, None
+            ),
+            drain_plan.COLD: resizes.migrate_server,
+            drain_plan.EVACUATION: lambda context, uuid: evacuation.evacuate_server(
+                context, uuid, secrets.token_urlsafe(12)
+            ),
+        }
+
+    # -- endpoint
+
+    def drain_host(
+        self, context: Ctx, host: str, evacuate: bool = False, dry_run: bool = False
+    ) -> Drain:
+        self._assert_known(host)
+        if dry_run:
+            return self._only_look(host, evacuate)
+        self._disable(context, host)
+        self._begin(context, host, evacuate)
+        return self._advance(host)
+
+    def get_host_drain(self, context: Ctx, host: str) -> Drain:
+        self._assert_known(host)
+        found = self._read(host)
+        if found is None:
+            raise exception.HostDrainNotFound(host=host)
+        return found
+
+    @retry
+    def stop_host_drain(self, context: Ctx, host: str) -> None:
+        with self._parts.cell_db.transaction() as session:
+            row = drains.find(session, host, lock=True)
+            if row is None or row.state != drain.DRAINING:
+                raise exception.HostDrainNotFound(host=host)
+            row.state, row.ended_at = drain.STOPPED, types.utcnow()
+
+    def sweep(self) -> None:
+        """Take the next step of every drain."""
+        with self._parts.cell_db.reader() as session:
+            found = drains.running(session)
+        for host in found:
+            self._advance(host)
+
+    # -- the record
+
+    @retry
+    def _assert_known(self, host: str) -> None:
+        with self._parts.cell_db.reader() as session:
+            if hosts.find_compute(session, host) is None:
+                raise exception.ComputeHostNotFound(host=host)
+
+    @retry
+    def _disable(self, context: Ctx, host: str) -> None:
+        """Keep new servers away; a host that is down changes its trait when it starts."""
+        with self._parts.cell_db.transaction() as session:
+            row = hosts.find_compute(session, host)
+            if row is None or row.disabled:
+                return
+            row.disabled, row.disabled_reason = True, REASON
+            hosts.bump(session)
+            up = self._parts.is_up(session, host)
+        if up:
+            try:
+                self._parts.compute.at(host).set_host_enabled(context, False)
+            except exception.KilonovaError as error:
+                LOG.warning('Host %s did not change its trait: %s', host, error)
+
+    @retry
+    def _begin(self, context: Ctx, host: str, evacuate: bool) -> None:
+        """Write down what is wanted; a drain that goes on is left alone, but for that."""
+        with self._parts.cell_db.transaction() as session:
+            row = drains.find(session, host, lock=True)
+            if row is None:
+                row = HostDrainRow(host=host, state='', servers={})
+                session.add(row)
+            row.evacuate = evacuate
+            if row.state != drain.DRAINING:
+                row.state, row.ended_at, row.servers = drain.DRAINING, None, {}
+                row.started_at = types.utcnow()
+                row.user_id, row.project_id = context.user_id, context.project_id
+
+    @retry
+    def _read(self, host: str) -> Drain | None:
+        with self._parts.cell_db.reader() as session:
+            row = drains.find(session, host)
+            return None if row is None else _to_drain(row)
+
+    @retry
+    def _only_look(self, host: str, evacuate: bool) -> Drain:
+        with self._parts.cell_db.reader() as session:
+            up = self._parts.is_up(session, host)
+            found = [drain_plan.look(one, up, evacuate) for one in servers.on_host(session, host)]
+        return Drain(host=host, evacuate=evacuate, servers=found)
+
+    # -- a step
+
+    def _advance(self, host: str) -> Drain:
+        """See what has become of what was begun, begin more, and note all of it."""
+        found = self._read(host)
+        assert found is not None
+        if found.state != drain.DRAINING:
+            return found
+        known = {one.uuid: one for one in found.servers}
+        here, up = self._here(host)
+        for one in known.values():
+            self._follow(one, here, found)
+        for server in here.values():
+            if server.uuid not in known or known[server.uuid].status == drain.WAITING:
+                known[server.uuid] = drain_plan.look(server, up, found.evacuate)
+        self._begin_some(list(known.values()))
+        found.servers = list(known.values())
+        return self._note(found)
+
+    @retry
+    def _here(self, host: str) -> tuple[dict[str, Server], bool]:
+        with self._parts.cell_db.reader() as session:
+            there = servers.on_host(session, host)
+            return {one.uuid: one for one in there}, self._parts.is_up(session, host)
+
+    def _begin_some(self, found: list[DrainedServer]) -> None:
+        moving = sum(one.status == drain.MOVING for one in found)
+        for one in found:
+            if one.status != drain.WAITING or one.how is None or moving >= AT_ONCE:
+                continue
+            try:
+                self._ways[one.how](ctx.get_admin_context(), one.uuid)
+            except exception.KilonovaError as error:
+                one.status, one.reason = drain.FAILED, error.message
+            else:
+                one.status, moving = drain.MOVING, moving + 1
+
+    def _follow(self, one: DrainedServer, here: dict[str, Server], found: Drain) -> None:
+        """Update one that was on its way."""
+        if one.status != drain.MOVING:
+            if one.uuid not in here and one.status in (drain.WAITING, drain.STAYS):
+                one.status, one.reason = drain.MOVED, None  # by somebody else, or deleted
+            return
+        server, status, one.target = self._state(one, found)
+        if server is None:
+            one.status, one.progress = drain.MOVED, 100
+            return
+        one.progress = server.progress or 0
+        if server.task_state is not None:
+            return
+        if one.how == drain_plan.COLD and server.vm_state == state.RESIZED:
+            self._confirm(one)
+        elif server.host != found.host:
+            one.status, one.progress = drain.MOVED, 100
+        elif status in (None, 'error', 'cancelled'):
+            one.status = drain.FAILED
+            one.reason = server.fault.message if server.fault else 'The move was ended.'
+
+    @retry
+    def _state(
+        self, one: DrainedServer, found: Drain
+    ) -> tuple[Server | None, str | None, str | None]:
+        """Return a server, its last move's status, and where that goes."""
+        with self._parts.cell_db.reader() as session:
+            query = MigrationQuery(
+                filters={'instance_uuid': one.uuid, 'source_compute': found.host},
+                changes_since=found.started_at,
+                limit=1,
+            )
+            moves = migrations.find(session, query)
+            try:
+                server = servers.get(session, one.uuid)
+            except exception.NotFound:
+                server = None
+            last = moves[0] if moves else None
+            return server, last and last.status, last and last.dest_compute
+
+    def _confirm(self, one: DrainedServer) -> None:
+        try:
+            self._resizes.confirm_resize(ctx.get_admin_context(), one.uuid)
+        except exception.KilonovaError as error:
+            LOG.info('The move of server %s is not confirmed yet: %s', one.uuid, error)
+
+    @retry
+    def _note(self, found: Drain) -> Drain:
+        with self._parts.cell_db.transaction() as session:
+            row = drains.find(session, found.host, lock=True)
+            assert row is not None
+            if row.state == drain.DRAINING and row.started_at == found.started_at:
+                row.servers = {one.uuid: msgspec.to_builtins(one) for one in found.servers}
+                self._end(session, row, found)
+            return _to_drain(row)
+
+    @staticmethod
+    def _end(session: Session, row: HostDrainRow, found: Drain) -> None:
+        if any(one.status in (drain.WAITING, drain.MOVING) for one in found.servers):
+            return
+        stays = any(one.status in (drain.FAILED, drain.STAYS) for one in found.servers)
+        row.state, row.ended_at = drain.INCOMPLETE if stays else drain.DRAINED, types.utcnow()
+
+
+def _to_drain(row: HostDrainRow) -> Drain:
+    return Drain(
+        host=row.host,
+        state=row.state,
+        evacuate=row.evacuate,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        servers=msgspec.convert(list(row.servers.values()), list[DrainedServer]),
+    )
