@@ -141,7 +141,9 @@ class Attempt:
                 LOG.info('No host has dedicated CPUs for the request; looking for shared ones')
                 asked = self._ask(request.from_spec(self.spec, pinned=False))
                 found = self.offer.hosts()
-        rest = np.setdiff1d(np.arange(len(self.hosts)), found, assume_unique=True)
+        without = np.ones(len(self.hosts), dtype=bool)
+        without[found] = False
+        rest = np.flatnonzero(without)
         self.report.add(
             'Placement', len(self.hosts), rest, lambda i: plain.why(self.hosts, i, asked)
         )

@@ -19,7 +19,7 @@ TOLD = ('COMPUTE_', 'HW_CPU_', 'OWNER_NOVA')
 """Traits that begin so are set and removed by the hosts alone."""
 
 SHARES = {'required': 'MISC_SHARES_VIA_AGGREGATE'}
-SHARING_MEMORY = 60.0
+SHARING_MEMORY = 600.0
 """Seconds for which it is believed that no provider shares what it has."""
 
 

@@ -16,7 +16,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import rules
-from kilonova.conductor.tasks import faults, sizes
+from kilonova.conductor.tasks import faults, layouts, sizes
 from kilonova.conductor.tasks.moving import MovePayload, Mover
 from kilonova.conductor.tasks.resize import Resize
 from kilonova.db import flavors, servers, types
@@ -47,6 +47,7 @@ class ResizeServers:
         server = self._look_up(context, uuid, 'resize')
         flavor = self._flavor(context, flavorid)
         _check_flavor(server, flavor, zero_disk_allowed)
+        layouts.check(self._parts.conf, flavor, server.image)
         request = sizes.with_flavor(sizes.request_spec(self._parts, server), flavor)
         if not self._parts.conf.allow_resize_to_same_host:
             request.ignore_hosts = [server.host or '']

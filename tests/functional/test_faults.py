@@ -123,6 +123,7 @@ def test_placement_fails_for_a_while(
             return status, 'broken', 'on purpose'
         return None
 
+    _ask_placement(cloud, flavor)
     cloud.placement.intercept = intercept
     answer = ask(cloud, flavor, image)
     assert answer.status == 202
@@ -138,8 +139,15 @@ def test_placement_refuses(cloud: Cloud, flavor: str, image: str, what: str) -> 
             return 409, 'placement.undefined_code', 'no room'
         return None
 
+    _ask_placement(cloud, flavor)
     cloud.placement.intercept = intercept
     failed(cloud, ask(cloud, flavor, image))
+
+
+def _ask_placement(cloud: Cloud, flavor: str) -> None:
+    """Let the flavor ask for what the scheduler's table does not know: who shares."""
+    specs = {'extra_specs': {'trait:MISC_SHARES_VIA_AGGREGATE': 'forbidden'}}
+    assert cloud.admin('POST', f'/flavors/{flavor}/os-extra_specs', specs).status == 200
 
 
 # -- images
@@ -203,7 +211,7 @@ def test_port_taken_in_the_meantime(cloud: Cloud, flavor: str, image: str, netwo
     port = _port(cloud, network)
 
     def intercept(method: str, path: str) -> None:
-        if path.startswith('/allocation_candidates'):
+        if path.startswith('/allocations/'):
             cloud.neutron.ports[port]['device_id'] = 'another'
 
     cloud.placement.intercept = intercept
@@ -251,7 +259,7 @@ def test_port_quota_used_up_in_the_meantime(
     cloud: Cloud, flavor: str, image: str, network: str
 ) -> None:
     def intercept(method: str, path: str) -> None:
-        if path.startswith('/allocation_candidates'):
+        if path.startswith('/allocations/'):
             cloud.neutron.port_quota = 0
 
     cloud.placement.intercept = intercept
