@@ -18,7 +18,7 @@ _listeners: 'weakref.WeakSet[Listener]' = weakref.WeakSet()
 _lock = threading.Lock()
 
 
-class Listener(impl_fake.FakeListener):  # type: ignore[misc]
+class Listener(impl_fake.FakeListener):
     """Waits for news of its topics."""
 
     def __init__(self, *args: Any) -> None:
@@ -28,7 +28,7 @@ class Listener(impl_fake.FakeListener):  # type: ignore[misc]
         with _lock:
             _listeners.add(self)
 
-    @base.batch_poll_helper  # type: ignore[untyped-decorator]
+    @base.batch_poll_helper
     def poll(self, timeout: float | None = None) -> impl_fake.FakeIncomingMessage | None:
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._stopped.is_set():
@@ -62,7 +62,7 @@ class Listener(impl_fake.FakeListener):  # type: ignore[misc]
             self._news.notify_all()
 
 
-class Exchange(impl_fake.FakeExchange):  # type: ignore[misc]
+class Exchange(impl_fake.FakeExchange):
     """Tells the listeners of what it has got."""
 
     def deliver_message(self, topic: str, *args: Any, **kwargs: Any) -> None:

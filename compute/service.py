@@ -80,9 +80,9 @@ class Compute:
         self.network_refresh = NetworkRefresh(self.host)
         self.orphans = Orphans(self.host)
         self._recovery = Recovery(self.host, self.orphans, self.power_sync)
+        self.health = Health(self.host)
         self._shared = periodic is not None
         self._periodic = periodic or Periodic()
-        self.health = Health(self.host)
         self._heartbeat = service.Heartbeat(conf.report_interval, self.report_state)
         self._server: rpc_server.RPCServer | None = None
 

@@ -217,7 +217,9 @@ class Drains:
             except exception.NotFound:
                 server = None
             last = moves[0] if moves else None
-            return server, last and last.status, last and last.dest_compute
+            if last is None:
+                return server, None, None
+            return server, last.status, last.dest_compute
 
     def _confirm(self, one: DrainedServer) -> None:
         try:

@@ -49,10 +49,11 @@ def install(connection: Any, info: dict[Any, Any]) -> None:
 @contextlib.contextmanager
 def limited(session: Session, wanted: bool) -> Iterator[None]:
     """Let the statements inside take a few seconds at most."""
-    dialect = session.get_bind().dialect
     if not wanted:
         yield
         return
+    # What a server is, is known once it has been connected to.
+    dialect = session.connection().dialect
     if dialect.name == 'sqlite':
         matcher: Matcher = session.connection().connection.info[_KEY]
         matcher.deadline = time.monotonic() + SECONDS

@@ -166,7 +166,7 @@ def _one(of_project: bool, deleted: bool | None, lock: bool) -> sa.Select[Any]:
 @functools.cache
 def _parts_of() -> sa.CompoundSelect[Any]:
     """Return the statement that reads tags, block devices and shares."""
-    uuids = sa.bindparam('uuids', expanding=True)
+    uuids: sa.BindParameter[Any] = sa.bindparam('uuids', expanding=True)
     tags = sa.select(
         TAGS.c.instance_uuid, sa.literal(0).label('kind'), TAGS.c.tag.label('value')
     ).where(TAGS.c.instance_uuid.in_(uuids))

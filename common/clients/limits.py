@@ -113,7 +113,7 @@ def _our_service(conf: cfg.ConfigOpts, client: ks_adapter.Adapter) -> dict[str, 
 def _our_endpoint(conf: cfg.ConfigOpts, client: ks_adapter.Adapter) -> Json:
     section = conf[GROUP]
     if section.endpoint_id:
-        found: Json = _get(client, f'/endpoints/{section.endpoint_id}', 'endpoint')
+        found: Json = _get(client, f'/endpoints/{section.endpoint_id}', 'endpoint', keystone.Json)
         return found
     services = _get(client, '/services?' + _filters(
         type=section.endpoint_service_type, name=section.endpoint_service_name), 'services')  # fmt: skip
@@ -136,10 +136,10 @@ def _check_one(found: list[Json], what: str) -> None:
         )
 
 
-def _get(client: ks_adapter.Adapter, path: str, key: str) -> Any:
+def _get(client: ks_adapter.Adapter, path: str, key: str, kind: Any = keystone.Jsons) -> Any:
     response = keystone.request(client, 'GET', keystone.identity_path(client, path))
     if response.status_code != 200:
         raise exception.FellowServiceError(
             service='identity', reason=f'HTTP {response.status_code} for {path.split("?")[0]}'
         )
-    return keystone.content(client, response, key, keystone.Jsons)
+    return keystone.content(client, response, key, kind)

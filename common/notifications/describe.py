@@ -96,9 +96,9 @@ def _group(known: Membership) -> ServerGroupPayload:
         name=None,
         user_id=None,
         project_id=None,
-        policies=[known.policy],
+        policies=[known.policy] if known.policy else [],
         members=known.members,
-        hosts=sorted({host for there in known.hosts.values() for host in there}),
+        hosts=sorted({host for there in known.hosts.values() for host in there if host}),
         policy=known.policy,
         rules={},
     )

@@ -39,7 +39,7 @@ class Clients:
     def close(self) -> None:
         self._server.stop()
 
-    def auth(self, user: str) -> dict[str, str]:
+    def auth(self, user: str) -> dict[str, Any]:
         """Return what a client needs to log in, as ``clouds.yaml`` has it."""
         return {
             'auth_url': f'{self.cloud.keystone.url}/v3',
@@ -70,7 +70,7 @@ class Failed(AssertionError):
 class OpenStack:
     """The command ``openstack``: the first word is the command's whole name."""
 
-    def __init__(self, auth: dict[str, str], version: str) -> None:
+    def __init__(self, auth: dict[str, Any], version: str) -> None:
         self.auth, self._version = auth, version
 
     def at(self, version: str) -> 'OpenStack':
@@ -82,6 +82,7 @@ class OpenStack:
         from openstackclient import shell
 
         out, err = io.StringIO(), io.StringIO()
+        status: Any
         _forget_clients()
         with _captured(out, err), _impatient():
             try:
@@ -120,7 +121,8 @@ def _impatient() -> Iterator[None]:
     """Let commands that wait look often, not every five seconds."""
     from osc_lib import utils
 
-    often = functools.partial(utils.wait_for_status, sleep_time=0.2)
+    pause: dict[str, Any] = {'sleep_time': 0.2}
+    often = functools.partial(utils.wait_for_status, **pause)
     with mock.patch.object(utils, 'wait_for_status', often):
         yield
 

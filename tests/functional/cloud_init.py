@@ -4,10 +4,10 @@ import base64
 import json
 import sys
 
-from cloudinit.sources.helpers import ec2, openstack
+from cloudinit.sources.helpers import ec2, openstack  # type: ignore[import-not-found]
 
 
-def plain(value):  # type: ignore[no-untyped-def]
+def plain(value):
     return {'base64': base64.b64encode(value).decode()} if isinstance(value, bytes) else str(value)
 
 

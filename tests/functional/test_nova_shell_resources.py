@@ -94,7 +94,7 @@ def test_services_and_hypervisors(boss: Nova) -> None:
     (row,) = boss.rows('hypervisor-list', '--matching', HOST)
     assert boss.show('hypervisor-show', row['ID'])['hypervisor_hostname'] == HOST
     assert boss.rows('hypervisor-servers', HOST) == []
-    assert old.show('hypervisor-uptime', row['ID'])['hypervisor_hostname'] == HOST
+    assert boss.at('2.87').show('hypervisor-uptime', row['ID'])['hypervisor_hostname'] == HOST
     assert boss.at('2.87').show('hypervisor-stats')['count'] == '2'
 
 

@@ -83,8 +83,8 @@ def test_list_and_show(
         ('--changes-since', '2099-01-01T00:00:00Z'), ('--ip', '10.99'), ('--tags', 'none'),
     ):  # fmt: skip
         assert admin.show(*ask, *words) == [], words
-    for words in (('--flavor', flavor), ('--image', image), ('--user', 'demo'), ('-n',)):
-        assert [one['ID'] for one in admin.show(*ask, *words)] == [server], words
+    for fits in (('--flavor', flavor), ('--image', image), ('--user', 'demo'), ('-n',)):
+        assert [one['ID'] for one in admin.show(*ask, *fits)] == [server], fits
     assert admin.show('server show', server)['OS-EXT-SRV-ATTR:host'] == host
     assert admin.show('server show', '--diagnostics', server)['uptime'] >= 0
     assert 'nodes' in admin.show('server show', '--topology', server)['topology']

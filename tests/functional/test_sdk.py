@@ -229,7 +229,7 @@ def test_errors(demo: Any, flavor: str, image: str) -> None:
     assert demo.compute.find_server('nobody') is None
     with pytest.raises(exceptions.NotFoundException) as missing:
         demo.compute.get_server('00000000-0000-4000-8000-000000000000')
-    assert missing.value.request_id.startswith('req-')
+    assert str(missing.value.request_id).startswith('req-')
     with pytest.raises(exceptions.BadRequestException, match='Invalid input for field'):
         demo.compute.create_server(name='x', flavor_id=flavor, image_id=image, networks='nonsense')
     with pytest.raises(exceptions.ForbiddenException):

@@ -77,9 +77,8 @@ def test_images_are_kept_ready(cloud: Cloud, image: str, versioned: Reader) -> N
 def test_who_exists(cloud: Cloud, flavor: str, image: str, versioned: Reader, clean: None) -> None:
     uuid = cloud.boot(flavor, image)
     cloud.wait_status(uuid, 'ACTIVE')
-    [usage] = [
-        one for one in cloud.all.conductor.fleet.own.endpoints if hasattr(one, 'audit_usage')
-    ]
+    endpoints: list[Any] = cloud.all.conductor.fleet.own.endpoints
+    [usage] = [one for one in endpoints if hasattr(one, 'audit_usage')]
     start = cloud.get(f'/servers/{uuid}')['server']['created']
     usage._say_who_exists('controller', *_day_of(start))
     [note] = versioned.wait('instance.exists', about=uuid)

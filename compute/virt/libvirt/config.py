@@ -209,8 +209,6 @@ LIBVIRT = [
         default=False,
         help='Give guests that ask for it an emulated TPM. Needs swtpm and a key manager.',
     ),
-    cfg.StrOpt('swtpm_user', default='tss', help='User that swtpm runs as.'),
-    cfg.StrOpt('swtpm_group', default='tss', help='Group that swtpm runs as.'),
     cfg.IntOpt(
         'tb_cache_size', min=0, help='Cache of translated code in MiB for each emulated guest.'
     ),

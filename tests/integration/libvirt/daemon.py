@@ -95,8 +95,8 @@ class Libvirtd:
     ) -> None:
         """With a name the host has a network, and that name, of its own."""
         self.folder = folder
-        for name in (*OWN, 'sock'):
-            (folder / name).mkdir(parents=True)
+        for part in (*OWN, 'sock'):
+            (folder / part).mkdir(parents=True)
         (folder / 'etc' / 'qemu').mkdir()
         identity = f'host_uuid = "{uuid.uuid4()}"\n' if name else ''
         (folder / 'etc' / 'libvirtd.conf').write_text(

@@ -94,6 +94,8 @@ def test_a_host_dies(world, uuid, host, kind, ends_at):
     run_until(world, kind)
     if (host, kind) == ('h2', 'MigrateLive'):
         world.hosts['h1'].cannot.add('MigrateLive')
+    if host == 'h1':
+        world.hosts['h2'].cannot.add('AskArrivedLive')
     world.down.add(host)
     world.advance(world.conf.service_down_time + 1)
     world.settle()
@@ -101,6 +103,17 @@ def test_a_host_dies(world, uuid, host, kind, ends_at):
     assert (server.vm_state, server.host, server.task_state) == ('active', ends_at, None)
     assert world.allocations == {uuid: ends_at}
     world.check()
+
+
+def test_the_source_dies_after_the_guest_has_arrived(world, uuid):
+    """Its destination says so, and the guest is not rolled back."""
+    accept(world, uuid)
+    run_until(world, 'MigrateLive')
+    world.down.add('h1')
+    world.advance(world.conf.service_down_time + 1)
+    world.settle()
+    server = world.server(uuid)
+    assert (server.vm_state, server.host, server.task_state) == ('active', 'h2', None)
 
 
 @pytest.mark.parametrize('steps', range(0, 40, 3))

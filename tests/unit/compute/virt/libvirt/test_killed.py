@@ -47,7 +47,7 @@ class Reaper:
         return run
 
 
-def _write(at: int) -> Callable[..., None]:
+def _write(at: int) -> Callable[..., int]:
     return lambda self, *args: pathlib.Path(args[at]).write_bytes(b'x')
 
 

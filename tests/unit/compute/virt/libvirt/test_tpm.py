@@ -26,6 +26,7 @@ def tpms(conf: cfg.ConfigOpts, conn: connection.Connection, server: Server) -> t
 def test_a_key_is_made_once(tpms: tpm.Tpms, server: Server, hypervisor: FakeConnection) -> None:
     notes: dict[str, str] = {}
     with tpms.opened(server, notes) as secret:
+        assert secret is not None
         assert list(hypervisor.secrets) == [secret]
         assert len(hypervisor.secrets[secret]) > 384
     assert hypervisor.secrets == {}
