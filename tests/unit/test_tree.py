@@ -51,6 +51,8 @@ OURS = {
     'DEFAULT.osapi_compute_*': 'the same',
     'DEFAULT.metadata_*': 'the same',
     'wsgi.*': 'the same',
+    'filter_scheduler.preferred_traits_weight_multiplier': 'Nova knows no preferred traits',
+    'prometheus.*': 'Nova has no metrics to be scraped',
     'libvirt.iscsi_initiator': 'QEMU can log in to targets itself, without privileges',
     'console.max_connections': 'Nova takes as many consoles as there come',
     'console.check_interval': 'Nova does not look after open consoles',

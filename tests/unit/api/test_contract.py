@@ -169,6 +169,9 @@ def test_rules_have_the_published_defaults() -> None:
     with reference.file('policies.csv').open(newline='') as file:
         published = {row['rule']: row for row in csv.DictReader(file)}
     for rule in policies.list_rules():
+        if rule.name.startswith('kilonova:'):  # what Nova does not have is for admins alone
+            assert rule.check_str == 'rule:context_is_admin', rule.name
+            continue
         row = published[rule.name]
         assert rule.check_str == row['default_check'], rule.name
         assert sorted(rule.scope_types or []) == sorted(row['scope_types'].split()), rule.name

@@ -41,7 +41,7 @@ def test_good(name: str, value: str) -> None:
         ('hw:numa_cpus.x', '0'),
         ('hw:cpu_realtime', 'perhaps'),
         ('hw:redirected_usb_ports', '16'),
-        ('trait:HW_CPU_X86_AVX2', 'preferred'),
+        ('trait:HW_CPU_X86_AVX2', 'perhaps'),
         ('trait:NO_SUCH_TRAIT', 'required'),
         ('resources:NO_SUCH_CLASS', '1'),
         ('resources:VCPU', 'x'),

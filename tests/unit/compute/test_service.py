@@ -105,9 +105,10 @@ def bus(tmp_path: pathlib.Path, placement: PlacementFixture) -> Iterator[Bus]:
 
 def test_a_host_comes_up_and_builds(bus: Bus) -> None:
     compute = bus.start()
-    assert [name for name, _ in bus.conductor.calls[:4]] == [
+    assert [name for name, _ in bus.conductor.calls[:5]] == [
         'service_started',
         'update_compute_node',
+        'update_compute_node',  # with what placement has been told of it
         'get_host_moves',
         'get_host_servers',
     ]
