@@ -79,7 +79,7 @@ class Cinder:
         answer = keystone.request(self._adapter, 'GET', root)
         if answer.status_code not in (200, 300):
             return None
-        known = keystone.content(self._adapter, answer, 'versions')
+        known = keystone.content(self._adapter, answer, 'versions', keystone.Jsons)
         newest = [one['version'].split('.') for one in known if one.get('version')]
         return max(((int(major), int(minor)) for major, minor in newest), default=None)
 

@@ -47,7 +47,8 @@ def levels(conf: cfg.ConfigOpts, project_id: str) -> list[Level]:
     common = registered(conf)
     found = [Level([project_id], common | _own(conf, 'project_id', project_id))]
     client = keystone.adapter(conf, GROUP)
-    model = _get(client, '/limits/model', 'model')['name'].replace('-', '_')
+    known = _get(client, '/limits/model', 'model', dict[str, str])
+    model = known.get('name', '').replace('-', '_')
     if model == 'strict_two_level':
         parent = _parent(conf, client, project_id, common)
         return [parent, *found] if parent is not None else found
@@ -62,7 +63,7 @@ def _parent(
     conf: cfg.ConfigOpts, client: ks_adapter.Adapter, project_id: str, common: dict[str, int]
 ) -> Level | None:
     """Return the level above a project; of a project with children it is that project's own."""
-    project = _get(client, f'/projects/{project_id}', 'project')
+    project = _get(client, f'/projects/{project_id}', 'project', keystone.Json)
     above = project.get('parent_id')
     top = above is None or above == project.get('domain_id')
     # Below a domain that limits nothing itself, the tree is that of the project.
