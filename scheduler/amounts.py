@@ -11,6 +11,7 @@ CLASSES = ('VCPU', 'MEMORY_MB', 'DISK_GB')
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 
 
 class _Class:
@@ -59,13 +60,15 @@ class Amounts:
         for one, amount in zip(self._classes.values(), amounts, strict=True):
             one.used[i] += sign * amount
 
-    def fitting(self, resources: dict[str, int]) -> Mask:
-        """Return which hosts have room."""
-        mask = self.known.copy()
+    def fitting(self, resources: dict[str, int], at: Indices | None = None) -> Mask:
+        """Return which hosts (of ``at``) have room."""
+        some: Indices | slice = slice(None) if at is None else at
+        mask = self.known[some].copy()
         for name, amount in resources.items():
             one = self._classes[name]
-            mask &= one.used + amount <= one.capacity
-            mask &= (one.least <= amount) & (one.most >= amount) & (amount % one.step == 0)
+            mask &= one.used[some] + amount <= one.capacity[some]
+            mask &= (one.least[some] <= amount) & (one.most[some] >= amount)
+            mask &= amount % one.step[some] == 0
         return mask
 
     def traits_of(self, i: int) -> frozenset[str]:

@@ -73,8 +73,7 @@ class TableOffer:
 
     def fitting(self, alive: Indices) -> Mask:
         """Return which hosts still have room, with what this scheduler has given away since."""
-        mask: Mask = self._hosts.amounts.fitting(self._resources)[alive]
-        return mask
+        return self._hosts.amounts.fitting(self._resources, alive)
 
     def provider_of(self, way: Resources, group: str) -> str | None:
         return None
@@ -134,7 +133,7 @@ def why(hosts: Hosts, i: int, asked: ResourceRequest) -> str:
         missing += [
             f'{name} {amount}'
             for name, amount in amounts
-            if name in CLASSES and not hosts.amounts.fitting({name: amount})[i]
+            if name in CLASSES and not hosts.amounts.fitting({name: amount}, np.array([i]))[0]
         ]
     traits = hosts.amounts.traits_of(i)
     wanted = asked.root.required.union(*(group.required for group in asked.groups.values()))

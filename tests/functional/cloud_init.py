@@ -4,7 +4,7 @@ import base64
 import json
 import sys
 
-from cloudinit.sources.helpers import ec2, openstack  # type: ignore[import-not-found]
+from cloudinit.sources.helpers import ec2, openstack
 
 
 def plain(value):

@@ -1,5 +1,6 @@
 """A cloud with two of everything, or with a dozen: reads must not cost more for it."""
 
+import functools
 from typing import Any
 
 from kilonova.api import versions
@@ -100,7 +101,10 @@ class Crowd:
             body = {'volumeAttachment': {'volumeId': volume}}
             made = cloud.call('POST', f'{path}/os-volume_attachments', body)
             assert made.status == 200, made.text
-            wait(lambda one=volume: cloud.cinder.status(one) == 'in-use', 'it is attached')
+            wait(functools.partial(self._is_attached, volume), 'it is attached')
+
+    def _is_attached(self, volume: str) -> bool:
+        return self._cloud.cinder.status(volume) == 'in-use'
 
     def _migrate(self) -> None:
         """Leave each server at a place that it has migrated to."""

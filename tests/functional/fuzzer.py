@@ -149,7 +149,7 @@ class Fuzzer:
 
 def _examples() -> dict[routes.Key, list[str]]:
     """Return the names of the published examples of each route's body, where they are."""
-    shapes = {}
+    shapes: dict[routes.Key, list[str]] = {}
     for one in samples.SAMPLES if reference.ROOT.exists() else ():
         if one.request != samples.NO_SAMPLE:
             method, path, action = one.key

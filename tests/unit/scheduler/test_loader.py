@@ -87,7 +87,7 @@ def weighers(*paths):
 
 def test_weighers():
     everything = weighers('nova.scheduler.weights.all_weighers')
-    assert len(everything) == 13 and 'RAMWeigher' in everything
+    assert len(everything) == 14 and 'RAMWeigher' in everything
     assert weighers('nova.scheduler.weights.ram.RAMWeigher') == ['RAMWeigher']
     with pytest.raises(exception.InvalidInput):
         weighers('nova.scheduler.weights.image_props.OtherWeigher')
