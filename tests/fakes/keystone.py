@@ -69,7 +69,9 @@ class FakeKeystone(TokenPart):
         return 200, {'project': {'id': project_id, 'parent_id': above, 'domain_id': DOMAIN}}
 
     @route('GET', '/v3/projects')
-    def projects(self, query: Query, **_: Any) -> Answer:
+    def list_projects(self, query: Query, **_: Any) -> Answer:
+        if 'parent_id' not in query:
+            return super().list_projects(query=query)
         (wanted,) = query['parent_id']
         below = [one for one, above in self.parents.items() if above == wanted]
         return 200, {'projects': [{'id': one, 'parent_id': wanted} for one in below]}
