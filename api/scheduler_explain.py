@@ -10,7 +10,7 @@ from kilonova.api.request import Request
 from kilonova.api.servers import create, create_schema
 
 PATH = '/kilonova/scheduler-explain'
-RULE = 'compute:scheduler:explain'
+RULE = 'kilonova:scheduler:explain'
 
 Json = dict[str, Any]
 
