@@ -43,6 +43,8 @@ T = TypeVar('T')
 BINARY = 'nova-compute'
 # Hosts that come up at the same time in one process.
 STARTING = 16
+MANY = 17
+"""Hosts in one process that are worth sharing what else each has for itself."""
 # How often a host asks for its audit; it is done once in each period.
 AUDIT_INTERVAL = 600
 # What is left of graceful_shutdown_timeout for stopping itself.
@@ -89,7 +91,7 @@ class Compute:
     def start(self) -> None:
         """Come up; what the conductor sends meanwhile waits until the guests are looked through.
 
-        One of several hosts in a process (``periodic`` was given) leaves the bus to ``Computes``.
+        One of many hosts in a process (``periodic`` was given) leaves the bus to ``Computes``.
         """
         host = self.host
         host.driver.init_host(host.name)
@@ -200,7 +202,8 @@ class Computes:
         self._transport, self._conductor = transport, interface.client(conf, transport)
         placement = Placement(keystone.adapter(conf, 'placement'))
         self._periodic = Periodic()
-        shared = self._periodic if len(hosts) > 1 else None
+        self._are_many = len(hosts) >= MANY
+        shared = self._periodic if self._are_many else None
         self.computes = [
             Compute(conf, transport, host, self._conductor, placement, shared) for host in hosts
         ]
@@ -208,14 +211,14 @@ class Computes:
         self._servers: list[rpc_server.RPCServer] = []
 
     def start(self) -> None:
-        """Come up, some at a time; several hosts share their connection, heartbeat and clock."""
-        if len(self.computes) > 1:
+        """Come up, some at a time; many hosts share their connection, heartbeat and clock."""
+        if self._are_many:
             endpoints = {one.host.name: one.endpoints() for one in self.computes}
             self._servers = rpc_many.serve_many(self._transport, ComputeInterface, endpoints)
             self._heartbeat.start()
         for number in range(0, len(self.computes), STARTING):
             self._together(compute.start for compute in self.computes[number : number + STARTING])
-        if len(self.computes) > 1:
+        if self._are_many:
             self._periodic.start()  # with the jobs of all of them
 
     def stop(self) -> None:

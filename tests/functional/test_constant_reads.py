@@ -89,6 +89,8 @@ GET /servers/{server_id}/shares/{share_id} 2.104
 GET /servers/{server_id}/migrations/{migration_id} 2.23
 GET /servers/{server_id}/migrations/{migration_id} 2.104
 GET /os-console-auth-tokens/{console_token} 2.1
+GET /kilonova/hosts/{host_name}/drain 2.1
+GET /kilonova/hosts/{host_name}/drain 2.104
 """
 
 
