@@ -249,6 +249,7 @@ def bodies(things: Things) -> dict[Key, Any]:
         },
         ('POST', '/os-volumes', None): {'volume': volume},
         ('POST', '/os-snapshots', None): {'snapshot': snapshot},
+        ('POST', '/kilonova/scheduler-explain', None): server_body(things),
     }
     return found | _below_the_old_path(found)
 

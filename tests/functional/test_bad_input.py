@@ -49,7 +49,7 @@ NAMES = {400: 'badRequest', 403: 'forbidden', 404: 'itemNotFound', 405: 'badMeth
 def check_fault(answer: Answer, *statuses: int) -> str:
     """See that an answer is a fault as Nova makes them; returns the message."""
     assert answer.status in statuses, answer.text
-    assert answer.headers['Content-Type'] == 'application/json'
+    assert answer.headers['Content-Type'] == 'application/json; charset=UTF-8'
     assert answer.headers['x-openstack-request-id'].startswith('req-')
     assert answer.headers['x-compute-request-id'] == answer.headers['x-openstack-request-id']
     ((name, content),) = answer.json.items()
