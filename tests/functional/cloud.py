@@ -38,6 +38,10 @@ class Answer:
         return json.loads(self.text)
 
 
+BY_THEMSELVES = ('report_state', 'report_states', 'sync_power_states', 'hypervisor_health')
+"""What hosts say without being asked."""
+
+
 class Counts:
     """What happened while counted: RPC by 'kind method', SQL statements, placement requests."""
 
@@ -261,7 +265,7 @@ timeout = 5
         def message(kind: str, method: str, context: RequestContext) -> None:
             # A host that looks at one server does so in nobody's name, whenever it gets to it.
             looking = method == 'get_server' and context.user_id is None
-            if method not in ('report_state', 'sync_power_states') and not looking:
+            if method not in BY_THEMSELVES and not looking:
                 counts.rpc.append(f'{kind} {method}')
 
         def statement(connection: Any, _cursor: Any, text: str, *_: Any) -> None:

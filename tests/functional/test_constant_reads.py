@@ -26,6 +26,7 @@ MESSAGES = {
 }
 # Every host is asked how long it has been up.
 OF_EACH_HOST = ('/os-hypervisors/detail', '2.104')
+TRIES = 3
 READS = [
     (route, version) for route in routes.READS for version in sorted({route.oldest, route.version})
 ]
@@ -47,6 +48,14 @@ def _costs(folder: pathlib.Path, number: int) -> dict[str, tuple[int, Cost, list
 
 def _cost(cloud: Cloud, path: str, version: str) -> tuple[int, Cost, list[str]]:
     cloud.call('GET', path, token=CALLER, version=version)  # what is looked up once is known now
+    # What daemons do by themselves meanwhile is counted too, and only ever adds to it.
+    return min(
+        (_cost_once(cloud, path, version) for _ in range(TRIES)),
+        key=lambda found: sum(found[1].values()),
+    )
+
+
+def _cost_once(cloud: Cloud, path: str, version: str) -> tuple[int, Cost, list[str]]:
     before = _asked(cloud)
     with cloud.counted() as counts:
         answer = cloud.call('GET', path, token=CALLER, version=version)
