@@ -76,11 +76,8 @@ class Orphans:
             LOG.warning(
                 'Server %s is on %s, not here: removing the guest', server.uuid, server.host
             )
-            self._remove(server)
-
-    def _remove(self, server: Server) -> None:
-        self._host.driver.destroy(server, server.network_info)
-        self._host.driver.confirm_move(server)
+            self._host.driver.hand_back(server, server.network_info)
+            self._host.driver.confirm_move(server)
 
     def _handle_deleted(self, server: Server) -> None:
         conf = self._host.conf
@@ -95,6 +92,7 @@ class Orphans:
         if action != 'noop':
             LOG.warning('Guest %s of a deleted server is here (%s)', server.uuid, action)
         if action == 'reap':
-            self._remove(server)
+            self._host.driver.destroy(server, server.network_info)
+            self._host.driver.confirm_move(server)
         elif action == 'shutdown':
             self._host.driver.power_off(server, 0)

@@ -51,7 +51,7 @@ def _not_reimaged(volume_id: str) -> exception.KilonovaError:
 def evacuate(job: Job) -> WorkResult:
     """Make the guest; when nobody wants it any more, it goes again."""
     vifs = moving.ports(job)
-    job.undo = lambda: job.host.driver.destroy(job.server, vifs)
+    job.undo = lambda: job.host.driver.hand_back(job.server, vifs)
     with job.host.volumes.taken_over(job.server) as devices:
         changes = spawn(job, vifs, job.work.admin_password, [], adopt=True)
     if not job.work.power_on:

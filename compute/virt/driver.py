@@ -124,6 +124,13 @@ class Lifecycle(abc.ABC):
     def destroy(self, server: Server, vifs: list[VIF]) -> None:
         """Remove guest, ports' plugs, disks.  No error if some or all are gone already."""
 
+    def hand_back(self, server: Server, vifs: list[VIF]) -> None:
+        """Destroy what is here of a server that lives on, elsewhere.
+
+        Disks that were taken over from another host (``GuestSpec.adopt``) go back to it.
+        """
+        self.destroy(server, vifs)
+
     def forget(self, server: Server) -> None:  # noqa: B027  (most have nothing to do)
         """Destroy what outlives a guest, such as keys: its server is deleted."""
 

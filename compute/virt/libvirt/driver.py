@@ -145,6 +145,13 @@ class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, LibvirtMoves, Care, drive
             finally:
                 self._volumes.disconnect_all(server)
 
+    def hand_back(self, server: Server, vifs: list[VIF]) -> None:
+        with self._working_on(server.uuid):
+            # Guests go first: two that run with the same disks would destroy them.
+            self._remover.remove_guest(server.uuid)
+            self._directories.hand_over(server.uuid)
+        self.destroy(server, vifs)
+
     def get_power_state(self, uuid: str) -> PowerState:
         return self._guests.find(uuid).power_state()
 

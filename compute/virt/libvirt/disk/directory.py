@@ -94,7 +94,9 @@ class Directories:
         return self.path(uuid)
 
     def hand_over(self, uuid: str) -> None:
-        """Undo that."""
+        """Undo that; nothing if the directory is another node's by now."""
+        if not self.is_ours(uuid):
+            return
         with contextlib.suppress(FileNotFoundError):
             with open(os.path.join(self.path(uuid), ADOPTED)) as file:
                 self._write(uuid, OWNER, file.read())

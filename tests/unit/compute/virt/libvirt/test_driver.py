@@ -402,3 +402,34 @@ def test_images_are_kept_ready(
     assert driver.cache_image(server.image, images)
     assert not driver.cache_image(server.image, images)
     assert images.downloads == [server.image.id]
+
+
+def test_disks_that_were_taken_over_go_back(
+    driver: libvirt_driver.LibvirtDriver,
+    spec: GuestSpec,
+    images: Images,
+    instances: pathlib.Path,
+    running: FakeDomain,
+    hypervisor: FakeConnection,
+) -> None:
+    disk, owner = instances / UUID / 'disk', instances / UUID / 'node'
+    ours = owner.read_text()
+    driver._remover.remove_guest(UUID)
+    owner.write_text('a dead host')
+    spec.adopt = True
+    driver.spawn(spec, images, at_once)
+    assert owner.read_text() == ours and UUID in hypervisor.domains
+    for _ in range(2):
+        driver.hand_back(spec.server, spec.vifs)
+        assert disk.exists() and owner.read_text() == 'a dead host'
+    assert UUID not in hypervisor.domains
+
+
+def test_disks_that_are_ours_alone_are_not_handed_back(
+    driver: libvirt_driver.LibvirtDriver,
+    spec: GuestSpec,
+    instances: pathlib.Path,
+    running: FakeDomain,
+) -> None:
+    driver.hand_back(spec.server, spec.vifs)
+    assert not (instances / UUID).exists()

@@ -115,6 +115,10 @@ def test_whose_disks_they_are(tmp_path: pathlib.Path) -> None:
     assert dead.ours() == {UUID}
     heir.remove(UUID)
     assert dead.exists(UUID)
+    third = Directories(str(tmp_path), 'third')
+    third.take_over(UUID)
+    heir.hand_over(UUID)  # too late: it has not been the heir's for long
+    assert third.ours() == {UUID}
 
 
 def test_what_is_kept_for_the_way_back(tmp_path: pathlib.Path) -> None:
