@@ -67,6 +67,7 @@ def main():
     p.add_argument(
         '--purge', action='store_true', help='only delete all servers named bench-* and leave'
     )
+    p.add_argument('--leave', action='store_true', help='leave the booted servers where they are')
     p.add_argument('--label', default='run')
     p.add_argument('--note', default='')
     p.add_argument('--out', help='JSON file; the result is merged into it under --label')

@@ -21,7 +21,7 @@ import uuid
 
 import psutil
 import requests
-from measure import seed
+from measure import held, seed
 from oslo_config import cfg
 
 from kilonova.common import config, rpc
@@ -47,6 +47,8 @@ FILTERS = (
     'IoOpsFilter,NumInstancesFilter,NUMATopologyFilter,PciPassthroughFilter'
 )
 DECISION_MS, CLAIM_MS, MEMORY_MB, GROWTH, BOOT_MS = 10.0, 40.0, 200.0, 3.0, 250.0
+HELD = {'VCPU': 1, 'MEMORY_MB': 512, 'DISK_GB': 1}
+"""What a server of the flavor takes."""
 HERE = pathlib.Path(__file__).resolve().parent
 GROUPS = ('placement', 'mariadb', 'nova-scheduler', 'nova-conductor')
 
@@ -145,14 +147,14 @@ def one_size(hosts: int, number: int) -> dict[str, float]:
         decided, table = decision(transport, number)
         parts, memory = claims(stack, transport, number)
         transport.cleanup()
-        held = _overfull(stack, hosts)
+        full = _overfull(stack, hosts)
     figures = {
         'decision_ms': decided,
         'claim_ms': parts['placement'] + parts['mariadb'],
         'scheduler_ms': parts['nova-scheduler'],
         'table_ms': table,
         'memory_mb': memory,
-        'overfull': held,
+        'overfull': full,
     }
     print(hosts, 'hosts:', json.dumps({key: round(v, 2) for key, v in figures.items()}), flush=True)
     return figures
@@ -206,7 +208,7 @@ class cloud:
 
 
 def boots(hosts: int, servers: int, concurrency: int) -> dict[str, float]:
-    """Boot servers on played hosts."""
+    """Boot servers on played hosts, look what they hold, and delete them."""
     daemons = ('nova-conductor', 'nova-scheduler', 'nova-compute', 'nova-api')
     extra = '[fake_driver]\nvcpus = 8\nmemory_mb = 8192\nlocal_gb = 100\n'
     with cloud(hosts, daemons, extra) as stack:
@@ -216,15 +218,39 @@ def boots(hosts: int, servers: int, concurrency: int) -> dict[str, float]:
         for name, process in stack.processes.running.items():
             (stack.folder / f'{name}.pid').write_text(str(process.pid))
         out = stack.folder / 'out.json'
-        subprocess.run(
-            [sys.executable, str(HERE / 'client.py'), '--compute', stack.url, '--token',
-             'admin:admin', '--image', image, '--flavor', 'bench', '--no-quota', '--pids',
-             str(stack.folder / '*.pid'), '-k', str(servers), '-c', str(concurrency),
-             '--label', 'kilonova', '--out', str(out)],
-            check=True, env={**os.environ, 'PYTHONPATH': str(HERE)},
+        _client(
+            stack, '--image', image, '--flavor', 'bench', '--no-quota', '--pids',
+            str(stack.folder / '*.pid'), '-k', str(servers), '-c', str(concurrency), '--leave',
+            '--label', 'kilonova', '--out', str(out),
         )  # fmt: skip
-        found = json.loads(out.read_text())['kilonova']['median']
-    return {'boot_ms': found['boot']['cpu_ms_per_op']}
+        found = json.loads(out.read_text())['kilonova']['median']['boot']
+        faults = _faults(stack)
+        _client(stack, '--purge', '-c', str(concurrency))
+        left = _faults(stack)
+    for line in [*faults, *left]:
+        print(line)
+    return {
+        'boot_ms': found['cpu_ms_per_op'],
+        'not_active': servers - found['active'],
+        'faults': len(faults),
+        'left': len(left),
+    }
+
+
+def _client(stack: Stack, *words: str) -> None:
+    command = [sys.executable, str(HERE / 'client.py'), '--compute', stack.url]
+    subprocess.run(
+        [*command, '--token', 'admin:admin', *words],
+        check=True,
+        env={**os.environ, 'PYTHONPATH': str(HERE)},
+    )
+
+
+def _faults(stack: Stack) -> list[str]:
+    """Return what is wrong with the claims of all servers that there are."""
+    path = '/servers/detail?all_tenants=1&limit=1000'
+    servers = stack.get(path, token='admin:admin')['servers']
+    return held.wrong(stack.folder / 'placement.conf', servers, HELD)
 
 
 def judge(rows: list[tuple[str, float, float]]) -> int:
@@ -262,7 +288,12 @@ def main() -> int:
         ]
     if arguments.what != 'decision':
         found = boots(arguments.boot_hosts, arguments.k, arguments.concurrency)
-        rows.append(('boot, all processes, ms of CPU', found['boot_ms'], BOOT_MS))
+        rows += [
+            ('boot, all processes, ms of CPU', found['boot_ms'], BOOT_MS),
+            ('servers that are not active', found['not_active'], 0.0),
+            ('claims lost, or hosts over their inventory', found['faults'], 0.0),
+            ('claims that are left after deletion', found['left'], 0.0),
+        ]
     return judge(rows)
 
 

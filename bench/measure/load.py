@@ -195,6 +195,9 @@ class Run:
             with Phase(self, 'boot', settle=a.settle) as p:
                 ids, p.d = self.boot(a.k, name)
                 p.ops = p.d['active']
+            if a.leave:
+                ids = []
+                return self.phases
             with Phase(self, 'list_detail') as p:
                 n = len(c.get('/servers/detail?limit=1000')['servers'])
                 p.ops, p.d = self.sustained(

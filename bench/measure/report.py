@@ -53,7 +53,7 @@ def table(runs):
             summary.setdefault(ph, {})[k] = round(m, 3)
             print('%-15s %-26s %12.3f   %s' % (ph, k, m, ' '.join(f'{x:g}' for x in v)))
     for ph in ('boot', 'list_detail', 'get_one', 'delete'):
-        groups = sorted({g for r in runs for g in r[ph]['cpu_s_by_group']})
+        groups = sorted({g for r in runs if ph in r for g in r[ph]['cpu_s_by_group']})
         if groups:
             row = {
                 g: round(

@@ -16,7 +16,7 @@ def uuid_of(number: int) -> str:
     return str(uuid.uuid5(NAMESPACE, f'h{number}'))
 
 
-def _engine(conf: pathlib.Path, group: str) -> sa.Engine:
+def engine(conf: pathlib.Path, group: str) -> sa.Engine:
     parser = configparser.RawConfigParser(strict=False)
     parser.read(conf)
     return sa.create_engine(parser[group]['connection'])
@@ -30,11 +30,11 @@ def _tables(engine: sa.Engine, *names: str) -> list[sa.Table]:
 
 def placement(conf: pathlib.Path, hosts: int) -> None:
     """Give placement a provider with three inventories and a trait for each host."""
-    engine = _engine(conf, 'placement_database')
+    database = engine(conf, 'placement_database')
     providers, inventories, links, traits = _tables(
-        engine, 'resource_providers', 'inventories', 'resource_provider_traits', 'traits'
+        database, 'resource_providers', 'inventories', 'resource_provider_traits', 'traits'
     )
-    with engine.begin() as connection:
+    with database.begin() as connection:
         trait = connection.execute(
             sa.select(traits.c.id).where(traits.c.name == 'OWNER_NOVA')
         ).scalar_one()
@@ -79,7 +79,7 @@ def cell(conf: pathlib.Path, hosts: int) -> None:
     from kilonova.common.objects.host import Amount, ProviderState
     from kilonova.db.models.cell import ComputeNodeRow, HostTableVersion, ServiceRow
 
-    engine = _engine(conf, 'database')
+    database = engine(conf, 'database')
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     seen = now + datetime.timedelta(hours=1)
     names = ('VCPU', 'MEMORY_MB', 'DISK_GB')
@@ -117,7 +117,7 @@ def cell(conf: pathlib.Path, hosts: int) -> None:
         }
         for n in range(1, hosts + 1)
     ]  # fmt: skip
-    with engine.begin() as connection:
+    with database.begin() as connection:
         for start in range(0, hosts, 500):
             connection.execute(sa.insert(ServiceRow), services[start : start + 500])
             connection.execute(sa.insert(ComputeNodeRow), nodes[start : start + 500])
