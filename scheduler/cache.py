@@ -7,7 +7,7 @@ cannot know that yet.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from oslo_log import log as logging
 
@@ -77,6 +77,15 @@ class HostCache:
             if i is not None:
                 self._hosts.give(i, uuid, spec)
 
+    def forget(self, uuids: Iterable[str]) -> bool:
+        """Forget picks of servers that are to be placed anew; true when there were some."""
+        with self._changing:
+            found = [(uuid, self._picks.pop(uuid)) for uuid in uuids if uuid in self._picks]
+            for uuid, pick in found:
+                if uuid in self._hosts.servers:
+                    self._hosts.give(self._hosts.servers[uuid], uuid, pick.spec)
+        return bool(found)
+
     def _is_good(self, version: int) -> bool:
         hosts = self._hosts
         return hosts.version >= version and time.monotonic() - hosts.asked_at <= self._max_age
@@ -115,8 +124,7 @@ class HostCache:
             for uuid in known:
                 self._picks.pop(uuid, None)
             self._hosts.asked_at = asked_at
-            if any(one.occupied is not None for one in news):
-                self._occupy_again()
+            self._occupy_again()
             self._lay_picks()
 
     def _lay_picks(self) -> None:
@@ -126,7 +134,7 @@ class HostCache:
             self._lay(self._hosts, uuid, pick)
 
     def _occupy_again(self) -> None:
-        """What all servers have was told anew, without what has only been picked."""
+        """Nodes and devices are as the conductor knows them, without what has only been picked."""
         for uuid, pick in self._picks.items():
             i = self._hosts.servers.get(uuid)
             if i is not None and pick.layout is not None:

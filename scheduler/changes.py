@@ -153,13 +153,17 @@ class Changes:
         hosts.regroup()
 
     def _set_occupied(self, hosts: Hosts, news: list[HostChanges]) -> None:
+        """Take what the conductor knows for all that is taken; nothing new may mean a pick is gone."""
         told = [one for one in news if one.occupied is not None]
         for one in told:
             self._occupied[_key(one)] = one.occupied or []
-        if not told and not any(one.hosts for one in news):
+        some = range(len(hosts)) if told or any(one.hosts for one in news) else sorted(hosts.lent)
+        hosts.lent.clear()
+        if not some:
             return
         by_node = {(o.host, o.node): o for found in self._occupied.values() for o in found}
-        for i, state in enumerate(hosts.states):
+        for i in some:
+            state = hosts.states[i]
             mine = by_node.get((state.service.host, state.node.hypervisor_hostname))
             if mine is None and not state.guests and not state.pci_taken:
                 continue
@@ -182,6 +186,8 @@ def _rebuilt(hosts: Hosts, states: list[HostState], restarted: set[int | None]) 
     for state in states:
         state.instances = {}
     made = Hosts(states, hosts.version, hosts.asked_at)
+    lent = (hosts.states[i].node.uuid for i in hosts.lent)
+    made.lent = {made.index[uuid] for uuid in lent if uuid in made.index}
     for uuid, node, project_id, load in there:
         if node in made.index:
             made.put(made.index[node], uuid, project_id, load)

@@ -64,6 +64,8 @@ class Hosts:
         self.servers = {uuid: i for i, state in enumerate(states) for uuid in state.instances}
         self.loads: dict[str, Load] = {}
         """Of the servers that are not in the figures which the states came with."""
+        self.lent: set[int] = set()
+        """Hosts whose nodes and devices are not only what the conductor has told."""
         self.regroup()
 
     def __len__(self) -> int:
@@ -205,6 +207,7 @@ class Hosts:
 
     def occupy(self, i: int, layout: Layout) -> None:
         """Count nodes and devices until the conductor tells of all that are taken."""
+        self.lent.add(i)
         state = self.states[i]
         if layout.topology is not None:
             state.guests = [*state.guests, layout.topology]

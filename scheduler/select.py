@@ -53,6 +53,8 @@ class Selector:
         started = time.monotonic()
         with timed('total'):
             hosts = self.cache.get(table_version)
+            if self.cache.forget(uuids):
+                hosts = self.cache.newer_than(time.monotonic())
             attempt = Attempt(self, hosts, spec, uuids)
             try:
                 return attempt.run(alternates)

@@ -7,7 +7,9 @@ import pytest
 
 from kilonova.common.objects.host import HostTable
 from kilonova.common.objects.host_changes import HostChanges, HostMark, Occupied, ServerPlace
+from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.numa import NumaNode, NumaTopology
+from kilonova.common.objects.pci import PciDevice
 from kilonova.scheduler import cache as cache_module
 from kilonova.scheduler.cache import HostCache
 from kilonova.scheduler.changes import Changes
@@ -141,6 +143,35 @@ def test_layouts(cache, conductor):
     assert hosts.states[0].pci_taken == ['a']
     conductor.say(occupied=[])
     assert again(cache).states[0].guests == []
+
+
+def pick_with_device(cache, uuid: str, address: str) -> None:
+    device = PciDevice(address=address, vendor_id='8086', product_id='1572')
+    cache.take(cache.get(1), 0, uuid, SPEC, Layout(devices=[device]))
+
+
+def test_devices_of_a_pick_are_free_when_the_conductor_has_nothing_new(cache, conductor):
+    conductor.say(occupied=[Occupied(host='h1', node='h1', devices=['a'])])
+    hosts = again(cache)
+    pick_with_device(cache, 's9', 'b')
+    conductor.say(servers=[place('s9', None)])  # not written down yet
+    again(cache)
+    assert hosts.states[0].pci_taken == ['a', 'b']
+    conductor.say(servers=[ServerPlace('s9', deleted=True)])  # the devices are as they were
+    again(cache)
+    assert hosts.states[0].pci_taken == ['a']
+
+
+def test_a_server_that_is_placed_anew_is_not_where_it_was_picked(cache, conductor):
+    hosts = cache.get(1)
+    pick_with_device(cache, 's9', 'b')
+    assert hosts.free_vcpus.tolist() == [1, 4]
+    assert cache.forget(['s1', 's9'])
+    conductor.say()
+    again(cache)
+    assert hosts.free_vcpus.tolist() == [3, 4]
+    assert hosts.states[0].pci_taken == []
+    assert not cache.forget(['s9'])
 
 
 def test_a_pick_counts_until_the_conductor_tells_of_it(cache, conductor):
