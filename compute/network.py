@@ -16,7 +16,7 @@ from oslo_utils import timeutils
 from kilonova.common import exception
 from kilonova.common.clients import neutron as neutron_client
 from kilonova.common.clients import vif as vif_client
-from kilonova.common.objects.network import VIF, NetworkRequest, Networks
+from kilonova.common.objects.network import VIF, NetworkRequest, Networks, profile_with
 from kilonova.common.objects.server import Server
 
 LOG = logging.getLogger(__name__)
@@ -134,7 +134,11 @@ class Ports:
 
     def detach(self, vif: VIF) -> None:
         """Remove a port, or give it back when it was given."""
-        port = {'id': vif.id, 'binding:vnic_type': vif.vnic_type}
+        port = {
+            'id': vif.id,
+            'binding:vnic_type': vif.vnic_type,
+            'binding:profile': vif.profile,
+        }
         self._remove(self._client(), port, keep=vif.preserve_on_delete)
 
     # -- how
@@ -262,6 +266,9 @@ class Ports:
             client.delete_port(port['id'])
             return
         changes: Json = {'device_id': '', 'device_owner': '', 'binding:host_id': ''}
+        known = port.get('binding:profile') or {}
+        if known != profile_with(known, {}):
+            changes['binding:profile'] = profile_with(known, {})
         if port.get('binding:vnic_type') == 'direct-physical':
             # It had taken the address of the card that was passed through; Neutron makes a new one.
             changes['mac_address'] = None
@@ -301,9 +308,8 @@ def _is_older(port: Json, moment: datetime.datetime | None) -> bool:
 
 
 def _profile(client: neutron_client.Neutron, request: NetworkRequest) -> Json:
-    """Return the binding profile of a port whose bandwidth was claimed: where Neutron finds it."""
-    if not request.allocation:
+    """Return the binding profile of a port that has something of this host."""
+    if not request.profile:
         return {}
     (port,) = client.find('ports', id=request.port_id) or [{}]
-    known = port.get('binding:profile') or {}
-    return {'binding:profile': {**known, 'allocation': request.allocation}}
+    return {'binding:profile': profile_with(port.get('binding:profile'), request.profile)}

@@ -53,7 +53,11 @@ def _spec(entry: object, text: str) -> Spec:
         raise exception.PciInvalidSpec(reason=f"address of '{text}' has an incorrect format")
     return Spec(
         {name: entry[name] for name in MATCHED if name in entry},
-        {name: str(value) for name, value in entry.items() if name not in MATCHED},
+        {
+            name: '' if value is None else str(value)
+            for name, value in entry.items()
+            if name not in MATCHED
+        },
     )
 
 

@@ -260,7 +260,7 @@ class Attempt:
         """Return the nodes and devices that a server will probably get: the conductor decides."""
         state, spec = self.hosts.states[i], self.spec
         wish = guest.wish_of(spec.flavor, spec.image)
-        requests = pci.requests_of(spec.flavor, spec.image, pci.aliases_of(self.conf))
+        requests = pci.wanted(self.conf, spec)
         if wish is None and not requests:
             return None
         pack = self.conf.compute.packing_host_numa_cells_allocation_strategy
@@ -295,6 +295,7 @@ class Attempt:
             consumer_generation=generation,
             cell_id=state.cell_id,
             ports=self._ports(way),
+            pci_requests=self.spec.pci_requests,
         )
 
     def _ports(self, way: placement.Resources) -> dict[str, dict[str, str]]:

@@ -39,7 +39,7 @@ def translate(spec: RequestSpec) -> set[str]:
         found.add('COMPUTE_NET_VIRTIO_PACKED')
     if 'accel:device_profile' in spec.flavor.extra_specs:
         found.add('COMPUTE_ACCELERATORS')
-    if any(entry.vnic_type == 'remote-managed' for entry in spec.networks):
+    if _is_remote_managed(spec):
         found.add('COMPUTE_REMOTE_MANAGED_PORTS')
     if _secure_boot(spec):
         found.add('COMPUTE_SECURITY_UEFI_SECURE_BOOT')
@@ -74,6 +74,13 @@ def of_image_type(disk_format: str) -> str:
 
 def _trait(prefix: str, value: str) -> str:
     return prefix + value.upper().replace('-', '_').replace('.', '_')
+
+
+def _is_remote_managed(spec: RequestSpec) -> bool:
+    wanted = (one for request in spec.pci_requests for one in request.specs)
+    return any(one.get('remote_managed') == 'true' for one in wanted) or any(
+        entry.vnic_type == 'remote-managed' for entry in spec.networks
+    )
 
 
 def _secure_boot(spec: RequestSpec) -> bool:

@@ -121,13 +121,15 @@ class Neutron:
         """Tell whether Neutron has an extension."""
         return any(one.get('alias') == alias for one in self._list('extensions', fields='alias'))
 
-    def add_binding(self, port: Json, host: str) -> Json:
+    def add_binding(self, port: Json, host: str, profile: Json) -> Json:
         """Bind a port to another host, too, inactively; returns the binding, also if it was there.
 
         Raises PortNotFound, PortBindingFailed.
         """
         path = f'/v2.0/ports/{port["id"]}/bindings'
-        wanted = {'host': host, 'vnic_type': port.get('binding:vnic_type', 'normal')}
+        wanted: Json = {'host': host, 'vnic_type': port.get('binding:vnic_type', 'normal')}
+        if profile:
+            wanted['profile'] = profile
         answer = self._request('POST', path, json={'binding': wanted})
         if answer.status_code == 409:
             answer = self._request('GET', f'{path}/{host}')

@@ -26,7 +26,7 @@ def claim(
     host = host_topology(node.numa_topology)
     free = pci.free_of(devices_of(node.pci_devices), taken) if requests else []
     if requests and pci.choose(requests, free, host, None) is None:
-        names = ', '.join(f'{one.count} {one.alias}' for one in requests)
+        names = ', '.join(f'{one.count} {one.name}' for one in requests)
         raise Misfit(f'too few free PCI devices ({names})')
     if wish is None:
         return Layout(devices=pci.choose(requests, free, host, None) or [])

@@ -13,6 +13,7 @@ from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.numa import HostTopology, NumaTopology
 from kilonova.common.objects.pci import POLICIES, TYPES, PciDevice, PciRequest
+from kilonova.common.objects.request_spec import RequestSpec
 
 KEY = 'pci_passthrough:alias'
 ALIAS = {
@@ -30,6 +31,16 @@ ALIAS = {
         'traits': {'type': 'string'},
         'live_migratable': {'type': 'string'},
     },
+}
+
+# Tags of devices that requests name, and what a device without the tag is taken for.
+NO_TAG = '-'
+TAGS = {
+    'live_migratable': '',
+    'resource_class': '',
+    'physical_network': NO_TAG,
+    'trusted': 'false',
+    'remote_managed': 'false',
 }
 
 Aliases = dict[str, PciRequest]
@@ -77,6 +88,11 @@ def _add(found: Aliases, entry: dict[str, Any], by_class: bool) -> None:
             '[filter_scheduler]pci_in_placement is True.'
         )
     known.specs = [*known.specs, entry]
+
+
+def wanted(conf: cfg.ConfigOpts, spec: RequestSpec) -> list[PciRequest]:
+    """Return what flavor, image and ports ask for.  Raises as ``requests_of``."""
+    return [*requests_of(spec.flavor, spec.image, aliases_of(conf)), *spec.pci_requests]
 
 
 def requests_of(flavor: Flavor, image: Image, aliases: Aliases) -> list[PciRequest]:
@@ -132,16 +148,16 @@ def free_of(devices: Iterable[PciDevice], taken: set[str]) -> list[PciDevice]:
 def fits(device: PciDevice, spec: dict[str, str]) -> bool:
     """Tell whether a device is what one alternative of an alias describes."""
     for key, value in spec.items():
-        if key in ('traits', 'live_migratable', 'resource_class'):
-            if key != 'traits' and device.tags.get(key, '').lower() != value.lower():
+        if key == 'traits':
+            if not _words(value) <= _words(device.tags.get(key, '')):
                 return False
-            if key == 'traits' and not _words(value) <= _words(device.tags.get(key, '')):
+        elif key in TAGS:
+            if device.tags.get(key, TAGS[key]).lower() != value.lower():
                 return False
         elif str(getattr(device, key, None) or '').lower() != value.lower():
             return False
-    if 'dev_type' not in spec and device.dev_type == 'type-PF':
-        return False  # a physical function goes with all its virtual ones: only when named
-    return True
+    # A physical function goes with all its virtual ones: only when named.
+    return 'dev_type' in spec or device.dev_type not in ('type-PF', 'vdpa')
 
 
 def _words(text: str) -> set[str]:
@@ -172,7 +188,7 @@ def choose(
 
 def _given(device: PciDevice, request: PciRequest) -> PciDevice:
     values = {name: getattr(device, name) for name in PciDevice.__struct_fields__}
-    return PciDevice(**{**values, 'alias': request.alias})
+    return PciDevice(**{**values, 'alias': request.alias, 'port_id': request.port_id})
 
 
 def _best(

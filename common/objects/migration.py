@@ -65,6 +65,8 @@ class Move(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The source's resource provider."""
     old_layout: Layout | None = None
     new_layout: Layout | None = None
+    profiles: dict[str, dict[str, Any]] = {}
+    """Binding profiles of the ports on the source."""
 
 
 class MigrationQuery(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -4,6 +4,12 @@ from typing import Any
 
 import msgspec
 
+OF_HOST = (
+    'allocation', 'pci_slot', 'pci_vendor_info', 'physical_network', 'device_mac_address',
+    'card_serial_number', 'pf_mac_address', 'vf_num',
+)  # fmt: skip
+"""Keys of a binding profile that come and go with the host; all others are the port's owner's."""
+
 
 class NetworkRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One entry of ``networks`` in a server create request.
@@ -17,8 +23,8 @@ class NetworkRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     tag: str | None = None
     vnic_type: str | None = None
     subnets: list[str] = []
-    allocation: dict[str, str] | None = None
-    """Of a port with a resource request: group to provider, for its binding profile."""
+    profile: dict[str, Any] = {}
+    """What the binding profile of a port has to say of its host: see ``OF_HOST``."""
 
 
 class Networks(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -78,3 +84,9 @@ class VIF(msgspec.Struct, kw_only=True, omit_defaults=True):
     physical_network: str | None = None
     preserve_on_delete: bool = False
     tag: str | None = None
+
+
+def profile_with(known: dict[str, Any] | None, of_host: dict[str, Any]) -> dict[str, Any]:
+    """Return a port's binding profile with what another host makes of it."""
+    own = {key: value for key, value in (known or {}).items() if key not in OF_HOST}
+    return {**own, **of_host}

@@ -7,6 +7,7 @@ import msgspec
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import NetworkRequest
+from kilonova.common.objects.pci import PciRequest
 from kilonova.common.objects.server_group import Membership
 
 
@@ -43,7 +44,8 @@ class RequestSpec(msgspec.Struct, kw_only=True):
     networks: list[NetworkRequest] = []
     port_groups: list[PortGroup] = []
     same_subtree: list[list[str]] = []
-    """Both are filled in anew for each decision."""
+    pci_requests: list[PciRequest] = []
+    """Of ports that are PCI devices.  These three are filled in anew for each decision."""
     cell_id: int | None = None
     """The cell in which the server is, and stays: its record is in that cell's database."""
 
@@ -64,6 +66,8 @@ class Selection(msgspec.Struct, kw_only=True):
     consumer_generation: int | None = None
     ports: dict[str, dict[str, str]] = {}
     """Of ports with resource requests: group to the provider that serves it."""
+    pci_requests: list[PciRequest] = []
+    """Devices for ports, to be given when the host is written down."""
     decision: str = ''
     """In a line, what each stage left of the hosts."""
     cell_id: int | None = None

@@ -17,7 +17,7 @@ from kilonova.common.objects.server import Server
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults, groups, port_requests, ports
+from kilonova.conductor.tasks import choose, faults, groups, port_profiles, ports
 from kilonova.conductor.tasks import layouts as laying
 from kilonova.conductor.tasks.build_failure import BuildFailure
 from kilonova.conductor.tasks.work import Work, decode, encode
@@ -222,7 +222,9 @@ class Build:
         request = BuildRequest(
             server=work.server,
             fence=work.operation.fence,
-            networks=port_requests.allocated(payload.networks, payload.selection),
+            networks=port_profiles.into(
+                payload.networks, port_profiles.of(payload.selection, work.server.pci_devices)
+            ),
             personality=payload.personality,
             admin_password=payload.admin_password,
         )

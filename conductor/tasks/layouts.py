@@ -59,7 +59,7 @@ def find(
     (of an earlier try) is free to it; so is what the servers ``ignore`` have.  Raises Misfit.
     """
     wish = guest.wish_of(flavor, image)
-    requests = pci.requests_of(flavor, image, pci.aliases_of(conf))
+    requests = [*pci.requests_of(flavor, image, pci.aliases_of(conf)), *to.pci_requests]
     if wish is None and not requests:
         return None
     row = session.scalars(
@@ -89,13 +89,14 @@ def find(
 
 
 def _allocated(node: ComputeNode, to: Selection) -> list[dict[str, Any]]:
-    """Return the devices whose providers the server's claim is on."""
+    """Return the devices whose providers the server's claim is on, and those that placement has not."""
     root = uuid_module.UUID(node.uuid)
     return [
         device
         for device in node.pci_devices
         if str(uuid_module.uuid5(root, provider_name(node.hypervisor_hostname, device)))
         in to.allocations
+        or 'physical_network' in device.get('tags', {})
     ]
 
 

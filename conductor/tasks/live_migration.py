@@ -4,13 +4,16 @@ Until the guest has arrived everything can be undone, and it runs on at its sour
 nothing is, and what fails afterwards leaves a fault with a server that runs.
 """
 
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from kilonova.common.objects import work
+from kilonova.common.objects.network import profile_with
 from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import faults
+from kilonova.conductor.tasks import faults, port_profiles
 from kilonova.conductor.tasks.moving import LIVE, MovePayload, Mover, source, target
 from kilonova.conductor.tasks.procedure import Changes, Job, Phase, Procedure
 from kilonova.conductor.tasks.resize import status
@@ -154,7 +157,7 @@ class LiveMigration:
 
     # -- ports
 
-    def _ports(self, job: LiveJob) -> list[dict[str, object]]:
+    def _ports(self, job: LiveJob) -> list[dict[str, Any]]:
         if not job.server.network_info:
             return []
         return self._parts.neutron.ports_of(job.server.uuid)
@@ -164,8 +167,11 @@ class LiveMigration:
         if not job.server.network_info or not self._parts.neutron.has_extension(BINDING):
             return
         job.payload.ahead = True
+        profiles = self._mover.profiles_at_target(job)
         job.payload.data['bindings'] = {
-            port['id']: self._parts.neutron.add_binding(port, job.payload.target.host)
+            port['id']: self._parts.neutron.add_binding(
+                port, job.payload.target.host, _profile(port, profiles)
+            )
             for port in self._ports(job)
         }
 
@@ -193,6 +199,10 @@ class LiveMigration:
         if result.values.get('cancelled'):
             migrations.update(session, job.payload.migration, status='cancelled')
         return {'progress': 0}
+
+
+def _profile(port: dict[str, Any], profiles: port_profiles.Profiles) -> dict[str, Any]:
+    return profile_with(port.get('binding:profile'), profiles.get(str(port['id']), {}))
 
 
 def _keep(session: Session, job: LiveJob, result: WorkResult) -> Changes:

@@ -16,12 +16,13 @@ from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.fitting.numa import Misfit
 from kilonova.common.objects.layout import Layout
 from kilonova.common.objects.migration import Migration, Move
+from kilonova.common.objects.network import profile_with
 from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.notify import tasks
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import choose, faults, groups, layouts
+from kilonova.conductor.tasks import choose, faults, groups, layouts, port_profiles, port_requests
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload
 from kilonova.db import server_migrations as migrations
 from kilonova.db.engine import retry
@@ -115,6 +116,7 @@ class Mover:
             old_vm_state=server.vm_state,
             old_zone=server.availability_zone,
             source_uuid=node,
+            profiles={vif.id: vif.profile for vif in server.network_info if vif.profile},
             old_layout=Layout(topology=server.numa_topology, devices=server.pci_devices) or None,
         )
         record = Migration(
@@ -251,6 +253,8 @@ class Mover:
         except exception.Conflict as error:
             raise exception.NoValidHost(reason=str(error)) from error
         to.allocations = wanted
+        asked = port_requests.look(self._parts.neutron, payload.spec, [server])
+        to.pci_requests = asked.pci_requests
         payload.selection = to
         if not self._lay_out(job):
             raise exception.NoValidHost(reason=f'Host {to.host}: {payload.misfit}')
@@ -317,25 +321,39 @@ class Mover:
 
     # -- ports
 
-    def bind(self, server: Server, host: str, zone: str | None) -> None:
+    def bind(
+        self, server: Server, host: str, zone: str | None, profiles: port_profiles.Profiles
+    ) -> None:
         """Bind a server's ports to a host.  Raises PortBindingFailed, FellowServiceError."""
         if not server.network_info:
             return
         neutron = self._parts.neutron
         for port in neutron.ports_of(server.uuid):
-            if port.get('binding:host_id') == host:
+            known = port.get('binding:profile') or {}
+            profile = profile_with(known, profiles.get(str(port['id']), {}))
+            if (port.get('binding:host_id'), known) == (host, profile):
                 continue
-            changes = {'binding:host_id': host, 'device_owner': f'compute:{zone or ""}'}
+            changes: dict[str, Any] = {
+                'binding:host_id': host,
+                'device_owner': f'compute:{zone or ""}',
+            }
+            if profile != known:
+                changes['binding:profile'] = profile
             bound = neutron.update_port(str(port['id']), changes)
             if bound.get('binding:vif_type') == 'binding_failed':
                 raise exception.PortBindingFailed(port_id=port['id'])
 
     def bind_to_target(self, job: Job[M]) -> None:
         to = job.payload.target
-        self.bind(job.server, to.host, to.availability_zone)
+        self.bind(job.server, to.host, to.availability_zone, self.profiles_at_target(job))
+
+    def profiles_at_target(self, job: Job[M]) -> port_profiles.Profiles:
+        layout = job.payload.way.new_layout
+        return port_profiles.of(job.payload.target, layout.devices if layout else ())
 
     def bind_to_source(self, job: Job[M]) -> None:
-        self.bind(job.server, job.payload.source, job.payload.way.old_zone)
+        way = job.payload.way
+        self.bind(job.server, job.payload.source, way.old_zone, way.profiles)
 
     def at_target(self, session: Session, job: Job[M], result: WorkResult) -> Changes:
         """From now on the server is the destination's."""

@@ -1,4 +1,4 @@
-"""What ports ask of a host: bandwidth, packet rates (Neutron's QoS).
+"""What ports ask of a host: bandwidth, packet rates (Neutron's QoS), PCI devices.
 
 Only the service may see a port's ``resource_request``, so that is looked at here, each time
 before a host is chosen.
@@ -9,28 +9,41 @@ from typing import Any
 
 import msgspec
 
-from kilonova.common.objects.network import Networks
-from kilonova.common.objects.request_spec import PortGroup, RequestSpec, Selection
+from kilonova.common.objects.pci import POLICIES, PciRequest
+from kilonova.common.objects.request_spec import PortGroup, RequestSpec
 from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Ports
 
 KEY = 'resource_request'
+DEVICES: dict[str, dict[str, str]] = {
+    'direct': {},
+    'direct-physical': {'dev_type': 'type-PF'},
+    'macvtap': {},
+    'virtio-forwarder': {},
+    'vdpa': {'dev_type': 'vdpa'},
+    'remote-managed': {'remote_managed': 'true'},
+}
+"""Kinds of ports that are PCI devices, and what these have to be like."""
 
 
 def look(neutron: Ports, spec: RequestSpec, servers: Iterable[Server]) -> RequestSpec:
-    """Return the request with what the servers' ports ask for.  One request to Neutron, or none."""
+    """Return the request with what the servers' ports ask for.  One request to Neutron, or none;
+    one more when some are PCI devices."""
     wanted = {entry.port_id for entry in spec.networks if entry.port_id}
     wanted |= {vif.id for server in servers for vif in server.network_info}
     if not wanted:
         return spec
     groups: list[PortGroup] = []
     subtrees: list[list[str]] = []
-    for port in neutron.find('ports', id=sorted(wanted)):
+    ports = neutron.find('ports', id=sorted(wanted))
+    for port in ports:
         request = port.get(KEY) or {}
         groups += _groups(str(port['id']), request)
         if request.get('same_subtree'):
             subtrees.append([str(group) for group in request['same_subtree']])
-    return msgspec.structs.replace(spec, port_groups=groups, same_subtree=subtrees)
+    return msgspec.structs.replace(
+        spec, port_groups=groups, same_subtree=subtrees, pci_requests=_devices(neutron, ports)
+    )
 
 
 def _groups(port_id: str, request: dict[str, Any]) -> list[PortGroup]:
@@ -50,12 +63,31 @@ def _groups(port_id: str, request: dict[str, Any]) -> list[PortGroup]:
     ]
 
 
-def allocated(networks: Networks, to: Selection | None) -> Networks:
-    """Return the networks with the providers that serve each port, for Neutron to know."""
-    if to is None or not to.ports:
-        return networks
-    requests = [
-        msgspec.structs.replace(entry, allocation=to.ports.get(entry.port_id or ''))
-        for entry in networks.requests
-    ]
-    return msgspec.structs.replace(networks, requests=requests)
+def _devices(neutron: Ports, ports: Iterable[dict[str, Any]]) -> list[PciRequest]:
+    found = [port for port in ports if port.get('binding:vnic_type') in DEVICES]
+    if not found:
+        return []
+    ids = sorted({str(port['network_id']) for port in found})
+    networks = {network['id']: network for network in neutron.find('networks', id=ids)}
+    return [_device(port, networks.get(port['network_id'], {})) for port in found]
+
+
+def _device(port: dict[str, Any], network: dict[str, Any]) -> PciRequest:
+    spec = {'remote_managed': 'false', 'physical_network': _physical(network)}
+    spec |= DEVICES[port['binding:vnic_type']]
+    trusted = (port.get('binding:profile') or {}).get('trusted')
+    if trusted is not None:
+        spec['trusted'] = str(trusted).lower()
+    policy = port.get('numa_affinity_policy')
+    return PciRequest(
+        specs=[spec],
+        port_id=str(port['id']),
+        numa_policy=policy if policy in POLICIES else 'legacy',
+    )
+
+
+def _physical(network: dict[str, Any]) -> str:
+    """Return the physical network of the only, or the first mapped, segment; '' for a tunnel."""
+    segments = network.get('segments') or [network]
+    names = (segment.get('provider:physical_network') for segment in segments)
+    return next((str(name) for name in names if name), '')

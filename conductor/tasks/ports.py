@@ -1,15 +1,17 @@
 """Ports of a server whose host cannot clean up after itself."""
 
+from typing import Any
+
 from oslo_log import log as logging
 
 from kilonova.common import exception
-from kilonova.common.objects.network import Networks
+from kilonova.common.objects.network import Networks, profile_with
 from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Ports
 
 LOG = logging.getLogger(__name__)
 
-UNBOUND = {'device_id': '', 'device_owner': '', 'binding:host_id': '', 'binding:profile': {}}
+FREE = {'device_id': '', 'device_owner': ''}
 
 # In a server's system_metadata: what it was asked to have.
 MODE, GIVEN = 'networks_mode', 'given_ports'
@@ -37,7 +39,7 @@ def clean(neutron: Ports, server: Server) -> None:
             neutron.delete_port(port_id)
             continue
         try:
-            neutron.update_port(port_id, UNBOUND)
+            neutron.update_port(port_id, FREE | _unbound(port))
         except exception.PortNotFound:
             LOG.info('Port %s of server %s is gone already', port_id, server.uuid)
 
@@ -46,4 +48,8 @@ def unbind(neutron: Ports, server: Server) -> None:
     """Take a server's ports off its host; they stay the server's."""
     if server.network_info:
         for port in neutron.ports_of(server.uuid):
-            neutron.update_port(str(port['id']), {'binding:host_id': '', 'binding:profile': {}})
+            neutron.update_port(str(port['id']), _unbound(port))
+
+
+def _unbound(port: dict[str, Any]) -> dict[str, Any]:
+    return {'binding:host_id': '', 'binding:profile': profile_with(port.get('binding:profile'), {})}

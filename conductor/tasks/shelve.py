@@ -21,7 +21,7 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import rules
-from kilonova.conductor.tasks import choose, faults, groups, layouts, ports, sizes
+from kilonova.conductor.tasks import choose, faults, groups, layouts, port_profiles, ports, sizes
 from kilonova.conductor.tasks.moving import Mover
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
 from kilonova.conductor.tasks.shelved import AT, HOST, IMAGE, discard_image
@@ -250,7 +250,8 @@ class Shelving:
             )
         if not self._place(job):
             return WorkResult(error=job.payload.misfit, details=job.payload.misfit)
-        self._mover.bind(server, to.host, to.availability_zone)
+        profiles = port_profiles.of(to, server.pci_devices)
+        self._mover.bind(server, to.host, to.availability_zone, profiles)
         return None
 
     @retry
@@ -272,6 +273,7 @@ class Shelving:
             except Misfit as error:
                 job.payload.misfit = str(error)
                 return False
+            server.pci_devices = layout.devices if layout else []
             if layout is not None or guard is not None:
                 values = {**columns(layout), 'host': to.host, 'node': to.node}
                 servers.update(session, server.uuid, job.operation.fence, **values)

@@ -19,12 +19,12 @@ class NUMATopologyFilter(Filter):
         wish = guest.wish_of(spec.flavor, spec.image)
         if wish is None:
             return None
-        requests = pci.requests_of(spec.flavor, spec.image, pci.aliases_of(self.conf))
+        requests = pci.wanted(self.conf, spec)
         return hosts.where(lambda state: not self._misfit(state, wish, requests), alive)
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
         wish = guest.wish_of(spec.flavor, spec.image)
-        requests = pci.requests_of(spec.flavor, spec.image, pci.aliases_of(self.conf))
+        requests = pci.wanted(self.conf, spec)
         return self._misfit(hosts.states[i], wish, requests)
 
     def _misfit(self, state: HostState, wish: Wish | None, requests: list[PciRequest]) -> str:

@@ -10,7 +10,7 @@ from kilonova.scheduler.hosts import Hosts, Indices, Mask
 
 
 class PciPassthroughFilter(Filter):
-    """The host has as many free devices as ``pci_passthrough:alias`` asks for."""
+    """The host has as many free devices as ``pci_passthrough:alias`` and ports ask for."""
 
     once = False
 
@@ -21,11 +21,11 @@ class PciPassthroughFilter(Filter):
         return hosts.where(lambda state: _has(state, requests), alive)
 
     def why(self, hosts: Hosts, i: int, spec: RequestSpec) -> str:
-        wanted = ', '.join(f'{one.count} {one.alias}' for one in self._requests(spec))
+        wanted = ', '.join(f'{one.count} {one.name}' for one in self._requests(spec))
         return f'with too few free PCI devices ({wanted})'
 
     def _requests(self, spec: RequestSpec) -> list[PciRequest]:
-        return pci.requests_of(spec.flavor, spec.image, pci.aliases_of(self.conf))
+        return pci.wanted(self.conf, spec)
 
 
 def _has(state: HostState, requests: list[PciRequest]) -> bool:

@@ -17,6 +17,6 @@ class PCIWeigher(Weigher):
         if not (found >= 0).any():
             return None
         devices = np.maximum(found, 0)
-        wanted = 'pci_passthrough:alias' in spec.flavor.extra_specs
+        wanted = 'pci_passthrough:alias' in spec.flavor.extra_specs or spec.pci_requests
         weights: Floats = devices if wanted else MAX_DEVICES - devices
         return weights

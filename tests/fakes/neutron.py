@@ -226,9 +226,10 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
         if port['binding:host_id'] == host:
             raise Fault(409, 'binding is active', 'PortBindingAlreadyActive')
         self._binding(port_id, host)
-        del self.bindings[port_id][host]
-        self.bindings[port_id][port['binding:host_id']] = {'host': port['binding:host_id']}
-        port['binding:host_id'] = host
+        new = self.bindings[port_id].pop(host)
+        old = port['binding:host_id']
+        self.bindings[port_id][old] = {'host': old, 'profile': port['binding:profile']}
+        port['binding:host_id'], port['binding:profile'] = host, new.get('profile', {})
         self._bind(port)
         return 200, {'binding': {'host': host, 'status': 'ACTIVE'}}
 

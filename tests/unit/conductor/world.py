@@ -429,7 +429,9 @@ class World:
         self.contact('list extensions')
         return self.binds_ahead
 
-    def add_binding(self, port: dict[str, Any], host: str) -> dict[str, Any]:
+    def add_binding(
+        self, port: dict[str, Any], host: str, profile: dict[str, Any]
+    ) -> dict[str, Any]:
         self.contact('add binding')
         self.bindings.add((port['id'], host))
         return {}
