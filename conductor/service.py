@@ -19,6 +19,7 @@ from kilonova.conductor.drains import Drains
 from kilonova.conductor.flavors import Flavors
 from kilonova.conductor.host_changes import HostTableChanges
 from kilonova.conductor.host_control import HostControl
+from kilonova.conductor.host_discovery import HostDiscovery
 from kilonova.conductor.host_table import Hosts
 from kilonova.conductor.hypervisors import Hypervisors
 from kilonova.conductor.image_caching import ImageCaching
@@ -96,6 +97,7 @@ def host_endpoints(parts: Parts, engine: Engine, heartbeats: Heartbeats) -> list
         Hypervisors(conf, api, cell, compute),
         Hosts(conf, api, cell, parts.cell_id),
         HostTableChanges(conf, api, cell, parts.cell_id),
+        HostDiscovery(api, cell, parts.cell_id),
         Quotas(conf, api),
         Usage(conf, cell, parts.notifier),
         HostControl(conf, cell, compute),

@@ -18,6 +18,14 @@ SCHEDULER = [
         help='Number of scheduler processes. Unset: one for each processor.',
     ),
     cfg.IntOpt(
+        'discover_hosts_in_cells_interval',
+        default=-1,
+        min=-1,
+        help='Every so many seconds the conductor is asked to map compute hosts that no cell is '
+        'recorded for, as nova-manage cell_v2 discover_hosts does. Hosts map themselves when they '
+        'start, so only those need it whose mapping was deleted while they ran. 0 or -1: never.',
+    ),
+    cfg.IntOpt(
         'max_placement_results',
         default=1000,
         min=1,

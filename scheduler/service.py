@@ -108,11 +108,21 @@ class Scheduler:
             self._conf.host,
         )
         self._heartbeat.start()
+        self._discovery: service.Heartbeat | None = None
+        interval = self._conf.scheduler.discover_hosts_in_cells_interval
+        if interval > 0:
+            self._discovery = service.Heartbeat(interval, self._discover)
+            self._discovery.start()
         self._exporter.start()
+
+    def _discover(self) -> None:
+        self._conductor.discover_hosts(get_admin_context())
 
     def stop(self) -> None:
         """Take no more requests; those that run are finished."""
         self._exporter.stop()
+        if self._discovery is not None:
+            self._discovery.stop()
         self._heartbeat.stop()
         self._server.stop()
         self._server.wait()

@@ -169,6 +169,7 @@ TABLE: dict[str, Way] = {
     'get_usage_audit': _gathered(host_lists.get_usage_audit),
     'get_host_table': _gathered(host_lists.get_host_table),
     'get_host_changes': _gathered(host_lists.get_host_changes),
+    'discover_hosts': _gathered(host_lists.discover_hosts),
     'report_states': _report_states,
     'explain_servers': _global,
     'update_compute_node': _of_node,

@@ -36,6 +36,11 @@ def list_services(
     return found
 
 
+def discover_hosts(fleet: Fleet, context: Ctx) -> list[str]:
+    answers = fleet.gather(lambda cell: cell.method('discover_hosts')(context))
+    return [host for _, part in answers for host in part]
+
+
 @retry
 def _mapped(fleet: Fleet, missing: list[Cell], host: str | None) -> list[Service]:
     query = sa.select(HostMapping.host).where(

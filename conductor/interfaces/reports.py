@@ -159,6 +159,10 @@ class ReportsInterface(rpc.Interface):
         """The same for many hosts of one process: host to the operations that run there."""
 
     @rpc.call()
+    def discover_hosts(self, context: Ctx) -> list[str]:
+        """Map compute hosts that no cell is recorded for; return them."""
+
+    @rpc.call()
     def get_host_changes(self, context: Ctx, marks: dict[str, HostMark]) -> list[HostChanges]:
         """Return what has changed of the host table, by cell, since its mark was given.
 

@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from kilonova.common.context import get_admin_context
+from kilonova.conductor import interface
+from kilonova.db import cells
+from kilonova.db.models.api import HostMapping
 from kilonova.tests.functional.cloud import Cloud
 
 CLOUD = {'hosts': 2, 'cells': 2}
@@ -90,6 +95,17 @@ def test_hosts_of_both_cells(cloud: Cloud, servers: dict[str, str]) -> None:
     total = cloud.admin('GET', '/os-hypervisors/statistics', version='2.87').json
     sums = total['hypervisor_statistics']
     assert (sums['count'], sums['running_vms']) == (4, 4)
+
+
+def test_a_mapping_that_was_deleted_is_made_again(cloud: Cloud) -> None:
+    fleet = cloud.all.conductor.fleet
+    with fleet.api_db.transaction() as session:
+        session.execute(sa.delete(HostMapping).where(HostMapping.host == 'cell2-1'))
+    conductor = interface.client(cloud.conf, cloud.transport)
+    assert conductor.discover_hosts(get_admin_context()) == ['cell2-1']
+    [cell] = [one for one in fleet.cells if one.name == 'cell2']
+    with fleet.api_db.reader() as session:
+        assert cells.host_mapping(session, 'cell2-1').cell_id == cell.id
 
 
 def test_a_host_is_disabled_in_its_cell(cloud: Cloud, flavor: str, image: str) -> None:

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 
 from kilonova.common import exception
 from kilonova.common.clients import placement as placement_client
+from kilonova.conductor.host_discovery import HostDiscovery
 from kilonova.conductor.services import Heartbeats
 from kilonova.db import cells, engine
+from kilonova.db.models.api import HostMapping
 from kilonova.db.models.cell import ComputeNodeRow, ServiceRow
 from kilonova.db.types import utcnow
 from kilonova.tests.unit.conductor.hosts_world import CTX, make_node
@@ -33,6 +35,18 @@ def test_other_daemons_are_not_mapped_and_internal(hosts_world):
     assert hosts_world.started == []
     with hosts_world.api_db.reader() as session, pytest.raises(exception.HostMappingNotFound):
         cells.host_mapping(session, 'c')
+
+
+def test_hosts_whose_mapping_was_deleted_are_found(hosts_world):
+    for host in ('h1', 'h2'):
+        hosts_world.services.service_started(CTX, host, 'nova-compute', 'compute', 7)
+    hosts_world.services.service_started(CTX, 'c', 'nova-conductor', 'conductor', 7)
+    with hosts_world.api_db.transaction() as session:
+        session.execute(sa.delete(HostMapping).where(HostMapping.host == 'h2'))
+    discovery = HostDiscovery(hosts_world.api_db, hosts_world.cell_db, hosts_world.cell_id)
+    assert [discovery.discover_hosts(CTX) for _ in range(2)] == [['h2'], []]
+    with hosts_world.api_db.reader() as session:
+        assert cells.host_mapping(session, 'h2').cell_id == hosts_world.cell_id
 
 
 def test_several_workers_make_one_record(hosts_world):

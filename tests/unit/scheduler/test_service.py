@@ -36,6 +36,10 @@ class Conductor:
         self.calls.append(('service_started', binary, topic))
         return make_service(host)
 
+    def discover_hosts(self, context) -> list[str]:
+        self.calls.append(('discover_hosts',))
+        return []
+
     def report_state(self, context, host, binary, operations):
         self.calls.append(('report_state', binary))
 
@@ -61,6 +65,7 @@ def daemon(cloud):
     server = serve_conductor(transport, conductor)
     scheduler = Scheduler(conf, transport, cloud.client)
     conf.set_override('report_interval', 1)
+    conf.set_override('discover_hosts_in_cells_interval', 1, group='scheduler')
     scheduler.start()
     yield types.SimpleNamespace(transport=transport, conductor=conductor)
     scheduler.stop()
@@ -79,9 +84,10 @@ def test_select_over_rpc(cloud, daemon):
         client.select_destinations(context, make_spec(forced_host='x'), [server], 1)
 
 
-def test_heartbeat(daemon):
+@pytest.mark.parametrize('call', [('report_state', 'nova-scheduler'), ('discover_hosts',)])
+def test_what_comes_back_now_and_then(daemon, call):
     assert ('service_started', 'nova-scheduler', 'scheduler') in daemon.conductor.calls
     deadline = time.monotonic() + 5
-    while ('report_state', 'nova-scheduler') not in daemon.conductor.calls:
+    while call not in daemon.conductor.calls:
         assert time.monotonic() < deadline
         time.sleep(0.1)
