@@ -1,5 +1,6 @@
 """Host aggregates."""
 
+import math
 import re
 from typing import Any
 
@@ -46,6 +47,8 @@ METADATA = obj(
     },
     ['metadata'],
 )
+# Metadata that schedulers take for a number.
+NUMBER = re.compile(r'\w+_weight_multiplier|max_(io_ops|instances)_per_host')
 # What cannot be done to an aggregate as it is: a conflict for hosts, a bad request for the rest.
 REFUSED: dict[type[Exception], int] = {exception.InvalidAggregateAction: 400}
 
@@ -152,7 +155,20 @@ def remove_host(request: Request, aggregate_id: str, body: dict[str, Any]) -> di
            rule='os_compute_api:os-aggregates:set_metadata', check=ADMIN)  # fmt: skip
 def set_metadata(request: Request, aggregate_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """Set, change or (with null) remove metadata of an aggregate."""
-    changed = request.conductor.set_aggregate_metadata(
-        request.context, to_number(aggregate_id), body['set_metadata']['metadata']
-    )
+    number, metadata = to_number(aggregate_id), body['set_metadata']['metadata']
+    _check_numbers(metadata)
+    changed = request.conductor.set_aggregate_metadata(request.context, number, metadata)
     return {'aggregate': _full(request, changed)}
+
+
+def _check_numbers(metadata: dict[str, str | None]) -> None:
+    """Refuse what a scheduler would only warn of each time, and go without."""
+    for key, value in metadata.items():
+        if value is None or not NUMBER.fullmatch(key):
+            continue
+        try:
+            fine = math.isfinite(float(value))
+        except ValueError:
+            fine = False
+        if not fine:
+            raise exception.Invalid(f"Aggregate metadata {key}: '{value}' is not a number.")

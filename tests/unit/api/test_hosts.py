@@ -46,6 +46,26 @@ def test_aggregate_ids_are_numbers(api: Api) -> None:
     assert api.call('GET', '/os-aggregates/-1').status == 404
 
 
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('ram_weight_multiplier', 'much'),
+        ('cpu_weight_multiplier', 'nan'),
+        ('max_instances_per_host', '2,9'),
+        ('max_io_ops_per_host', ''),
+    ],
+)
+def test_aggregate_metadata_that_is_to_be_a_number(api: Api, key: str, value: str) -> None:
+    api.call('POST', '/os-aggregates', {'aggregate': {'name': 'fast'}})
+    change: dict[str, Any] = {'set_metadata': {'metadata': {key: value}}}
+    answer = api.call('POST', '/os-aggregates/1/action', change)
+    assert answer.status == 400
+    assert f"Aggregate metadata {key}: '{value}' is not a number." in answer.fault[1]
+    change['set_metadata']['metadata'] = {key: '-1.5', 'other': value}
+    answer = api.call('POST', '/os-aggregates/1/action', change)
+    assert answer.json['aggregate']['metadata'] == {key: '-1.5', 'other': value}
+
+
 def test_aggregate_life(api: Api) -> None:
     body = {'aggregate': {'name': 'fast', 'availability_zone': 'east'}}
     made = api.call('POST', '/os-aggregates', body, version='2.41').json['aggregate']
