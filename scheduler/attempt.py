@@ -82,6 +82,13 @@ class Attempt:
             undo.pop_all()
         return [[one.selection, *self._alternates(one, alternates)] for one in placed]
 
+    def check_rebuild(self) -> None:
+        """Ask the filters of images about the requested host.  Raises NoValidHost."""
+        concerned = [one for one in self.selector.filters if one.on_rebuild]
+        filters = [destination.RequestedHost(self.conf), *concerned]
+        if not len(self._pass(filters, np.arange(len(self.hosts)), self.spec)):
+            raise self._no_host(0)
+
     def explain(self) -> Explanation:
         """Do all that ``run`` does, but for the claims."""
         try:

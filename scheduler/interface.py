@@ -33,3 +33,10 @@ class SchedulerInterface(rpc.Interface):
         self, context: Ctx, spec: RequestSpec, number: int, table_version: int
     ) -> Explanation:
         """Say which hosts ``number`` servers would get and why, and claim nothing."""
+
+    @rpc.call(timeout=120)
+    def check_rebuild(self, context: Ctx, spec: RequestSpec, table_version: int) -> None:
+        """Ask the filters that look at images whether the requested host may have this one.
+
+        Raises NoValidHost.
+        """

@@ -73,6 +73,10 @@ class Selector:
         uuids = [f'{n}' for n in range(number)]
         return Attempt(self, hosts, spec, uuids, by_table=False).explain()
 
+    def check_rebuild(self, spec: RequestSpec, table_version: int) -> None:
+        """See ``SchedulerInterface.check_rebuild``."""
+        Attempt(self, self.cache.get(table_version), spec, ['0']).check_rebuild()
+
     def scores(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> dict[str, Floats]:
         """Return what each weigher that has an opinion adds to the hosts' weights."""
         found: dict[str, Floats] = {}

@@ -61,6 +61,9 @@ class Endpoint:
     ) -> Explanation:
         return self._selector.explain(spec, number, table_version)
 
+    def check_rebuild(self, context: RequestContext, spec: RequestSpec, table_version: int) -> None:
+        self._selector.check_rebuild(spec, table_version)
+
 
 class Scheduler:
     """``client`` is for tests: a placement client of their own."""

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
+from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import work
 from kilonova.common.objects.block_device import root
+from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.common.objects.server import Rebuild as Wanted
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import HostWork, WorkResult
@@ -18,6 +21,8 @@ from kilonova.conductor.tasks import faults, layouts
 from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
 from kilonova.db import keypairs, quotas, servers, types
 from kilonova.db.engine import retry
+
+LOG = logging.getLogger(__name__)
 
 
 class RebuildPayload(Payload, kw_only=True):
@@ -50,6 +55,7 @@ class Rebuild:
         )
 
     def rebuild_server(self, context: Ctx, uuid: str, request: Wanted) -> Server:
+        self._check_image(context, uuid, request)
         changes = self._changes(context, request)
         payload = RebuildPayload(context=faults.keep(context), rule='rebuild', wanted=request)
         image_id = request.image.id
@@ -71,6 +77,28 @@ class Rebuild:
         self._procedure.accept(context, uuid, payload, accepting)
         with self._parts.cell_db.reader() as session:
             return servers.get(session, uuid)
+
+    def _check_image(self, context: Ctx, uuid: str, request: Wanted) -> None:
+        """Raise ImageUnacceptable when filters keep such images away from the server's host."""
+        with self._parts.cell_db.reader() as session:
+            server = servers.get(session, uuid)
+        if server.host is None or request.image.id == server.image.id:
+            return
+        spec = RequestSpec(
+            flavor=server.flavor,
+            image=request.image,
+            project_id=server.project_id,
+            user_id=server.user_id,
+            requested_host=server.host,
+            requested_hypervisor_hostname=server.node,
+        )
+        try:
+            self._parts.scheduler.check_rebuild(context, spec, self._parts.table_version())
+        except exception.NoValidHost as error:
+            LOG.info('Server %s is not rebuilt: %s', uuid, error)
+            raise exception.ImageUnacceptable(
+                image_id=request.image.id, reason="The server's host is not meant for such images."
+            ) from error
 
     @retry
     def _changes(self, context: Ctx, request: Wanted) -> Changes:

@@ -77,6 +77,8 @@ class AggregateMultiTenancyIsolation(Filter):
 class AggregateImagePropertiesIsolation(Filter):
     """Image properties do not contradict aggregate metadata of the same name."""
 
+    on_rebuild = True
+
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
         namespace = self.conf.filter_scheduler.aggregate_image_properties_isolation_namespace
         separator = self.conf.filter_scheduler.aggregate_image_properties_isolation_separator

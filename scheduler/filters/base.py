@@ -12,9 +12,13 @@ from kilonova.scheduler.hosts import Hosts, Indices, Mask
 
 
 class Filter:
-    """``once``: all servers of a request get the same answer."""
+    """``once``: all servers of a request get the same answer.
+
+    ``on_rebuild``: it looks at images, so a server that is rebuilt with another one asks it, too.
+    """
 
     once = True
+    on_rebuild = False
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self.conf = conf
@@ -50,6 +54,7 @@ class PerHost(Filter):
     def __init__(self, conf: cfg.ConfigOpts, inner: HostFilter) -> None:
         super().__init__(conf)
         self.inner = inner
+        self.on_rebuild = bool(getattr(inner, 'RUN_ON_REBUILD', False))
 
     @property
     def name(self) -> str:

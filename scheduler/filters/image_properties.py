@@ -33,6 +33,8 @@ _PREDICATE = re.compile(r'\s*(>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+)*)\s*')
 class ImagePropertiesFilter(Filter):
     """The host supports what the image says about itself."""
 
+    on_rebuild = True
+
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
         wanted, versions = self._wanted(spec), self._versions(spec)
         if not any(wanted) and not versions:

@@ -12,6 +12,8 @@ from kilonova.scheduler.hosts import Hosts, Indices, Mask
 class IsolatedHostsFilter(Filter):
     """Isolated images go to isolated hosts, and (unless switched off) no others do."""
 
+    on_rebuild = True
+
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
         options = self.conf.filter_scheduler
         if not options.isolated_hosts and not options.isolated_images:

@@ -9,6 +9,8 @@ from kilonova.scheduler.weights.metrics import settings_of, values_of
 class MetricsFilter(Filter):
     """Each metric of ``[metrics]weight_setting`` is there."""
 
+    once = False
+
     def passes(self, hosts: Hosts, alive: Indices, spec: RequestSpec) -> Mask | None:
         wanted = set(settings_of(self.conf))
         if not wanted:

@@ -6,7 +6,16 @@ import pytest
 
 from kilonova.tests.functional.cloud import Cloud
 
-CLOUD = {'hosts': 1, 'extra': '[fake_driver]\nfail_spawn = */broken\n'}
+CLOUD = {
+    'hosts': 1,
+    'extra': """
+[fake_driver]
+fail_spawn = */broken
+[filter_scheduler]
+enabled_filters = ComputeFilter,ImagePropertiesFilter,NumInstancesFilter
+max_instances_per_host = 1
+""",
+}
 pytestmark = pytest.mark.usefixtures('clean')
 
 
@@ -34,6 +43,16 @@ def test_a_new_image_name_and_metadata(cloud: Cloud, server: str) -> None:
     assert f'image {other}' in output
     (action, _) = cloud.get(f'/servers/{server}/os-instance-actions')['instanceActions']
     assert (action['action'], action['message']) == ('rebuild', None)
+
+
+def test_an_image_that_the_host_is_not_meant_for(cloud: Cloud, server: str, image: str) -> None:
+    other = cloud.glance.add('other', hw_architecture='aarch64')
+    answer = cloud.action(server, rebuild={'imageRef': other})
+    assert answer.status == 400
+    assert f'Image {other} is unacceptable' in answer.text
+    found = cloud.wait_status(server, 'ACTIVE')
+    assert found['image']['id'] == image
+    assert len(cloud.get(f'/servers/{server}/os-instance-actions')['instanceActions']) == 1
 
 
 def test_what_was_off_stays_off(cloud: Cloud, server: str, image: str) -> None:

@@ -324,6 +324,9 @@ class World:
 
     # -- the scheduler, placement, Neutron
 
+    def check_rebuild(self, context: Any, spec: Any, table_version: int) -> None:
+        """Every host may have every image."""
+
     def select_destinations(
         self,
         context: Any,

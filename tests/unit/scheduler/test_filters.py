@@ -130,6 +130,13 @@ def test_capabilities(extra_specs, expected):
     assert survivors(one, states, spec) == expected
 
 
+def test_address_bits_that_the_image_wants():
+    cpu = {'maxphysaddr': {'bits': 48}}
+    states = [make_host('wide', node_cpu_info=cpu), make_host('unknown')]
+    one = capabilities.ComputeCapabilitiesFilter(CONF)
+    assert survivors(one, states, make_spec(properties={'hw_maxphysaddr_bits': 46})) == ['wide']
+
+
 def test_capabilities_reason():
     spec = make_spec(extra_specs={'capabilities:cpu_info:vendor': 'Intel', 'vcpus': '>= 9'})
     one = capabilities.ComputeCapabilitiesFilter(CONF)
@@ -416,6 +423,7 @@ def test_json_that_is_none():
         ({}, {'hw_numa_cpus.0': '1'}, None),
         ({'hw:mem_page_size': '2MB'}, {}, 'no NUMA topology reported'),
         ({}, {'hw_cpu_policy': 'dedicated'}, 'no NUMA topology reported'),
+        ({'hw:mem_page_size': 'any'}, {'hw_mem_page_size': '2048'}, 'no NUMA topology reported'),
     ],
 )
 def test_numa(extra_specs, properties, wanted):

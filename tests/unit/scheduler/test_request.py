@@ -5,7 +5,7 @@ from urllib import parse
 import pytest
 
 from kilonova.common.objects.network import NetworkRequest
-from kilonova.scheduler import request
+from kilonova.scheduler import request, traits
 from kilonova.tests.unit.scheduler.builders import make_flavor, make_spec
 
 
@@ -120,6 +120,8 @@ def test_cpu_policies(extra_specs, properties, cpus):
 def test_thread_policy(policy, trait):
     extra_specs = {'hw:cpu_policy': 'dedicated', 'hw:cpu_thread_policy': policy}
     assert ask(make_spec(extra_specs=extra_specs))['required'] == [trait]
+    properties = {'hw_cpu_policy': 'dedicated', 'hw_cpu_thread_policy': policy}
+    assert ask(make_spec(properties=properties))['required'] == [trait]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_image_traits():
 
 
 @pytest.mark.parametrize(
-    ('extra_specs', 'properties', 'traits'),
+    ('extra_specs', 'properties', 'expected'),
     [
         ({'hw:virtio_packed_ring': 'true'}, {}, ['COMPUTE_NET_VIRTIO_PACKED']),
         ({}, {'hw_virtio_packed_ring': True}, ['COMPUTE_NET_VIRTIO_PACKED']),
@@ -185,13 +187,46 @@ def test_image_traits():
             {},
             ['COMPUTE_SECURITY_TPM_2_0', 'COMPUTE_SECURITY_TPM_CRB'],
         ),
+        (
+            {},
+            {'hw_ephemeral_encryption': 'true', 'hw_ephemeral_encryption_format': 'plain'},
+            ['COMPUTE_EPHEMERAL_ENCRYPTION', 'COMPUTE_EPHEMERAL_ENCRYPTION_PLAIN'],
+        ),
+        ({}, {'hw_sound_model': 'sb16'}, ['COMPUTE_SOUND_MODEL_SB16']),
+        (
+            {'hw:tpm_secret_security': 'host'},
+            {},
+            ['COMPUTE_SECURITY_TPM_SECRET_SECURITY_HOST'],
+        ),
+        (
+            {},
+            {'hw_tpm_secret_security': 'deployment'},
+            ['COMPUTE_SECURITY_TPM_SECRET_SECURITY_DEPLOYMENT'],
+        ),
+        ({}, {'hw_maxphysaddr_mode': 'emulate'}, ['COMPUTE_ADDRESS_SPACE_EMULATED']),
         ({'hw:maxphysaddr_mode': 'passthrough'}, {}, ['COMPUTE_ADDRESS_SPACE_PASSTHROUGH']),
         ({'accel:device_profile': 'fpga'}, {}, ['COMPUTE_ACCELERATORS']),
     ],
 )
-def test_translated_traits(extra_specs, properties, traits):
+def test_translated_traits(extra_specs, properties, expected):
     found = ask(make_spec(extra_specs=extra_specs, properties=properties))['root_required']
-    assert found == [','.join([*traits, '!COMPUTE_STATUS_DISABLED'])]
+    assert found == [','.join([*expected, '!COMPUTE_STATUS_DISABLED'])]
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'trait'),
+    [
+        ('hw_cdrom_bus', 'sata', 'COMPUTE_STORAGE_BUS_SATA'),
+        ('hw_disk_bus', 'virtio', 'COMPUTE_STORAGE_BUS_VIRTIO'),
+        ('hw_video_model', 'qxl', 'COMPUTE_GRAPHICS_MODEL_QXL'),
+        ('hw_vif_model', 'ne2k_pci', 'COMPUTE_NET_VIF_MODEL_NE2K_PCI'),
+        ('hw_architecture', 'aarch64', 'COMPUTE_ARCH_AARCH64'),
+        ('hw_emulation_architecture', 'ppc64le', 'COMPUTE_ARCH_PPC64LE'),
+        ('hw_viommu_model', 'intel', 'COMPUTE_VIOMMU_MODEL_INTEL'),
+    ],
+)
+def test_models_of_images(name, value, trait):
+    assert traits.of_image_models({name: value}) == {trait}
 
 
 def test_translated_traits_exist():
