@@ -38,6 +38,8 @@ class Changes:
             self._forget_all_but({_key(one) for one in found})
             for one in found:
                 self._marks[_key(one)] = one.mark
+                for state in one.hosts:  # before the next piece comes: all of them at once are large
+                    self._share(state)
             news += found
             if not any(one.mark.after is not None for one in found):
                 return news
@@ -82,7 +84,6 @@ class Changes:
         for one in news:
             for state in one.hosts:
                 state.cell_id = one.cell_id
-                self._share(state)
                 i = hosts.index.get(state.node.uuid)
                 if i is not None and one.cell_id not in restarted:
                     hosts.replace(i, state)

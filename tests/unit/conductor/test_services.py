@@ -253,3 +253,32 @@ def test_what_an_operator_has_disabled_stays_so(hosts_world):
     assert services.hypervisor_health(CTX, 'h1', None).disabled
     with pytest.raises(exception.ComputeHostNotFound):
         services.hypervisor_health(CTX, 'nowhere', None)
+
+
+def test_ten_thousand_hosts_cost_a_few_statements_a_second(hosts_world):
+    """Each host reports every ten seconds, so that a thousand do in each."""
+    beats = Heartbeats(hosts_world.cell_db)
+    statements = []
+
+    def count(_connection, _cursor, statement, *_rest):
+        statements.append(statement)
+
+    with hosts_world.cell_db.transaction() as session:
+        session.execute(
+            sa.insert(ServiceRow),
+            [
+                {'uuid': f'{n:036}', 'host': f'h{n}', 'binary': 'nova-compute', 'report_count': 0}
+                for n in range(10000)
+            ],
+        )
+    sa.event.listen(hosts_world.cell_db.engine, 'before_cursor_execute', count)
+    for second in range(10):
+        for n in range(second * 1000, (second + 1) * 1000):
+            beats.report_state(CTX, f'h{n}', 'nova-compute', [])
+        beats.flush()
+    written = [one for one in statements if one.startswith('UPDATE')]
+    assert len(written) == 20
+    assert len(statements) - len(written) <= 10
+    with hosts_world.cell_db.reader() as session:
+        query = sa.select(sa.func.sum(ServiceRow.report_count))
+        assert session.scalar(query) == 10000
