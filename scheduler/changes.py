@@ -38,7 +38,9 @@ class Changes:
             self._forget_all_but({_key(one) for one in found})
             for one in found:
                 self._marks[_key(one)] = one.mark
-                for state in one.hosts:  # before the next piece comes: all of them at once are large
+                for (
+                    state
+                ) in one.hosts:  # before the next piece comes: all of them at once are large
                     self._share(state)
             news += found
             if not any(one.mark.after is not None for one in found):

@@ -1,20 +1,23 @@
 """Host states and requests for the scheduler's tests."""
 
 import datetime
+import uuid
 from typing import Any
 
 import numpy as np
+import pytest
 from oslo_config import cfg
 
-from kilonova.common import config
+from kilonova.common import config, exception
 from kilonova.common.fitting import config as fitting_config
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import Aggregate, ComputeNode, HostState, Service
 from kilonova.common.objects.image import Image
-from kilonova.common.objects.request_spec import RequestSpec
+from kilonova.common.objects.request_spec import RequestSpec, Selection
 from kilonova.scheduler import config as scheduler_config
 from kilonova.scheduler.filters.base import Filter
 from kilonova.scheduler.hosts import Hosts, Indices
+from kilonova.scheduler.select import Selector
 from kilonova.tests.fakes.placement_hosts import uuid_of
 
 PROJECT, USER = 'p' * 32, 'u' * 32
@@ -102,3 +105,20 @@ def survivors(one: Filter, states: list[HostState], spec: RequestSpec) -> list[s
 def reason(one: Filter, state: HostState, spec: RequestSpec) -> str:
     """Return why a filter leaves a host out."""
     return one.why(Hosts([state]), 0, spec)
+
+
+def new(count: int = 1) -> list[str]:
+    """Return uuids of new servers."""
+    return [str(uuid.uuid4()) for _ in range(count)]
+
+
+def hosts_of(selections: list[list[Selection]]) -> list[str]:
+    """Return the claimed host of each server."""
+    return [one[0].host for one in selections]
+
+
+def fail(selector: Selector, spec: RequestSpec, uuids: list[str] | None = None) -> str:
+    """Return the text of the NoValidHost that has to come."""
+    with pytest.raises(exception.NoValidHost) as caught:
+        selector.select(spec, uuids or new(), 0)
+    return str(caught.value)

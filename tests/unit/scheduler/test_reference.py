@@ -92,12 +92,12 @@ def test_key(key: str) -> None:
 
 
 PREFILTERS = {
-    'require_tenant_aggregate': 'test_select.test_tenants_of_aggregates',
-    'map_az_to_placement_aggregate': 'test_select.test_availability_zones',
-    'require_image_type_support': 'test_select.test_image_type_and_models',
-    'compute_status_filter': 'test_select.test_disabled_by_trait',
-    'isolate_aggregates': 'test_select.test_isolated_aggregates',
-    'transform_image_metadata': 'test_select.test_image_type_and_models',
+    'require_tenant_aggregate': 'test_destination.test_tenants_of_aggregates',
+    'map_az_to_placement_aggregate': 'test_destination.test_availability_zones',
+    'require_image_type_support': 'test_destination.test_image_type_and_models',
+    'compute_status_filter': 'test_destination.test_disabled_by_trait',
+    'isolate_aggregates': 'test_destination.test_isolated_aggregates',
+    'transform_image_metadata': 'test_destination.test_image_type_and_models',
     'accelerators_filter': 'test_request.test_translated_traits',
     'packed_virtqueue_filter': 'test_request.test_translated_traits',
     'routed_networks_filter': 'test_routed_networks',

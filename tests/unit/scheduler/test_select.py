@@ -2,7 +2,6 @@
 
 import collections
 import threading
-import uuid
 from concurrent import futures
 
 import pytest
@@ -13,26 +12,12 @@ from kilonova.tests.fakes.placement_hosts import uuid_of
 from kilonova.tests.unit.scheduler.builders import (
     PROJECT,
     USER,
-    make_aggregate,
+    fail,
+    hosts_of,
     make_flavor,
     make_spec,
+    new,
 )
-
-
-def new(count: int = 1) -> list[str]:
-    return [str(uuid.uuid4()) for _ in range(count)]
-
-
-def hosts_of(selections) -> list[str]:
-    """Return the claimed host of each server."""
-    return [one[0].host for one in selections]
-
-
-def fail(selector, spec, uuids=None) -> str:
-    """Return the text of the NoValidHost that has to come."""
-    with pytest.raises(exception.NoValidHost) as caught:
-        selector.select(spec, uuids or new(), 0)
-    return str(caught.value)
 
 
 def test_plain_boot_asks_twice(cloud):
@@ -214,114 +199,6 @@ def test_racing_multi_creates_leave_no_half_request(cloud):
     assert len(cloud.held()) == placed
 
 
-# -- no host: what it says
-
-
-def test_no_host_at_all(cloud):
-    assert (
-        fail(cloud.selector(), make_spec()) == 'No valid host was found. There is no compute host.'
-    )
-
-
-def test_too_large(cloud):
-    cloud.add('h1')
-    assert fail(cloud.selector(), make_spec(make_flavor(vcpus=8))) == (
-        'No valid host was found. Placement: none of 1 known hosts has what is asked for: '
-        'DISK_GB 1 (1 host), MEMORY_MB 512 (1 host), VCPU 8 (no host)'
-    )
-
-
-def test_what_is_missing(cloud):
-    cloud.add('h1', vcpus=16, traits=('COMPUTE_STATUS_DISABLED',))
-    cloud.add('h2', vcpus=16, traits=('HW_CPU_X86_VMX', 'COMPUTE_STATUS_DISABLED'))
-    cloud.add('h3', aggregates=[make_aggregate('z', availability_zone='north')])
-    extra_specs = {'trait:HW_CPU_X86_VMX': 'required', 'trait:HW_CPU_X86_SVM': 'forbidden'}
-    spec = make_spec(make_flavor(vcpus=8, extra_specs=extra_specs), availability_zone='north')
-    selector = cloud.selector()
-    assert fail(selector, spec).endswith(
-        'DISK_GB 1 (3 hosts), MEMORY_MB 512 (3 hosts), VCPU 8 (2 hosts), trait HW_CPU_X86_VMX '
-        '(1 host), no trait HW_CPU_X86_SVM (3 hosts), membership in the required aggregates '
-        '(1 host), enabled (1 host)'
-    )
-    asked = cloud.service.count('GET', '/resource_providers')
-    fail(selector, spec)
-    assert cloud.service.count('GET', '/resource_providers') == asked
-
-
-def test_what_is_missing_cannot_be_found_out(cloud):
-    cloud.add('h1')
-    cloud.service.intercept = lambda method, path: (
-        (503, '', 'down') if path.startswith('/resource_providers') else None
-    )
-    assert fail(cloud.selector(), make_spec(make_flavor(vcpus=8))).endswith(
-        'DISK_GB 1, MEMORY_MB 512, VCPU 8'
-    )
-
-
-def test_unknown_to_the_conductor(cloud):
-    cloud.add('h1', known=False)
-    text = fail(cloud.selector(), make_spec())
-    assert 'Placement offers 1 providers that are no known hosts.' in text
-
-
-def test_disabled_and_down(cloud):
-    cloud.add('h1', service={'disabled': True})
-    cloud.add('h2', service={'disabled': True})
-    cloud.add('h3', service={'up': False})
-    cloud.add('h4', vcpus=1)
-    assert fail(cloud.selector(), make_spec(make_flavor(vcpus=2))) == (
-        'No valid host was found. Placement: 1 of 4 hosts left out: 1 without DISK_GB 1, '
-        'MEMORY_MB 512, VCPU 2; ComputeFilter: 3 of 3 hosts left out: 2 disabled, '
-        '1 down since 2026-01-02 03:04'
-    )
-
-
-def test_several_filters(cloud):
-    cloud.add('h1', service={'disabled': True})
-    cloud.add('h2')
-    text = fail(cloud.selector(), make_spec(properties={'hw_architecture': 'aarch64'}))
-    assert 'ComputeFilter: 1 of 2 hosts left out: 1 disabled' in text
-    assert 'ImagePropertiesFilter: 1 of 1 host left out: 1 unable to run aarch64 guests' in text
-
-
-def test_unknown_trait(cloud):
-    cloud.add('h1')
-    text = fail(cloud.selector(), make_spec(extra_specs={'trait:CUSTOM_NOBODY': 'required'}))
-    assert 'none of 1 known hosts' in text and 'trait CUSTOM_NOBODY (unknown to placement)' in text
-
-
-def test_malformed_request(cloud):
-    cloud.add('h1')
-    text = fail(cloud.selector(), make_spec(extra_specs={'trait1:HW_CPU_X86_VMX': 'required'}))
-    assert 'Placement answered 400' in text
-
-
-def test_request_for_nothing(cloud):
-    cloud.add('h1')
-    extra_specs = {f'resources:{name}': '0' for name in ('VCPU', 'MEMORY_MB', 'DISK_GB')}
-    assert 'asks for no resources' in fail(cloud.selector(), make_spec(extra_specs=extra_specs))
-
-
-def test_placement_down(cloud):
-    cloud.add('h1')
-    selector = cloud.selector()
-    cloud.service.intercept = lambda method, path: (503, '', 'down')
-    with pytest.raises(exception.FellowServiceError, match='placement'):
-        selector.select(make_spec(), new(), 1)
-
-
-def test_placement_goes_down_between_two_claims(cloud):
-    cloud.add('h1')
-    selector, uuids = cloud.selector(), new(2)
-    cloud.service.intercept = lambda method, path: (
-        (503, '', 'down') if method == 'PUT' and uuids[1] in path else None
-    )
-    with pytest.raises(exception.FellowServiceError):
-        selector.select(make_spec(), uuids, 1)
-    assert cloud.held() == {}
-    assert selector.cache.get(0).num_instances.tolist() == [0]
-
-
 # -- the table
 
 
@@ -342,94 +219,6 @@ def test_newer_table_is_fetched_when_asked_for(cloud):
     cloud.add('h2', vcpus=8)
     cloud.version = 2
     assert hosts_of(selector.select(make_spec(), new(), 2)) == ['h2']
-
-
-# -- destinations and prefilters
-
-
-def test_disabled_by_trait(cloud):
-    cloud.add('h1', vcpus=8, traits=('COMPUTE_STATUS_DISABLED',))
-    cloud.add('h2')
-    assert hosts_of(cloud.selector().select(make_spec(), new(), 1)) == ['h2']
-
-
-def test_forced_host_is_not_filtered(cloud):
-    cloud.add('h1', service={'up': False})
-    cloud.add('h2')
-    spec = make_spec(forced_host='h1')
-    assert hosts_of(cloud.selector().select(spec, new(), 1)) == ['h1']
-
-
-def test_requested_host_is_filtered(cloud):
-    cloud.add('h1', service={'up': False})
-    cloud.add('h2')
-    text = fail(cloud.selector(), make_spec(requested_host='h1'))
-    assert 'ComputeFilter: 1 of 1 host left out' in text
-    spec = make_spec(requested_hypervisor_hostname='h2')
-    assert hosts_of(cloud.selector().select(spec, new(), 1)) == ['h2']
-
-
-def test_unknown_requested_host(cloud):
-    cloud.add('h1')
-    assert 'Host nowhere is not known.' in fail(cloud.selector(), make_spec(forced_host='nowhere'))
-
-
-def test_ignored_hosts(cloud):
-    cloud.add('h1', vcpus=8)
-    cloud.add('h2')
-    spec = make_spec(ignore_hosts=['h1'])
-    assert hosts_of(cloud.selector().select(spec, new(), 1)) == ['h2']
-    text = fail(cloud.selector(), make_spec(ignore_hosts=['h1', 'h2']))
-    assert 'IgnoredHosts: 2 of 2 hosts left out: 2 tried before' in text
-
-
-def test_availability_zones(cloud):
-    north = make_aggregate('north', availability_zone='north')
-    cloud.add('h1', aggregates=[north])
-    cloud.add('h2', vcpus=8)
-    selector = cloud.selector()
-    [[selection]] = selector.select(make_spec(availability_zone='north'), new(), 1)
-    assert (selection.host, selection.availability_zone) == ('h1', 'north')
-    assert f'member_of=in:{north.uuid}' in cloud.service.requests[-2][1]
-    [[selection]] = selector.select(make_spec(availability_zone='nova'), new(), 1)
-    assert selection.host == 'h2'
-    text = fail(selector, make_spec(availability_zone='south'))
-    assert 'Availability zone south has no hosts.' in text
-
-
-def test_tenants_of_aggregates(cloud):
-    ours = make_aggregate('ours', filter_tenant_id3=PROJECT)
-    cloud.add('h1', aggregates=[ours])
-    cloud.add('h2', vcpus=8)
-    on = {'scheduler__limit_tenants_to_placement_aggregate': True}
-    assert hosts_of(cloud.selector().select(make_spec(), new(), 1)) == ['h2']
-    assert hosts_of(cloud.selector(**on).select(make_spec(), new(), 1)) == ['h1']
-    other = make_spec(project_id='other')
-    assert hosts_of(cloud.selector(**on).select(other, new(), 1)) == ['h2']
-    on['scheduler__placement_aggregate_required_for_tenants'] = True
-    assert 'No aggregate is meant for the project.' in fail(cloud.selector(**on), other)
-
-
-def test_isolated_aggregates(cloud):
-    kept = make_aggregate('kept', **{'trait:CUSTOM_LICENCE': 'required'})
-    cloud.add('h1', vcpus=8, aggregates=[kept], traits=('CUSTOM_LICENCE',))
-    cloud.add('h2')
-    selector = cloud.selector(scheduler__enable_isolated_aggregate_filtering=True)
-    assert hosts_of(selector.select(make_spec(), new(), 1)) == ['h2']
-    licensed = make_spec(extra_specs={'trait:CUSTOM_LICENCE': 'required'})
-    assert hosts_of(selector.select(licensed, new(), 1)) == ['h1']
-    assert hosts_of(cloud.selector().select(make_spec(), new(), 1)) == ['h1']
-
-
-def test_image_type_and_models(cloud):
-    cloud.add('h1', traits=('COMPUTE_IMAGE_TYPE_QCOW2', 'COMPUTE_NET_VIF_MODEL_VIRTIO'))
-    cloud.add('h2', vcpus=8)
-    spec = make_spec(properties={'hw_vif_model': 'virtio'})
-    spec.image.disk_format = 'qcow2'
-    assert hosts_of(cloud.selector().select(spec, new(), 1)) == ['h2']
-    for option in ('query_placement_for_image_type_support', 'image_metadata_prefilter'):
-        selector = cloud.selector(**{f'scheduler__{option}': True})
-        assert hosts_of(selector.select(spec, new(), 1)) == ['h1']
 
 
 # -- which of the good ones
