@@ -78,9 +78,13 @@ class HostCache:
                 self._hosts.give(i, uuid, spec)
 
     def forget(self, uuids: Iterable[str]) -> bool:
-        """Forget picks of servers that are to be placed anew; true when there were some."""
+        """Forget picks whose devices would be in the way of the same servers now.
+
+        True when there were some: then the table has to be read again.
+        """
         with self._changing:
-            found = [(uuid, self._picks.pop(uuid)) for uuid in uuids if uuid in self._picks]
+            mine = [uuid for uuid in uuids if uuid in self._picks and self._picks[uuid].layout]
+            found = [(uuid, self._picks.pop(uuid)) for uuid in mine]
             for uuid, pick in found:
                 if uuid in self._hosts.servers:
                     self._hosts.give(self._hosts.servers[uuid], uuid, pick.spec)
