@@ -17,6 +17,7 @@ from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import (
     Server,
 )
+from kilonova.common.objects.volume_usage import VolumeUsage
 from kilonova.common.objects.work import WorkResult
 
 
@@ -146,6 +147,12 @@ class ReportsInterface(rpc.Interface):
     @rpc.call()
     def audit_usage(self, context: Ctx, host: str) -> None:
         """Count what lived on a host in the newest period that is over, unless that was done."""
+
+    @rpc.call()
+    def report_volume_usage(
+        self, context: Ctx, host: str, usages: list[VolumeUsage], ended: bool = False
+    ) -> None:
+        """Keep what guests of a host have moved; ``ended``: the volumes are about to be detached."""
 
     @rpc.call()
     def get_host_table(self, context: Ctx, image_properties: bool = False) -> HostTable:
