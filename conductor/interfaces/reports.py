@@ -142,7 +142,10 @@ class ReportsInterface(rpc.Interface):
 
     @rpc.call()
     def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:
-        """Return the servers on a host that have a share and are not about to lose it."""
+        """Return the servers on a host that have a share and are not about to lose it.
+
+        Of a share in Ceph those on all hosts, as all are one user there.
+        """
 
     @rpc.call()
     def audit_usage(self, context: Ctx, host: str) -> None:
