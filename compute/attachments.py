@@ -3,6 +3,7 @@
 import msgspec
 
 from kilonova.common.objects.work import WorkResult
+from kilonova.compute import volume_usage
 from kilonova.compute.work import Job
 
 GIB = 1024**3
@@ -19,6 +20,7 @@ def attach(job: Job) -> WorkResult:
 
 
 def detach(job: Job) -> None:
+    volume_usage.report_last(job.host, job.server, job.work.device)
     job.host.driver.detach_volume(job.server, job.work.device)
 
 

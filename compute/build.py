@@ -65,6 +65,7 @@ class _Build:
             LOG.warning(
                 'Building server %s failed: %s', self.server.uuid, error, exc_info=not expected
             )
+            self.host.notices.failed(self.context, 'build', error)
             self._report_failure(error)
         else:
             LOG.info('Server %s is built', self.server.uuid)

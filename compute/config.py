@@ -7,6 +7,7 @@
 from oslo_config import cfg
 
 from kilonova.common.config import Opts
+from kilonova.common.notifications import config as notifications_config
 from kilonova.compute import console_config
 
 HOST = [
@@ -166,6 +167,18 @@ PERIODIC = [
         help='Have the servers of this host counted once in each instance_usage_audit_period; '
         'os-instance_usage_audit_log shows it.',
     ),
+    cfg.IntOpt(
+        'volume_usage_poll_interval',
+        default=0,
+        help='Seconds between two reports of what guests have read from and written to their '
+        'volumes (the notification volume.usage); 0 or less: never.',
+    ),
+    cfg.ListOpt(
+        'compute_monitors',
+        default=[],
+        help='What is measured on the host, for the MetricsWeigher and the notification '
+        'metrics.update: cpu.virt_driver, or nothing.',
+    ),
     cfg.BoolOpt(
         'resume_guests_state_on_host_boot',
         default=False,
@@ -309,5 +322,6 @@ def list_opts() -> Opts:
         (None, [*HOST, *RATIOS, *BUILD, *PERIODIC]),
         ('image_cache', CACHE),
         ('fake_driver', FAKE),
+        *notifications_config.list_opts(),
         *console_config.list_opts(),
     ]

@@ -51,6 +51,7 @@ class DeleteEndpoint:
             raise
         except Exception as error:
             LOG.warning('Deleting server %s failed', server.uuid, exc_info=True)
+            self._host.notices.failed(context, 'delete', error)
             self._report_failure(context, server, fence, error, task)
             return
         report.deliver_fenced(

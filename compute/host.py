@@ -8,6 +8,7 @@ from kilonova.common.objects.server import Server
 from kilonova.compute.events import PlugEvents
 from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
+from kilonova.compute.notices import Notices
 from kilonova.compute.operations import Operations, Slots
 from kilonova.compute.virt.driver import Driver
 from kilonova.compute.volumes import Volumes
@@ -25,6 +26,7 @@ class Host:
     ports: Ports
     volumes: Volumes
     inventory: HostInventory
+    notices: Notices = dataclasses.field(default_factory=Notices)
     operations: Operations = dataclasses.field(default_factory=Operations)
     events: PlugEvents = dataclasses.field(default_factory=PlugEvents)
     told: dict[str, int] = dataclasses.field(default_factory=dict)

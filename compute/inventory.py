@@ -62,6 +62,13 @@ class HostInventory:
         self._sent: dict[str, _Sent] = {}
         self.disabled = False
         """The service is disabled: the scheduler must not look here."""
+        self.metrics: list[dict[str, Any]] = []
+        """What monitors have measured, for the next report."""
+
+    @property
+    def node(self) -> ComputeNode | None:
+        """The record as it was last sent."""
+        return self._node
 
     def update(self) -> None:
         """Tell the conductor and placement what has changed since the last time.
@@ -109,6 +116,7 @@ class HostInventory:
             reserved_host_memory_mb=self._conf.reserved_host_memory_mb,
             reserved_host_disk_mb=self._conf.reserved_host_disk_mb,
             provider=self._describe_provider(sent) if sent else None,
+            metrics=self.metrics,
         )
 
     def _describe_provider(self, sent: _Sent) -> ProviderState:

@@ -12,7 +12,8 @@ from kilonova.common import concurrency, config, exception, rpc, rpc_many, servi
 from kilonova.common import context as ctx
 from kilonova.common.clients import keystone
 from kilonova.common.clients.placement import Placement
-from kilonova.compute import report
+from kilonova.common.notifications.notifier import Notifier
+from kilonova.compute import report, volume_usage
 from kilonova.compute.build import BuildEndpoint
 from kilonova.compute.config import list_opts
 from kilonova.compute.console import ConsoleEndpoint
@@ -26,8 +27,10 @@ from kilonova.compute.image_caching import ImageCachingEndpoint
 from kilonova.compute.interface import ComputeInterface
 from kilonova.compute.inventory import HostInventory
 from kilonova.compute.live_migration import SteeringEndpoint
+from kilonova.compute.monitors import Monitors
 from kilonova.compute.network import Ports
 from kilonova.compute.network_refresh import NetworkRefresh
+from kilonova.compute.notices import Notices, Telling
 from kilonova.compute.orphans import Orphans
 from kilonova.compute.periodic import Periodic
 from kilonova.compute.power_sync import PowerSync
@@ -62,6 +65,7 @@ class Compute:
         conductor: interface.ConductorInterface | None = None,
         placement: Placement | None = None,
         periodic: Periodic | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         config.register(list_opts(), conf)
         self.conf, self._transport = conf, transport
@@ -77,7 +81,10 @@ class Compute:
             ports=Ports(conf, name),
             volumes=Volumes(conf, name, driver),
             inventory=HostInventory(conf, name, driver, conductor, placement),
+            notices=Notices(name, conf.my_ip, notifier),
         )
+        driver.on_unreachable(self.host.notices.hypervisor_away)
+        self._monitors = Monitors(self.host)
         self.power_sync = PowerSync(self.host)
         self.network_refresh = NetworkRefresh(self.host)
         self.orphans = Orphans(self.host)
@@ -125,7 +132,7 @@ class Compute:
 
     def endpoints(self) -> list[object]:
         """Return what answers ComputeInterface."""
-        return [
+        made: list[object] = [
             BuildEndpoint(self.host),
             DeleteEndpoint(self.host),
             WorkEndpoint(self.host, HANDLERS),
@@ -135,6 +142,7 @@ class Compute:
             HostEndpoint(self.host),
             EventsEndpoint(self.host.events, self.network_refresh),
         ]
+        return [Telling(one, self.host.notices) for one in made]
 
     def report_state(self) -> None:
         """Send one heartbeat with what runs here; register anew when our record was deleted."""
@@ -164,10 +172,12 @@ class Compute:
 
     def _update_inventory(self) -> None:
         """Tell what we offer; a placement that is away holds up nothing, it is told later."""
+        self._monitors.measure()
         try:
             self.host.inventory.update()
         except exception.KilonovaError as error:
             LOG.error('The inventory of %s could not be sent yet: %s', self.host.name, error)
+        self._monitors.announce()
 
     def _age_images(self) -> None:
         servers = self.host.conductor.get_host_servers(ctx.get_admin_context(), self.host.name)
@@ -186,6 +196,10 @@ class Compute:
             self._periodic.add(conf.image_cache.manager_interval, self._age_images)
         if conf.instance_usage_audit:
             self._periodic.add(AUDIT_INTERVAL, self._audit_usage)
+        if conf.volume_usage_poll_interval > 0:
+            self._periodic.add(
+                conf.volume_usage_poll_interval, lambda: volume_usage.report_all(self.host)
+            )
         self._periodic.add(conf.heal_instance_info_cache_interval, self.network_refresh.heal_next)
 
     def _audit_usage(self) -> None:
@@ -202,16 +216,19 @@ class Computes:
         self._transport, self._conductor = transport, interface.client(conf, transport)
         placement = Placement(keystone.adapter(conf, 'placement'))
         self._periodic = Periodic()
+        self._notifier = Notifier(conf)
         self._are_many = len(hosts) >= MANY
         shared = self._periodic if self._are_many else None
         self.computes = [
-            Compute(conf, transport, host, self._conductor, placement, shared) for host in hosts
+            Compute(conf, transport, host, self._conductor, placement, shared, self._notifier)
+            for host in hosts
         ]
         self._heartbeat = service.Heartbeat(conf.report_interval, self.report_states)
         self._servers: list[rpc_server.RPCServer] = []
 
     def start(self) -> None:
         """Come up, some at a time; many hosts share their connection, heartbeat and clock."""
+        self._notifier.start()
         if self._are_many:
             endpoints = {one.host.name: one.endpoints() for one in self.computes}
             self._servers = rpc_many.serve_many(self._transport, ComputeInterface, endpoints)
@@ -227,6 +244,7 @@ class Computes:
             server.stop()
             server.wait()
         self._heartbeat.stop()
+        self._notifier.stop()
 
     def report_states(self) -> None:
         """Send one heartbeat for all hosts that are up."""

@@ -12,6 +12,7 @@ from kilonova.common import exception
 from kilonova.common.clients import manila
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import DETACHING, ERROR, Share
+from kilonova.common.objects.work import ACCESS_TO, WorkResult
 from kilonova.compute.host import Host
 from kilonova.compute.work import Job
 
@@ -20,9 +21,11 @@ POLL = 0.2
 CEPHX_USER = 'nova'
 
 
-def attach(job: Job) -> None:
+def attach(job: Job) -> WorkResult:
     """Have Manila let this host in, and keep the share from being deleted."""
-    let_in(job.host, job.work.share)
+    share = job.work.share
+    let_in(job.host, share)
+    return WorkResult(values={ACCESS_TO: _identity(job.host.conf, share)[1]})
 
 
 def detach(job: Job) -> None:
@@ -58,7 +61,7 @@ def let_in(host: Host, share: Share) -> None:
         raise exception.NotSupported(feature='shares')
     client, (kind, to) = manila.client(host.conf), _identity(host.conf, share)
     with _alone(share):
-        client.lock(share.share_id, _reason(share))
+        client.lock(share.share_id, share.lock_reason)
         if client.find_access(share.share_id, kind, to) is None:
             client.allow(share.share_id, kind, to)
         _wait_until_active(client, host.conf, share)
@@ -87,19 +90,12 @@ def _give_back(host: Host, server: Server, share: Share) -> None:
             access = client.find_access(share.share_id, *_identity(host.conf, share))
             if access is not None:
                 client.deny(share.share_id, access['id'])
-        client.unlock(share.share_id, _reason(share))
+        client.unlock(share.share_id, share.lock_reason)
 
 
 def _identity(conf: cfg.ConfigOpts, share: Share) -> tuple[str, str]:
     """Return as whom this host uses a share."""
-    if share.protocol == 'CEPHFS':
-        return 'cephx', CEPHX_USER
-    return 'ip', conf.my_shared_fs_storage_ip
-
-
-def _reason(share: Share) -> str:
-    """Each attachment has a lock of its own, so that none takes another one's away."""
-    return f'nova attachment {share.uuid}'
+    return share.access_type, CEPHX_USER if share.is_ceph else conf.my_shared_fs_storage_ip
 
 
 def _alone(share: Share) -> Any:

@@ -88,6 +88,7 @@ class WorkEndpoint:
             raise
         except Exception as error:
             LOG.warning('The %s of server %s failed', kind, job.server.uuid, exc_info=True)
+            self._host.notices.failed(job.context, kind, error)
             reason, details = report.describe(error)
             code = error.code if isinstance(error, exception.KilonovaError) else 500
             return WorkResult(error=reason, details=details, code=code)

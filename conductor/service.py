@@ -56,6 +56,7 @@ from kilonova.conductor.tasks.shelve import Shelving
 from kilonova.conductor.tasks.simple import SimpleActions
 from kilonova.conductor.tasks.sizes import Sizes
 from kilonova.conductor.usage import Usage
+from kilonova.conductor.volume_usage import VolumeUsages
 from kilonova.db import cells
 from kilonova.db import config as db_config
 from kilonova.db.engine import Database
@@ -100,6 +101,7 @@ def host_endpoints(parts: Parts, engine: Engine, heartbeats: Heartbeats) -> list
         HostDiscovery(api, cell, parts.cell_id),
         Quotas(conf, api),
         Usage(conf, cell, parts.notifier),
+        VolumeUsages(cell, parts.notifier),
         HostControl(conf, cell, compute),
         ImageCaching(conf, api, cell, compute, notifier=parts.notifier),
     ]

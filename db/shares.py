@@ -38,10 +38,19 @@ def remove(session: Session, share: Share) -> None:
 
 
 def users(session: Session, share_id: str, host: str) -> list[str]:
-    """Return the servers of a host that have a share and are not about to lose it."""
+    """Return the servers of a host that have a share and are not about to lose it.
+
+    Of a share in Ceph those of all hosts, as all are one user there.
+    """
+    mapping = sa.type_coerce(SHARES.c.mapping, types.LongText)
     query = (
-        sa.select(SHARES.c.instance_uuid, sa.type_coerce(SHARES.c.mapping, types.LongText))
+        sa.select(SHARES.c.instance_uuid, INSTANCES.c.host, mapping)
         .join(INSTANCES, INSTANCES.c.uuid == SHARES.c.instance_uuid)
-        .where(SHARES.c.share_id == share_id, INSTANCES.c.host == host, INSTANCES.c.deleted == 0)
+        .where(SHARES.c.share_id == share_id, INSTANCES.c.deleted == 0)
     )
-    return [uuid for uuid, text in session.execute(query) if decode(text).status != DETACHING]
+    found = ((uuid, there, decode(text)) for uuid, there, text in session.execute(query))
+    return [
+        uuid
+        for uuid, there, share in found
+        if share.status != DETACHING and (there == host or share.is_ceph)
+    ]

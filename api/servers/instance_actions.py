@@ -8,7 +8,7 @@ from kilonova.api.operation import operation
 from kilonova.api.policies import ADMIN, SoftRule
 from kilonova.api.request import Request
 from kilonova.api.servers import lookup, times, view
-from kilonova.common.objects.server import Action, ActionEvent, Server
+from kilonova.common.objects.server import Action, ActionEvent, OwnedActions
 
 LIST = 'os_compute_api:os-instance-actions:list'
 SHOW = 'os_compute_api:os-instance-actions:show'
@@ -35,15 +35,17 @@ PATH = '/servers/{server_id}/os-instance-actions'
 Json = dict[str, Any]
 
 
-def _server(request: Request, server_id: str) -> Server:
-    """Return the server, from 2.21 on also when it is deleted."""
-    if request.version.minor < 21:
-        return lookup.get(request, server_id)
-    server = request.conductor.get_deleted_or_live_server(
-        request.context, lookup.checked(server_id), lookup.visible_project(request)
-    )
-    request.authorize(project_id=server.project_id, user_id=server.user_id)
-    return server
+def _visible(request: Request) -> Json:
+    """Return which servers count: from 2.21 on also deleted ones."""
+    return {
+        'project_id': lookup.visible_project(request),
+        'deleted': request.version.minor >= 21,
+    }
+
+
+def _checked(request: Request, found: OwnedActions) -> list[Action]:
+    request.authorize(project_id=found.project_id, user_id=found.user_id)
+    return found.actions
 
 
 def _time(when: datetime.datetime | None) -> str | None:
@@ -99,23 +101,16 @@ def _action(action: Action, minor: int) -> Json:
 def index(request: Request, server_id: str) -> Json:
     """List the actions of a server."""
     minor = request.version.minor
-    server = _server(request, server_id)
-    if minor < 58:
-        actions = request.conductor.list_actions(request.context, server.uuid)
-        return {'instanceActions': [_action(action, minor) for action in actions]}
-    since, before = times.changes(request)
-    limit, marker = params.limit_and_marker(request)
-    actions = request.conductor.list_actions(
-        request.context,
-        server.uuid,
-        limit=limit,
-        marker=marker,
-        changes_since=since,
-        changes_before=before,
-    )
+    uuid, asked = lookup.checked(server_id), _visible(request)
+    limit = None
+    if minor >= 58:
+        asked['changes_since'], asked['changes_before'] = times.changes(request)
+        limit, asked['marker'] = params.limit_and_marker(request)
+    listed = request.conductor.list_actions(request.context, uuid, limit=limit, **asked)
+    actions = _checked(request, listed)
     found: Json = {'instanceActions': [_action(action, minor) for action in actions]}
     if actions and len(actions) == limit:
-        path = f'servers/{server.uuid}/os-instance-actions'
+        path = f'servers/{uuid}/os-instance-actions'
         found['links'] = params.next_link(request, path, actions[-1].request_id)
     return found
 
@@ -145,15 +140,16 @@ def index(request: Request, server_id: str) -> Json:
 def show(request: Request, server_id: str, request_id: str) -> Json:
     """Show an action of a server with its events."""
     minor = request.version.minor
-    server = _server(request, server_id)
-    action = request.conductor.get_action(request.context, server.uuid, request_id)
+    uuid = lookup.checked(server_id)
+    found = request.conductor.get_action(request.context, uuid, request_id, **_visible(request))
+    [action] = _checked(request, found)
     shown = _action(action, minor)
     # Before 2.51 events were the administrators'; now all see them, but not all of them.
-    trusted = request.allows(EVENTS, project_id=server.project_id)
+    trusted = request.allows(EVENTS, project_id=found.project_id)
     if trusted or minor >= 51:
-        details = minor >= 84 and request.allows(DETAILS, project_id=server.project_id)
+        details = minor >= 84 and request.allows(DETAILS, project_id=found.project_id)
         shown['events'] = [
-            _event(event, server.project_id, minor, trusted, details) for event in action.events
+            _event(event, found.project_id, minor, trusted, details) for event in action.events
         ]
     return {'instanceAction': shown}
 

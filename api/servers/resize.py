@@ -19,7 +19,9 @@ from kilonova.common import exception
 
 ACTION = '/servers/{server_id}/action'
 CROSS_CELL = SoftRule(
-    'compute:servers:resize:cross_cell', NOBODY, 'Resize a server into another cell.'
+    'compute:servers:resize:cross_cell',
+    NOBODY,
+    'Resize a server into another cell.  Allowing it changes nothing: a server stays in its cell.',
 )
 MIGRATE_HOST = 'os_compute_api:os-migrate-server:migrate:host'
 RESIZE = params.wrapped(

@@ -16,6 +16,8 @@ class Event(NamedTuple):
     source: str
     payload: type[Payload]
     phases: tuple[str, ...] = ()
+    grave: bool = False
+    """It tells of an error, although no phase says so."""
 
     def types(self) -> list[str]:
         """Return the event types that it comes as."""
@@ -84,10 +86,14 @@ _ALL = [
     ),
     *_once('aggregate.cache_images.progress', CONDUCTOR, hosts.AggregateCachePayload),
     *_once('service.create service.update service.delete', COMPUTE, hosts.ServiceStatusPayload),
+    Event('compute.exception', COMPUTE, hosts.ExceptionPayload, grave=True),
+    Event('libvirt.connect', COMPUTE, hosts.LibvirtErrorPayload, ('error',)),
+    Event('metrics.update', COMPUTE, hosts.MetricsPayload),
+    Event('volume.usage', COMPUTE, resources.VolumeUsagePayload),
 ]
 EVENTS = {event.name: event for event in _ALL}
 
 
-def priority(phase: str | None) -> str:
-    """Return how grave the published table says that a phase is."""
-    return 'error' if phase == 'error' else 'info'
+def priority(event: Event, phase: str | None) -> str:
+    """Return how grave the published table says that a phase of an event is."""
+    return 'error' if phase == 'error' or event.grave else 'info'

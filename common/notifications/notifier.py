@@ -60,8 +60,12 @@ class Notifier:
         phase: str | None,
         host: str,
         payload: Payload,
+        source: str | None = None,
     ) -> None:
-        """Send an event of the table, versioned.  Raises KeyError, TypeError for what is not there."""
+        """Send an event of the table, versioned.  Raises KeyError, TypeError for what is not there.
+
+        ``source``: who says it, where that is not always the same daemon.
+        """
         event = events.EVENTS[name]
         if type(payload) is not event.payload or (phase or '') not in (event.phases or ('',)):
             raise TypeError(f'{name} has no {phase} with a {type(payload).__name__}')
@@ -69,20 +73,26 @@ class Notifier:
             self._put(
                 Message(
                     _values(context),
-                    f'{event.source}:{host}',
+                    f'{source or event.source}:{host}',
                     f'{name}.{phase}' if phase else name,
-                    events.priority(phase),
+                    events.priority(event, phase),
                     envelope(payload),
                     True,
                 )
             )
 
     def send_plain(
-        self, context: RequestContext, publisher: str, type: str, body: dict[str, Any]
+        self,
+        context: RequestContext,
+        publisher: str,
+        type: str,
+        body: dict[str, Any],
+        is_error: bool = False,
     ) -> None:
-        """Send an unversioned notification."""
+        """Send an unversioned notification; ``is_error``: its type does not end with that word."""
         if self.plain:
-            level = 'error' if type.endswith('.error') else self._conf.notifications.default_level
+            failed = is_error or type.endswith('.error')
+            level = 'error' if failed else self._conf.notifications.default_level
             self._put(Message(_values(context), publisher, type, level.lower(), body, False))
 
     def _put(self, message: Message) -> None:

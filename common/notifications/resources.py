@@ -1,5 +1,6 @@
-"""Payloads about flavors, key pairs and server groups."""
+"""Payloads about flavors, key pairs, server groups and volumes."""
 
+import datetime
 from typing import ClassVar
 
 from kilonova.common.notifications.payload import Payload
@@ -46,3 +47,20 @@ class ServerGroupPayload(Payload):
     hosts: list[str] | None
     policy: str | None
     rules: dict[str, str]
+
+
+class VolumeUsagePayload(Payload):
+    """What one volume has moved since it was first attached to a server."""
+
+    VERSION: ClassVar[str] = '1.0'
+
+    volume_id: str
+    project_id: str | None
+    user_id: str | None
+    instance_uuid: str | None
+    availability_zone: str | None
+    last_refreshed: datetime.datetime | None
+    reads: int
+    read_bytes: int
+    writes: int
+    write_bytes: int

@@ -227,3 +227,11 @@ class Action(msgspec.Struct, kw_only=True, omit_defaults=True):
     updated_at: datetime.datetime | None = None
     message: str | None = None
     events: list[ActionEvent] = []
+
+
+class OwnedActions(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Actions of a server, with whose it is: that decides who may see them."""
+
+    project_id: str
+    user_id: str
+    actions: list[Action] = []

@@ -19,3 +19,19 @@ class Share(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: str = ATTACHING
     export_location: str = ''
     protocol: str = 'NFS'
+    access_to: str = ''
+    """Whom Manila lets in for it: an address of the host, or a user of Ceph that all hosts are."""
+
+    @property
+    def is_ceph(self) -> bool:
+        return self.protocol == 'CEPHFS'
+
+    @property
+    def access_type(self) -> str:
+        """Manila's word for what ``access_to`` is."""
+        return 'cephx' if self.is_ceph else 'ip'
+
+    @property
+    def lock_reason(self) -> str:
+        """Each attachment has a lock of its own, so that none takes another one's away."""
+        return f'nova attachment {self.uuid}'

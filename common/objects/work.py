@@ -232,6 +232,10 @@ class Rebuild(msgspec.Struct, kw_only=True, tag='rebuild'):
     """The image that the volume with the root disk is to be made of first."""
 
 
+ACCESS_TO = 'access_to'
+"""In the values of its result: whom Manila lets in."""
+
+
 class AllowShare(msgspec.Struct, tag='attach share'):
     """Have the host let in to a share."""
 

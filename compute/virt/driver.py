@@ -22,6 +22,7 @@ from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
+from kilonova.common.objects.volume_usage import VolumeCounters
 from kilonova.compute.virt.moves import Moving, MovingLive
 
 
@@ -39,6 +40,16 @@ class PowerState(enum.IntEnum):
     def text(self) -> str:
         """The API's word for it."""
         return 'pending' if self == PowerState.NOSTATE else self.name.lower()
+
+
+class CpuStats(msgspec.Struct, kw_only=True):
+    """How the host's processors have spent their time (nanoseconds); ``frequency`` is in MHz."""
+
+    user: int = 0
+    kernel: int = 0
+    idle: int = 0
+    iowait: int = 0
+    frequency: int = 0
 
 
 class Inventory(msgspec.Struct, kw_only=True):
@@ -202,6 +213,13 @@ class Volumes:
         """Let a guest see that its volume has grown to ``size`` bytes."""
         raise exception.NotSupported(feature='extending volumes')
 
+    def get_volume_counters(self, server: Server, device: BlockDevice) -> VolumeCounters | None:
+        """Return what a guest has done with a volume since it was started; None: it is off.
+
+        Raises GuestNotFound, VirtDriverError.
+        """
+        raise exception.NotSupported(feature='counting what volumes move')
+
     def create_volume_snapshot(self, server: Server, volume_id: str, info: dict[str, Any]) -> None:
         """Let a guest write to ``info['new_file']`` from now on."""
         raise exception.NotSupported(feature='assisted volume snapshots')
@@ -335,6 +353,10 @@ class Host(abc.ABC):
     def check_health(self) -> None:  # noqa: B027  (some cannot be away)
         """Raise VirtDriverError when the hypervisor cannot be reached."""
 
+    def get_cpu_stats(self) -> CpuStats:
+        """Return what the host's processors have done since it was started."""
+        raise exception.NotSupported(feature='measuring processors')
+
     def get_uptime(self) -> str:
         """Return the host's ``uptime`` line."""
         raise exception.NotSupported(feature='host uptime')
@@ -381,6 +403,12 @@ class Driver(
 
     def on_event(self, callback: Callable[[str, Events], None]) -> None:
         """Register who is told (uuid, event); a driver without events never calls it."""
+
+    def on_unreachable(self, callback: Callable[[Exception], None]) -> None:
+        """Register who is told each time that the hypervisor cannot be connected to.
+
+        The callback returns at once.  A driver without a connection never calls it.
+        """
 
     def close(self) -> None:
         """Called once when the daemon stops; guests go on."""

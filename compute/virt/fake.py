@@ -289,6 +289,9 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
         self.in_maintenance = on
         return on
 
+    def get_cpu_stats(self) -> driver.CpuStats:
+        return fake_counters.host(time.time() - self._started)
+
     def get_uptime(self) -> str:
         up = int(time.time() - self._started)
         clock = time.strftime('%H:%M:%S')

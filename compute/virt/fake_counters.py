@@ -11,7 +11,8 @@ from kilonova.common.objects.diagnostics import (
     NicDiagnostics,
 )
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt.driver import PowerState
+from kilonova.common.objects.volume_usage import VolumeCounters
+from kilonova.compute.virt.driver import CpuStats, PowerState
 
 if TYPE_CHECKING:
     from kilonova.compute.virt.fake_guest import Guest
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 CPU_TIME, REQUESTS, PACKETS = 10_000_000, 2, 3
 REQUEST_SIZE, PACKET_SIZE = 4096, 64
 KIB_PER_MIB = 1024
+# A second of the host's life, in nanoseconds: three quarters of it nothing is done.
+SECOND = 1_000_000_000
+BUSY, MHZ = SECOND // 8, 2000
 
 
 def of(guest: 'Guest', server: Server) -> Diagnostics:
     """Return the diagnostics of a guest."""
-    now = timeutils.utcnow()
-    age = int((now - guest.started_at).total_seconds()) if guest.started_at else 0
+    age = _age(guest)
     addresses = {vif.id: vif.address for vif in server.network_info}
     return Diagnostics(
         state=PowerState(guest.state).text,
@@ -43,6 +46,27 @@ def of(guest: 'Guest', server: Server) -> Diagnostics:
         disks=[_disk('vda', age)],
         nics=[_nic(f'tap{port[:11]}', addresses.get(port), age) for port in guest.ports],
     )
+
+
+def volume(guest: 'Guest') -> VolumeCounters:
+    """Return what any volume of a guest has moved."""
+    count = REQUESTS * _age(guest)
+    size = count * REQUEST_SIZE
+    return VolumeCounters(reads=count, read_bytes=size, writes=count, write_bytes=size)
+
+
+def host(age: float) -> CpuStats:
+    """Return what the processors have done in ``age`` seconds."""
+    busy = int(BUSY * age)
+    idle = int(SECOND * age) - 2 * busy
+    return CpuStats(user=busy, kernel=busy, idle=idle, frequency=MHZ)
+
+
+def _age(guest: 'Guest') -> int:
+    """Return for how many seconds a guest has been running."""
+    if guest.started_at is None:
+        return 0
+    return int((timeutils.utcnow() - guest.started_at).total_seconds())
 
 
 def _disk(device: str, age: int) -> DiskDiagnostics:

@@ -8,7 +8,8 @@ from typing import Any
 from kilonova.common import exception
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt import driver
+from kilonova.common.objects.volume_usage import VolumeCounters
+from kilonova.compute.virt import driver, fake_counters
 from kilonova.compute.virt.fake_guest import Guest, clock, reachable
 
 
@@ -57,6 +58,12 @@ class FakeVolumes(driver.Volumes, abc.ABC):
     def extend_volume(self, server: Server, device: BlockDevice, size: int) -> None:
         guest = self._change_volumes(server, 'fail_attach_volume')
         guest.console.append(f'[{clock()}] {device.device_name}: new size {size}')
+
+    def get_volume_counters(self, server: Server, device: BlockDevice) -> VolumeCounters | None:
+        guest = self._get(server.uuid)
+        if guest.state != driver.PowerState.RUNNING or device.volume_id not in guest.volumes:
+            return None
+        return fake_counters.volume(guest)
 
     def create_volume_snapshot(self, server: Server, volume_id: str, info: dict[str, Any]) -> None:
         guest = self._change_volumes(server, 'fail_attach_volume')

@@ -60,6 +60,19 @@ def _of_server(front: Front, name: str, context: Ctx, values: Values) -> Any:
     return now.call(name, context, values)
 
 
+def _move(front: Front, name: str, context: Ctx, values: Values) -> Any:
+    """A host of another cell, named as the destination, is refused for what it is."""
+    host = values.get('host')
+    if host is not None:
+        there, here = front.fleet.of_host(host), front.fleet.of_server(values['uuid'])
+        if there is not None and here is not None and there is not here:
+            raise exception.Invalid(
+                f'Host {host} is in another cell than instance {values["uuid"]}, and instances '
+                'are not moved between cells.'
+            )
+    return _of_server(front, name, context, values)
+
+
 def _of_host(front: Front, name: str, context: Ctx, values: Values) -> Any:
     """A host that is not mapped has just come up, on the bus of its cell."""
     return (front.fleet.of_host(values['host']) or front.home).call(name, context, values)
@@ -152,6 +165,7 @@ TABLE: dict[str, Way] = {
     ),
     'list_servers': _gathered(server_lists.list_servers),
     'get_server': _gathered(server_lists.get_server),
+    **dict.fromkeys(('migrate_server', 'live_migrate_server', 'evacuate_server'), _move),
     'list_migrations': _gathered(server_lists.list_migrations),
     'get_usage': _gathered(server_lists.get_usage),
     'get_server_by_port': _first(exception.PortNotFound),

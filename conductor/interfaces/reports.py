@@ -17,6 +17,7 @@ from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import (
     Server,
 )
+from kilonova.common.objects.volume_usage import VolumeUsage
 from kilonova.common.objects.work import WorkResult
 
 
@@ -141,11 +142,20 @@ class ReportsInterface(rpc.Interface):
 
     @rpc.call()
     def get_share_users(self, context: Ctx, share_id: str, host: str) -> list[str]:
-        """Return the servers on a host that have a share and are not about to lose it."""
+        """Return the servers on a host that have a share and are not about to lose it.
+
+        Of a share in Ceph those on all hosts, as all are one user there.
+        """
 
     @rpc.call()
     def audit_usage(self, context: Ctx, host: str) -> None:
         """Count what lived on a host in the newest period that is over, unless that was done."""
+
+    @rpc.call()
+    def report_volume_usage(
+        self, context: Ctx, host: str, usages: list[VolumeUsage], ended: bool = False
+    ) -> None:
+        """Keep what guests of a host have moved; ``ended``: the volumes are about to be detached."""
 
     @rpc.call()
     def get_host_table(self, context: Ctx, image_properties: bool = False) -> HostTable:

@@ -10,8 +10,8 @@ from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import (
-    Action,
     CreatedServers,
+    OwnedActions,
     Server,
     ServerCreate,
     ServerQuery,
@@ -148,16 +148,29 @@ class ServersInterface(rpc.Interface):
         self,
         context: Ctx,
         uuid: str,
+        project_id: str | None = None,
+        deleted: bool = True,
         limit: int | None = None,
         marker: str | None = None,
         changes_since: datetime.datetime | None = None,
         changes_before: datetime.datetime | None = None,
-    ) -> list[Action]:
-        """Return a server's actions, newest first, without events; also of a deleted server."""
+    ) -> OwnedActions:
+        """Return a server's actions, newest first, without events.
+
+        ``project_id``: it must be that one's; ``deleted``: it may be deleted.  Raises
+        InstanceNotFound.
+        """
 
     @rpc.call()
-    def get_action(self, context: Ctx, uuid: str, request_id: str) -> Action:
-        """Return one action with its events.  Raises ActionNotFound."""
+    def get_action(
+        self,
+        context: Ctx,
+        uuid: str,
+        request_id: str,
+        project_id: str | None = None,
+        deleted: bool = True,
+    ) -> OwnedActions:
+        """Return one action with its events.  Raises InstanceNotFound, ActionNotFound."""
 
     @rpc.call()
     def get_deleted_or_live_server(

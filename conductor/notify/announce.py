@@ -13,7 +13,8 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
-from kilonova.common.notifications import describe, hosts
+from kilonova.common.notifications import describe, failures, hosts
+from kilonova.common.notifications.events import API
 from kilonova.common.notifications.notifier import Notifier
 from kilonova.common.notifications.payload import Payload
 from kilonova.common.notifications.resources import KeypairPayload, ServerGroupPayload
@@ -173,7 +174,12 @@ class Announcing:
             name = announced.event(arguments)
             if name and announced.around:
                 self._say(context, name, 'start', arguments['_before'])
-            result = method(context, *args, **kwargs)
+            try:
+                result = method(context, *args, **kwargs)
+            except Exception as error:
+                if name.startswith('aggregate.'):
+                    self._say_failure(context, method.__name__, error)
+                raise
             if name:
                 after = self._looked(announced.after, context, arguments, result)
                 self._say(context, name, 'end' if announced.around else None, after)
@@ -190,6 +196,16 @@ class Announcing:
         except exception.KilonovaError as error:
             LOG.info('Nothing is announced of what is not found: %s', error)
             return None
+
+    def _say_failure(self, context: RequestContext, what: str, error: Exception) -> None:
+        """Of the API's own work, aggregates alone are published as ``compute.exception``."""
+        try:
+            reason, host = failures.describe(error), self._conf.host
+            self._notifier.send(context, 'compute.exception', None, host, reason, source=API)
+            body = failures.plain(reason)
+            self._notifier.send_plain(context, f'compute.{host}', what, body, is_error=True)
+        except Exception:
+            LOG.exception('The failure of %s is not announced', what)
 
     def _say(self, context: RequestContext, name: str, phase: str | None, resource: Any) -> None:
         """What cannot be said must not fail what is done."""

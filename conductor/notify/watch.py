@@ -58,10 +58,14 @@ STEPS: dict[str, tuple[str, ...]] = {
     'compute_allow_share': ('share_attach',),
     'compute_deny_share': ('share_detach',),
     'compute_pre_live_migration': ('live_migration_pre',),
-    'compute_post_live_migration': ('live_migration_post',),
-    'compute_post_live_migration_at_destination': ('live_migration_post_dest',),
-    'compute_rollback_live_migration': ('live_migration_rollback',),
-    'compute_rollback_live_migration_at_destination': ('live_migration_rollback_dest',),
+    'compute_post_live_migration_at_destination': (
+        'live_migration_post',
+        'live_migration_post_dest',
+    ),
+    'compute_rollback_live_migration_at_destination': (
+        'live_migration_rollback',
+        'live_migration_rollback_dest',
+    ),
     'compute_live_migration_abort': ('live_migration_abort',),
     'compute_live_migration_force_complete': ('live_migration_force_complete',),
     'rebuild_server': ('evacuate',),

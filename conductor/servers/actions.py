@@ -2,10 +2,12 @@
 
 import datetime
 
+from sqlalchemy.orm import Session
+
 from kilonova.common.context import RequestContext as Ctx
-from kilonova.common.objects.server import Action
+from kilonova.common.objects.server import OwnedActions
 from kilonova.conductor.parts import Parts
-from kilonova.db import operations
+from kilonova.db import operations, servers
 from kilonova.db.engine import retry
 
 
@@ -20,13 +22,16 @@ class ServerActions:
         self,
         context: Ctx,
         uuid: str,
+        project_id: str | None = None,
+        deleted: bool = True,
         limit: int | None = None,
         marker: str | None = None,
         changes_since: datetime.datetime | None = None,
         changes_before: datetime.datetime | None = None,
-    ) -> list[Action]:
+    ) -> OwnedActions:
         with self._parts.cell_db.reader() as session:
-            return operations.list_actions(
+            owner = _owner(session, uuid, project_id, deleted)
+            owner.actions = operations.list_actions(
                 session,
                 uuid,
                 limit=limit,
@@ -34,8 +39,23 @@ class ServerActions:
                 changes_since=changes_since,
                 changes_before=changes_before,
             )
+            return owner
 
     @retry
-    def get_action(self, context: Ctx, uuid: str, request_id: str) -> Action:
+    def get_action(
+        self,
+        context: Ctx,
+        uuid: str,
+        request_id: str,
+        project_id: str | None = None,
+        deleted: bool = True,
+    ) -> OwnedActions:
         with self._parts.cell_db.reader() as session:
-            return operations.get_action(session, uuid, request_id)
+            owner = _owner(session, uuid, project_id, deleted)
+            owner.actions = [operations.get_action(session, uuid, request_id)]
+            return owner
+
+
+def _owner(session: Session, uuid: str, project_id: str | None, deleted: bool) -> OwnedActions:
+    found = servers.get(session, uuid, project_id, deleted=None if deleted else False, parts=False)
+    return OwnedActions(project_id=found.project_id, user_id=found.user_id)

@@ -14,7 +14,7 @@ from kilonova.common.volumes import release
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults, ports, shelved
+from kilonova.conductor.tasks import accept, faults, ports, share_access, shelved
 from kilonova.conductor.tasks.debts import Debts
 from kilonova.db import operations, server_groups, server_migrations, servers
 from kilonova.db.engine import retry
@@ -127,6 +127,7 @@ class Delete:
         ports.clean(self._parts.neutron, server)
         if volumes(server.block_devices):
             release(self._parts.volumes(None), server.uuid, server.block_devices)
+        share_access.take_back(self._parts, server)
         self._end(server.uuid, operation.fence, operation.payload)
 
     # -- the end

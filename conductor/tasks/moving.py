@@ -179,16 +179,21 @@ class Mover:
         payload = job.payload
         while True:
             [[payload.selection, *payload.alternates]] = self._chooser.choose([job])
-            if self._groups.reserve(
-                payload.spec.group,
-                job.server.uuid,
-                payload.target.host,
-                lambda session: migrations.update(
-                    session, payload.migration, dest_compute=payload.target.host
-                ),
-            ) and self._lay_out(job):
+            if self._reserve(job) and self._lay_out(job):
                 return
             groups.avoid(payload)
+
+    def _reserve(self, job: Job[M]) -> bool:
+        """Note the destination; false when the server's group has come to mind it."""
+        payload = job.payload
+        return self._groups.reserve(
+            payload.spec.group,
+            job.server.uuid,
+            payload.target.host,
+            lambda session: migrations.update(
+                session, payload.migration, dest_compute=payload.target.host
+            ),
+        )
 
     @retry
     def _lay_out(self, job: Job[M]) -> bool:
@@ -256,6 +261,12 @@ class Mover:
         asked = port_requests.look(self._parts.neutron, payload.spec, [server])
         to.pci_requests = asked.pci_requests
         payload.selection = to
+        group = payload.spec.group
+        if not self._reserve(job):
+            assert group is not None
+            raise exception.NoValidHost(
+                reason=f'Host {to.host}: the {group.policy} policy of the server group was violated.'
+            )
         if not self._lay_out(job):
             raise exception.NoValidHost(reason=f'Host {to.host}: {payload.misfit}')
 

@@ -16,7 +16,7 @@ from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import share as share_words
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import ATTACHING, DETACHING, Share
-from kilonova.common.objects.work import AllowShare, DenyShare, WorkResult
+from kilonova.common.objects.work import ACCESS_TO, AllowShare, DenyShare, WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
@@ -196,6 +196,7 @@ def _settle(session: Session, share: Share, action: str, result: WorkResult) -> 
         share.status = share_words.ERROR
     elif share.status == ATTACHING:  # a start may have been faster
         share.status = share_words.INACTIVE
+    share.access_to = str(result.values.get(ACCESS_TO, share.access_to))
     shares.keep(session, share)
 
 

@@ -17,7 +17,12 @@ from sqlalchemy.engine import Connection
 from kilonova.common import exception
 from kilonova.db import types
 from kilonova.db.engine import Database
-from kilonova.db.models import drains, migrations, servers  # noqa: F401  (their tables belong to CellBase)
+from kilonova.db.models import (  # noqa: F401  (their tables belong to CellBase)
+    drains,
+    migrations,
+    servers,
+    volume_usage,
+)
 from kilonova.db.models.api import ApiBase
 from kilonova.db.models.cell import CellBase
 

@@ -55,7 +55,7 @@ class FakeLibvirt:
     VIR_ERR_AGENT_UNRESPONSIVE, VIR_ERR_NO_DOMAIN_BACKUP = 86, 109
     VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL = 2, 1
     VIR_DOMAIN_JOB_STATS_COMPLETED = 1
-    VIR_NODE_MEMORY_STATS_ALL_CELLS = -1
+    VIR_NODE_MEMORY_STATS_ALL_CELLS = VIR_NODE_CPU_STATS_ALL_CPUS = -1
     VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES = 1
 
     def __init__(self) -> None:
@@ -142,6 +142,13 @@ class FakeConnection:
 
     def getMemoryStats(self, cell: int) -> dict[str, int]:  # noqa: N802
         return {'total': 8 * 1024 * 1024}
+
+    def getCPUStats(self, cpu: int, flags: int) -> dict[str, int]:  # noqa: N802
+        assert (cpu, flags) == (FakeLibvirt.VIR_NODE_CPU_STATS_ALL_CPUS, 0)
+        return {'kernel': 5, 'idle': 80, 'user': 10, 'iowait': 5}
+
+    def getInfo(self) -> list[Any]:  # noqa: N802
+        return ['x86_64', 8192, 4, 2400, 1, 1, 2, 2]
 
     def listAllDomains(self, flags: int) -> list['FakeDomain']:  # noqa: N802
         self.note('listAllDomains')

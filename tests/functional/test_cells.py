@@ -75,6 +75,20 @@ def test_lists_cost_the_same_for_each_cell(cloud: Cloud, servers: dict[str, str]
         assert min(map(len, found)) <= most, (path, found)
 
 
+@pytest.mark.parametrize(
+    'action, words',
+    [('migrate', {}), ('os-migrateLive', {'block_migration': 'auto'}), ('evacuate', {})],
+)
+def test_a_host_of_another_cell_is_refused(
+    cloud: Cloud, servers: dict[str, str], action: str, words: dict[str, Any]
+) -> None:
+    body = {action: {'host': SECOND[0], **words}}
+    answer = cloud.admin('POST', f'/servers/{servers["a"]}/action', body)
+    assert answer.status == 400, answer.text
+    assert 'are not moved between cells' in answer.json['badRequest']['message']
+    assert cloud.wait_status(servers['a'], 'ACTIVE')[HOST] == MIXED[0]
+
+
 def test_hosts_of_both_cells(cloud: Cloud, servers: dict[str, str]) -> None:
     listed = cloud.get('/os-services?binary=nova-compute', token='admin:admin')['services']
     assert {one['host'] for one in listed[:2]} == set(FIRST)

@@ -15,8 +15,6 @@ FEW, MANY = 2, 12
 # Messages of a read, where it is more than one: who asks a host waits for it and for the conductor.
 MESSAGES = {
     '/servers/{server_id}/diagnostics': 3,
-    '/servers/{server_id}/os-instance-actions': 2,
-    '/servers/{server_id}/os-instance-actions/{request_id}': 2,
     '/os-hypervisors/{hypervisor_id}': 3,
     '/os-hypervisors/{hypervisor_id}/uptime': 3,
     '/os-hosts/{host_name}/startup': 2,

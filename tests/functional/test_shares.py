@@ -1,5 +1,7 @@
 """Shares through the API, with a file system service."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from kilonova.tests.functional import compare
@@ -126,6 +128,71 @@ def test_deletion_of_the_server_gives_shares_back(cloud: Cloud, stopped: str) ->
     body = {'share': {'share_id': share}}
     assert cloud.call('POST', f'/servers/{stopped}/shares', body, version=VERSION).status == 201
     _status(cloud, stopped, share, 'inactive')
+    assert cloud.call('DELETE', f'/servers/{stopped}').status == 204
+    cloud.wait_gone(stopped)
+    assert cloud.manila.access == {} and cloud.manila.locks == {}
+
+
+def _stop(cloud: Cloud, uuid: str) -> None:
+    assert cloud.action(uuid, **{'os-stop': None}).status == 202
+    cloud.wait_status(uuid, 'SHUTOFF')
+
+
+@pytest.fixture
+def down(cloud: Cloud) -> Iterator[Callable[[], None]]:
+    """Return what says that the only host is down; it is up again afterwards."""
+    [host] = cloud.get('/os-services?binary=nova-compute', token='admin:admin')['services']
+    path = f'/os-services/{host["id"]}'
+
+    def force() -> None:
+        assert cloud.admin('PUT', path, {'forced_down': True}).status == 200
+
+    yield force
+    assert cloud.admin('PUT', path, {'forced_down': False}).status == 200
+
+
+@pytest.mark.parametrize('protocol', ['NFS', 'CEPHFS'])
+def test_a_dead_host_is_shut_out(
+    cloud: Cloud,
+    stopped: str,
+    flavor: str,
+    image: str,
+    down: Callable[[], None],
+    protocol: str,
+) -> None:
+    other = cloud.boot(flavor, image)
+    cloud.wait_status(other, 'ACTIVE')
+    _stop(cloud, other)
+    share = cloud.manila.add(share_proto=protocol)
+    for uuid in (stopped, other):
+        body = {'share': {'share_id': share}}
+        assert cloud.call('POST', f'/servers/{uuid}/shares', body, version=VERSION).status == 201
+        _status(cloud, uuid, share, 'inactive')
+    assert (len(cloud.manila.access), len(cloud.manila.locks)) == (1, 2)
+    down()
+    assert cloud.call('DELETE', f'/servers/{stopped}').status == 204
+    cloud.wait_gone(stopped)
+    # The other server of the dead host still needs it.
+    assert (len(cloud.manila.access), len(cloud.manila.locks)) == (1, 1)
+    assert cloud.call('DELETE', f'/servers/{other}').status == 204
+    cloud.wait_gone(other)
+    assert cloud.manila.access == {} and cloud.manila.locks == {}
+
+
+def test_a_dead_host_is_shut_out_when_manila_is_back(
+    cloud: Cloud, stopped: str, down: Callable[[], None]
+) -> None:
+    share = cloud.manila.add()
+    body = {'share': {'share_id': share}}
+    assert cloud.call('POST', f'/servers/{stopped}/shares', body, version=VERSION).status == 201
+    _status(cloud, stopped, share, 'inactive')
+    down()
+    cloud.manila.break_with(503)
+    before = len(cloud.manila.requests)
+    assert cloud.call('DELETE', f'/servers/{stopped}').status == 204
+    wait(lambda: len(cloud.manila.requests) > before, 'it was tried')
+    assert len(cloud.manila.access) == 1
+    cloud.manila.mend()
     assert cloud.call('DELETE', f'/servers/{stopped}').status == 204
     cloud.wait_gone(stopped)
     assert cloud.manila.access == {} and cloud.manila.locks == {}

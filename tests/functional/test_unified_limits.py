@@ -74,6 +74,14 @@ def test_a_hundred_at_once(cloud: Cloud, flavor: str, image: str) -> None:
     assert (found.count(202), found.count(403)) == (10, 90)
 
 
+def test_a_check_costs_three_requests(cloud: Cloud, flavor: str, image: str) -> None:
+    assert _boot(cloud, flavor, image).status == 202  # now it is known which service we are
+    before = len(cloud.keystone.requests)
+    assert _boot(cloud, flavor, image).status == 202
+    asked = [path.partition('?')[0] for _, path, *_ in cloud.keystone.requests[before:]]
+    assert sorted(asked) == ['/v3/limits', '/v3/limits/model', '/v3/registered_limits']
+
+
 def test_per_request_limits(cloud: Cloud, flavor: str, image: str) -> None:
     cloud.conf.set_override(
         'unified_limits_resource_list', ['server_key_pairs', 'server_metadata_items'], 'quota'

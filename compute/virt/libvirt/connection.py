@@ -8,7 +8,7 @@ event loop for the whole process, and are handed over through a mailbox.
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from oslo_log import log as logging
 
@@ -74,6 +74,8 @@ class Connection:
         self._connection: Any = None
         self._lost = self._closed = False
         self._mailbox: concurrency.Mailbox | None = None
+        self.on_failure: Callable[[Exception], None] | None = None
+        """Told each time that it cannot be opened; must return at once."""
 
     def call(self, function: Callable[[Any], T]) -> T:
         """Run ``function(connection)`` in a native thread.  Raises HypervisorError."""
@@ -130,11 +132,19 @@ class Connection:
             connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
             connection.registerCloseCallback(self._on_close, None)
         except lib.libvirtError as error:
-            raise _translated(error) from error
+            self._raise_failure(error)
         LOG.info('Connected to libvirt at %s', self.uri)
         if self._mailbox is not None:
             self._listen(connection)
         return connection
+
+    def _raise_failure(self, cause: Exception) -> NoReturn:
+        try:
+            raise _translated(cause) from cause
+        except HypervisorError as error:
+            if self.on_failure is not None:
+                self.on_failure(error)
+            raise
 
     def _listen(self, connection: Any) -> None:
         lib = library()

@@ -199,12 +199,18 @@ class LibvirtDriver(LibvirtInterfaces, LibvirtVolumes, LibvirtMoves, Care, drive
     def check_health(self) -> None:
         self._connection.call(lambda conn: conn.getLibVersion())
 
+    def get_cpu_stats(self) -> driver.CpuStats:
+        return self._host.cpu_stats()
+
     def get_uptime(self) -> str:
         out, _err = processutils.execute('env', 'LC_ALL=C', 'uptime')
         return str(out)
 
     def on_event(self, callback: Callable[[str, Events], None]) -> None:
         self._listeners.append(callback)
+
+    def on_unreachable(self, callback: Callable[[Exception], None]) -> None:
+        self._connection.on_failure = callback
 
     def close(self) -> None:
         self._connection.close()

@@ -7,6 +7,7 @@ from lxml import etree
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from kilonova.compute.virt.driver import CpuStats
 from kilonova.compute.virt.libvirt import accelerator, connection
 from kilonova.compute.virt.libvirt.capabilities import DomainCapabilities, HostCapabilities
 
@@ -80,6 +81,22 @@ class Host:
         """Return the numbers of the processors that are online."""
         online = self.connection.call(lambda conn: conn.getCPUMap()[1])
         return {number for number, on in enumerate(online) if on}
+
+    def cpu_stats(self) -> CpuStats:
+        """Return what all processors together have done."""
+
+        def run(conn: Any) -> tuple[dict[str, int], int]:
+            lib = connection.library()
+            return conn.getCPUStats(lib.VIR_NODE_CPU_STATS_ALL_CPUS, 0), conn.getInfo()[3]
+
+        times, frequency = self.connection.call(run)
+        return CpuStats(
+            user=times.get('user', 0),
+            kernel=times.get('kernel', 0),
+            idle=times.get('idle', 0),
+            iowait=times.get('iowait', 0),
+            frequency=frequency,
+        )
 
     def default_machine(self, arch: str) -> str | None:
         """Return the machine type for guests whose image names none."""

@@ -14,6 +14,7 @@ from kilonova.common.objects.server import (
     Action,
     ActionEvent,
     CreatedServers,
+    OwnedActions,
     Server,
     ServerCreate,
     ServerQuery,
@@ -229,28 +230,48 @@ class FakeServers:
             raise exception.TagNotFound(server_id=uuid, tag=tag)
         server.tags = [] if tag is None else [t for t in server.tags if t != tag]
 
+    def _owner(
+        self, context: Any, uuid: str, project_id: str | None, deleted: bool
+    ) -> OwnedActions:
+        self.calls.append(('owner', deleted))
+        server = self._find(uuid, project_id, deleted=deleted)
+        return OwnedActions(project_id=server.project_id, user_id=server.user_id)
+
     def list_actions(
         self,
         context: Any,
         uuid: str,
+        project_id: str | None = None,
+        deleted: bool = True,
         limit: int | None = None,
         marker: str | None = None,
         changes_since: datetime.datetime | None = None,
         changes_before: datetime.datetime | None = None,
-    ) -> list[Action]:
+    ) -> OwnedActions:
         self.calls.append(('list_actions', (limit, marker, changes_since, changes_before)))
+        owner = self._owner(context, uuid, project_id, deleted)
         actions = self.actions.get(uuid, [])
         if marker is not None:
             ids = [action.request_id for action in actions]
             if marker not in ids:
                 raise exception.MarkerNotFound(marker=marker)
             actions = actions[ids.index(marker) + 1 :]
-        return actions[:limit]
+        owner.actions = actions[:limit]
+        return owner
 
-    def get_action(self, context: Any, uuid: str, request_id: str) -> Action:
+    def get_action(
+        self,
+        context: Any,
+        uuid: str,
+        request_id: str,
+        project_id: str | None = None,
+        deleted: bool = True,
+    ) -> OwnedActions:
+        owner = self._owner(context, uuid, project_id, deleted)
         for action in self.actions.get(uuid, []):
             if action.request_id == request_id:
-                return action
+                owner.actions = [action]
+                return owner
         raise exception.ActionNotFound(request_id=request_id, instance_uuid=uuid)
 
     def add_actions(self, server_id: str, count: int) -> None:

@@ -6,9 +6,10 @@ import uuid
 import pytest
 
 from kilonova.common import exception
+from kilonova.common.clients import limits
 from kilonova.common.context import RequestContext
 from kilonova.conductor.quotas import Quotas
-from kilonova.db import engine, quotas
+from kilonova.db import engine, quotas, unified_limits
 from kilonova.db.models.api import InstanceGroup, InstanceMapping
 
 CTX = RequestContext(project_id='p', user_id='me', overwrite=False)
@@ -155,24 +156,29 @@ def test_check_costs_three_statements(api_db, conf):
     assert len(statements) == 4, statements  # limits, lock, usage; the insert is the caller's
 
 
-def test_twenty_at_once_get_no_more_than_the_limit(api_db, conf):
+@pytest.mark.parametrize('driver', ['nova.quota.DbQuotaDriver', unified_limits.DRIVER])
+def test_a_hundred_at_once_get_no_more_than_the_limit(api_db, conf, monkeypatch, driver):
     """The project is new: its lock is made by whoever comes first."""
+    conf.set_override('driver', driver, 'quota')
+    levels = [limits.Level(['p'], {'servers': 10, 'class:VCPU': -1, 'class:MEMORY_MB': -1})]
+    monkeypatch.setattr(limits, 'levels', lambda conf, project_id: levels)
     start = threading.Barrier(20)
     results = []
 
     def create():
         start.wait(30)
-        try:
-            results.append(boot(api_db, conf))
-        except exception.QuotaExceeded:
-            results.append(0)
+        for _ in range(5):
+            try:
+                results.append(boot(api_db, conf))
+            except (exception.QuotaExceeded, exception.ProjectOverLimit):
+                results.append(0)
 
     threads = [threading.Thread(target=create) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert len(results) == 20
+    assert len(results) == 100
     assert sum(results) == 10
     with api_db.reader() as session:
         assert quotas.usage(session, 'p', 'me')[0]['instances'] == 10

@@ -439,7 +439,7 @@ class TestDelete:
         world.conductor.delete_server(world.new_context(), uuid)
         world.settle()
         world.check()
-        found = world.conductor.list_actions(world.context, uuid)
+        found = world.conductor.list_actions(world.context, uuid).actions
         assert {action.action for action in found} == {'create', 'stop', 'delete'}
 
 
@@ -450,13 +450,15 @@ class TestActions:
             world.advance(1)
             getattr(world.conductor, call)(world.new_context(), uuid)
             world.settle()
-        found = world.conductor.list_actions(world.context, uuid)
+        found = world.conductor.list_actions(world.context, uuid).actions
         assert [action.action for action in found] == ['start', 'stop', 'create']
         page = world.conductor.list_actions(
             world.context, uuid, limit=1, marker=found[0].request_id
-        )
+        ).actions
         assert page == found[1:2]
-        since = world.conductor.list_actions(world.context, uuid, changes_since=found[1].updated_at)
+        since = world.conductor.list_actions(
+            world.context, uuid, changes_since=found[1].updated_at
+        ).actions
         assert since == found[:2]
         with pytest.raises(exception.MarkerNotFound):
             world.conductor.list_actions(world.context, uuid, marker='x')
@@ -467,8 +469,8 @@ class TestActions:
         world.advance(1)
         world.conductor.stop_server(world.new_context(), uuid)
         world.settle()
-        [stop, _] = world.conductor.list_actions(world.context, uuid)
-        action = world.conductor.get_action(world.context, uuid, stop.request_id)
+        [stop, _] = world.conductor.list_actions(world.context, uuid).actions
+        action = world.conductor.get_action(world.context, uuid, stop.request_id).actions[0]
         [event] = action.events
         assert action.message == 'Error'
         assert (event.event, event.result) == ('compute_stop_instance', 'Error')

@@ -40,7 +40,7 @@ def test_life(world, stopped):
     world.settle()
     (share,) = world.server(stopped).shares
     assert (share.status, share.export_location) == ('inactive', '10.0.0.1:/x')
-    action = world.conductor.get_action(context, stopped, context.request_id)
+    action = world.conductor.get_action(context, stopped, context.request_id).actions[0]
     assert (action.action, action.events[0].event) == ('attach_share', 'compute_allow_share')
     assert action.events[0].result == 'Success'
     world.conductor.start_server(world.new_context(), stopped)
@@ -87,7 +87,7 @@ def test_a_host_that_fails(world, stopped):
     context = attach(world, stopped)
     world.settle()
     assert states(world, stopped) == {'data': 'error'}
-    action = world.conductor.get_action(context, stopped, context.request_id)
+    action = world.conductor.get_action(context, stopped, context.request_id).actions[0]
     assert (action.message, action.events[0].result) == ('Error', 'Error')
     assert world.server(stopped).vm_state == 'stopped'
     world.hosts['h1'].fail = None

@@ -4,6 +4,7 @@ from typing import Any
 
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.volume_usage import VolumeCounters
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.libvirt.volume.volumes import Volumes
 
@@ -28,6 +29,9 @@ class LibvirtVolumes(driver.Volumes):
 
     def extend_volume(self, server: Server, device: BlockDevice, size: int) -> None:
         self._volumes.extend(server, device, size)
+
+    def get_volume_counters(self, server: Server, device: BlockDevice) -> VolumeCounters | None:
+        return self._volumes.counters(server, device)
 
     def create_volume_snapshot(self, server: Server, volume_id: str, info: dict[str, Any]) -> None:
         self._volumes.create_snapshot(server, volume_id, info)

@@ -15,6 +15,7 @@ from kilonova.common import exception
 from kilonova.common.objects import block_device
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.server import Server
+from kilonova.common.objects.volume_usage import VolumeCounters
 from kilonova.compute.virt.libvirt import hotplug
 from kilonova.compute.virt.libvirt.disk.layout import PREFIX
 from kilonova.compute.virt.libvirt.guest import Guest, Guests
@@ -155,6 +156,16 @@ class Volumes:
         if guest.is_active():
             encrypted = HEADROOM if data.get('encryption') else 0
             guest.resize_block_device(self._target(guest, server, device), size - encrypted)
+
+    def counters(self, server: Server, device: BlockDevice) -> VolumeCounters | None:
+        """Return what a running guest has done with a volume."""
+        guest = self._guests.find(server.uuid)
+        if not guest.is_active():
+            return None
+        counted = guest.disk_counters(self._target(guest, server, device))
+        # What a kind of disk does not count is -1.
+        reads, read, writes, written = (max(number, 0) for number in counted[:4])
+        return VolumeCounters(reads=reads, read_bytes=read, writes=writes, write_bytes=written)
 
     # -- snapshots that Cinder cannot make alone
 

@@ -44,6 +44,12 @@ def test_inventory(conf: cfg.ConfigOpts, host: Host) -> None:
     assert found.inventories['DISK_GB']['reserved'] == 2
 
 
+def test_processors(host: Host) -> None:
+    stats = host.cpu_stats()
+    assert (stats.user, stats.kernel, stats.idle, stats.iowait) == (10, 5, 80, 5)
+    assert stats.frequency == 2400
+
+
 def test_traits_are_known_ones(conf: cfg.ConfigOpts, host: Host) -> None:
     found = traits.host_traits(host.conf, host)
     assert found <= set(os_traits.get_traits())
