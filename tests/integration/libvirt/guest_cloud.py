@@ -150,14 +150,18 @@ class GuestCloud(Stack):
         assert self.call('DELETE', f'/servers/{uuid}').status_code == 204
         self.wait_gone(uuid, LIMIT)
 
+    def allocations_of_node(self, node: str) -> dict[str, Any]:
+        path = f'/resource_providers/{node}/allocations'
+        found: dict[str, Any] = self._of_placement(path)['allocations']
+        return found
+
     def assert_clean(self) -> None:
         """See that no server has left anything anywhere."""
         assert self.get('/servers?all_tenants=1', token='admin:admin')['servers'] == []
         for one in self.hypervisors.values():
             wait_for(f'{one.name} is clean', lambda one=one: not one.left(), 60, 0.5)  # type: ignore[misc]
         for node in self.get('/os-hypervisors', token='admin:admin')['hypervisors']:
-            path = f'/resource_providers/{node["id"]}/allocations'
-            assert self._of_placement(path)['allocations'] == {}
+            assert self.allocations_of_node(node['id']) == {}
         assert self.neutron.ports == {}
 
 
