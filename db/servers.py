@@ -114,8 +114,12 @@ def derived(values: Mapping[str, Any]) -> Values:
 
 
 def add(session: Session, servers: Sequence[Server]) -> None:
-    """Insert new servers with their tags and block devices."""
+    """Insert new servers with their tags and block devices; they get their numbers."""
     session.execute(sa.insert(INSTANCES), [to_values(server) for server in servers])
+    by_uuid = {server.uuid: server for server in servers}
+    columns = sa.select(INSTANCES.c.uuid, INSTANCES.c.id)
+    for uuid, number in session.execute(columns.where(INSTANCES.c.uuid.in_(by_uuid))):
+        by_uuid[uuid].id = number  # hosts call the guest after it
     tags = [{'instance_uuid': s.uuid, 'tag': tag} for s in servers for tag in s.tags]
     if tags:
         session.execute(sa.insert(TAGS), tags)

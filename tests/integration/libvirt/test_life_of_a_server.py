@@ -134,3 +134,18 @@ def test_deleted_for_a_while_restored_and_reclaimed(cloud: GuestCloud, server: s
     assert cloud.call('DELETE', f'/servers/{server}').status_code == 204
     cloud.wait_gone(server, 120)
     cloud.assert_clean()
+
+
+def test_two_guests_on_one_host(cloud: GuestCloud, image: str) -> None:
+    """libvirt knows them by their names, which have to differ."""
+    (host,) = cloud.hypervisors.values()
+    flavor = cloud.flavor('m1.two', ram=128)
+    both = [cloud.boot(flavor, image) for _ in range(2)]
+    for uuid in both:
+        cloud.settled(uuid, 'ACTIVE')
+    assert sorted(host.domains()) == sorted(both)
+    for uuid in both:
+        assert cloud.call('POST', f'/servers/{uuid}/action', {'forceDelete': None}).ok
+    for uuid in both:
+        cloud.wait_gone(uuid)
+    cloud.assert_clean()
