@@ -20,12 +20,19 @@ class Orphans:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._evacuated: set[str] = set()
+        self._busy = False
+
+    def look_again(self) -> None:
+        """Deal with orphans that something was done to at the last look."""
+        if self._busy:
+            self.reap()
 
     def reap(self) -> list[Server]:
         """Deal with every orphan; returns the servers that are here by right.
 
         Guests are listed before records: a server is recorded as ours before its guest is made.
         """
+        self._busy = False
         guests = self._host.driver.list_guests()
         context, name = ctx.get_admin_context(), self._host.name
         moves = self._host.conductor.get_host_moves(context, name)
@@ -54,6 +61,8 @@ class Orphans:
     def _look_at(self, uuid: str) -> None:
         with self._host.operations.hold(uuid, 'orphan') as task:
             if task is None:
+                # Such as what was sent to us while we were dead: it finds out that it is late.
+                self._busy = True
                 return
             try:
                 server = self._host.conductor.get_deleted_or_live_server(

@@ -192,6 +192,7 @@ class Compute:
         self._periodic.add(conf.report_interval, self.health.look)
         self._periodic.add(conf.sync_power_state_interval, self.power_sync.sync_all)
         self._periodic.add(conf.running_deleted_instance_poll_interval, self.orphans.reap)
+        self._periodic.add(conf.report_interval, self.orphans.look_again)
         if self.host.driver.keeps_images:
             self._periodic.add(conf.image_cache.manager_interval, self._age_images)
         if conf.instance_usage_audit:

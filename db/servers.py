@@ -114,8 +114,9 @@ def derived(values: Mapping[str, Any]) -> Values:
 
 
 def add(session: Session, servers: Sequence[Server]) -> None:
-    """Insert new servers with their tags and block devices."""
+    """Insert new servers with their tags and block devices; they get their numbers."""
     session.execute(sa.insert(INSTANCES), [to_values(server) for server in servers])
+    number(session, servers)
     tags = [{'instance_uuid': s.uuid, 'tag': tag} for s in servers for tag in s.tags]
     if tags:
         session.execute(sa.insert(TAGS), tags)
@@ -126,6 +127,14 @@ def add(session: Session, servers: Sequence[Server]) -> None:
     ]
     if devices:
         session.execute(sa.insert(DEVICES), devices)
+
+
+def number(session: Session, servers: Sequence[Server]) -> None:
+    """Set the numbers that this cell has given servers; hosts name their guests after them."""
+    by_uuid = {server.uuid: server for server in servers}
+    query = sa.select(INSTANCES.c.uuid, INSTANCES.c.id).where(INSTANCES.c.uuid.in_(by_uuid))
+    for uuid, found in session.execute(query):
+        by_uuid[uuid].id = found
 
 
 def get(

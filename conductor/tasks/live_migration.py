@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from kilonova.common import exception
 from kilonova.common.objects import work
 from kilonova.common.objects.network import profile_with
 from kilonova.common.objects.work import WorkResult
@@ -20,18 +21,19 @@ from kilonova.conductor.tasks.resize import status
 from kilonova.db import server_migrations as migrations
 
 BINDING = 'binding-extended'
+RUNNING = 1
 
 
 class LivePayload(MovePayload, kw_only=True):
     """``block_migration`` None: as the hosts find out.  ``ahead``: ports have two bindings.
 
-    ``lost``: the source went down while the guest was on its way.
+    ``missed``: how the move failed, as the source says; the guest may have arrived all the same.
     """
 
     block_migration: bool | None = None
     disk_over_commit: bool = False
     ahead: bool = False
-    lost: bool = False
+    missed: WorkResult | None = None
 
 
 LiveJob = Job[LivePayload]
@@ -125,15 +127,17 @@ class LiveMigration:
                 ),
                 ended=status('post-migrating', self._mover.at_target),
                 undo=(rollback, *undo),
-                instead=self._without_source,
+                instead=_may_have_arrived,
             ),
             Phase(
                 name='ask',
                 host=target,
                 work=lambda job: work.AskArrivedLive(),
+                run=_wait_for_target,
                 ended=status('post-migrating', self._mover.at_target),
                 undo=(rollback, *undo),
-                when=lambda job: job.payload.lost,
+                instead=_has_not_arrived,
+                when=lambda job: job.payload.missed is not None,
             ),
             Phase(name='switch', run=self._switch, instead=lambda job, result: 'arrive'),
             Phase(
@@ -147,13 +151,6 @@ class LiveMigration:
             clean,
             release,
         )
-
-    def _without_source(self, job: LiveJob, result: WorkResult) -> str | None:
-        """A guest that has arrived before its source went down is not to be rolled back."""
-        if result.error != faults.HOST_DOWN % job.payload.source:
-            return None
-        job.payload.lost = True
-        return 'ask'
 
     # -- ports
 
@@ -203,6 +200,29 @@ class LiveMigration:
 
 def _profile(port: dict[str, Any], profiles: port_profiles.Profiles) -> dict[str, Any]:
     return profile_with(port.get('binding:profile'), profiles.get(str(port['id']), {}))
+
+
+def _may_have_arrived(job: LiveJob, result: WorkResult) -> str | None:
+    """A guest that has arrived is not to be rolled back, whatever its source says or cannot say."""
+    if result.values.get('cancelled') or result.power_state == RUNNING:
+        return None  # it runs where it was
+    job.payload.missed = result
+    return 'ask'
+
+
+def _wait_for_target(job: LiveJob) -> WorkResult | None:
+    """Hosts may be out of hearing for a moment, and what nobody knows is not to be undone."""
+    raise exception.ServiceUnavailable(faults.HOST_DOWN % job.payload.target.host)
+
+
+def _has_not_arrived(job: LiveJob, result: WorkResult) -> str | None:
+    """Undo the move, for the reason that its source gave."""
+    missed = job.payload.missed
+    assert missed is not None
+    reason = f'{missed.details or missed.error}\n{result.details or result.error}'
+    missed.details = f'{LIVE} on host {job.payload.source}: {reason}'
+    job.payload.failure = missed
+    return 'rollback'
 
 
 def _keep(session: Session, job: LiveJob, result: WorkResult) -> Changes:

@@ -27,6 +27,11 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
         """What auto-allocated-topology gives."""
         self.plugged_at_once = True
         """A port is ACTIVE as soon as it is bound; otherwise ``plug`` makes it so."""
+        self.bound_as: tuple[str, dict[str, Any]] = (
+            'ovs',
+            {'port_filter': True, 'datapath_type': 'system'},
+        )
+        """The vif_type of ports that are bound, and its details."""
         self.unbindable: set[str] = set()
         """Hosts on which no port can be bound."""
         self.extensions = ['binding', 'port-resource-request']
@@ -185,8 +190,8 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
 
     def _bind(self, port: dict[str, Any]) -> None:
         if port['binding:host_id']:
-            port['binding:vif_type'] = 'ovs'
-            port['binding:vif_details'] = {'port_filter': True, 'datapath_type': 'system'}
+            port['binding:vif_type'], details = self.bound_as
+            port['binding:vif_details'] = dict(details)
             port['status'] = 'ACTIVE' if self.plugged_at_once else 'DOWN'
         else:
             port['binding:vif_type'], port['status'] = 'unbound', 'DOWN'

@@ -65,6 +65,8 @@ class FakeService:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str]] = []
+        self.seconds = 0.0
+        """How long all answers together have taken."""
         self.caller = Caller()
         """Whose request a handler answers; they run one after the other."""
         self.lock = threading.RLock()
@@ -111,7 +113,10 @@ class FakeService:
         with self.lock:
             self.requests.append((method, path))
         caller = Caller.of(environ.get('HTTP_X_AUTH_TOKEN'))
+        began = time.monotonic()
         status, body = self._answer(method, path, query, raw, caller)
+        with self.lock:
+            self.seconds += time.monotonic() - began
         headers: dict[str, str] = {}
         if isinstance(body, Headed):
             body, headers = body.body, body.headers

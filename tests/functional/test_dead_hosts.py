@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kilonova.common.objects.server import Server
 from kilonova.compute.service import Compute
 from kilonova.tests.functional import moves
 from kilonova.tests.functional.cloud import Cloud, wait
@@ -48,6 +49,12 @@ class Hosts:
             compute.start()
             self._computes[self._at(name)] = compute
             self._wait_state(name, 'up')
+
+    def force_down(self, name: str, down: bool) -> None:
+        path = f'/os-services?binary=nova-compute&host={name}'
+        (service,) = self._cloud.admin('GET', path).json['services']
+        path = f'/os-services/{service["id"]}'
+        assert self._cloud.admin('PUT', path, {'forced_down': down}).status == 200
 
     def _wait_state(self, name: str, state: str) -> None:
         path = f'/os-services?binary=nova-compute&host={name}'
@@ -154,6 +161,37 @@ def test_the_source_dies_during_a_live_migration(
     hosts.revive()
     check(cloud, uuid, source)
     assert move['dest_compute'] != source
+
+
+def test_the_source_dies_after_the_guest_has_arrived(
+    cloud: Cloud, flavor: str, image: str, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The destination is asked, even when it does not answer at once; nothing is rolled back."""
+    uuid, source = boot(cloud, flavor, image)
+    cloud.conf.set_override('live_migration_delay', 20, 'fake_driver')
+    body: dict[str, Any] = {'os-migrateLive': {'host': None, 'block_migration': 'auto'}}
+    assert cloud.admin('POST', f'/servers/{uuid}/action', body).status == 202
+    wait(lambda: moves.migrations(cloud, uuid)[0]['status'] == 'running', 'it runs')
+    (move,) = moves.migrations(cloud, uuid)
+    target = moves.drivers(cloud)[move['dest_compute']]
+    asked: list[str] = []
+    before = target.calls['rollback']
+
+    def has_arrived(server: Server) -> bool:
+        asked.append(server.uuid)
+        return True
+
+    monkeypatch.setattr(target, 'has_arrived_live', has_arrived)
+    hosts.force_down(move['dest_compute'], True)  # as one that is too busy to report
+    hosts.kill(source)
+    cloud.conf.set_override('live_migration_delay', 0, 'fake_driver')
+    given_up = ('compute_live_migration', source, 'Error')
+    wait(lambda: given_up in moves.events(cloud, uuid)[1], 'the source is given up', 60)
+    hosts.force_down(move['dest_compute'], False)
+    wait(lambda: moves.migrations(cloud, uuid)[0]['status'] == 'completed', 'it is done', 60)
+    hosts.revive()
+    check(cloud, uuid, move['dest_compute'])
+    assert asked[0] == uuid and target.calls['rollback'] == before
 
 
 def test_a_source_that_restarts_goes_on_with_a_live_migration(

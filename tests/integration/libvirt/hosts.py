@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from oslo_config import cfg
@@ -105,18 +105,17 @@ def make_conf(state: pathlib.Path, daemon: Libvirtd) -> cfg.ConfigOpts:
     return conf
 
 
-def _cable(one: Host, other: Host) -> None:
-    """Join two hosts' networks."""
+def cable(joined: Sequence[tuple[Libvirtd, str]]) -> None:
+    """Join two hosts' networks; each gets its address."""
     ends = [f'kn{os.getpid() % 10**7}{side}' for side in 'ab']
     _ip('link', 'add', ends[0], 'type', 'veth', 'peer', 'name', ends[1])
-    for end, host in zip(ends, (one, other), strict=True):
-        pid = host.daemon.first()
-        _ip('link', 'set', end, 'netns', pid)
+    for end, (daemon, address) in zip(ends, joined, strict=True):
+        _ip('link', 'set', end, 'netns', daemon.first())
         for command in (
-            ('addr', 'add', f'{host.address}/30', 'dev', end),
+            ('addr', 'add', f'{address}/30', 'dev', end),
             ('link', 'set', end, 'up'),
         ):
-            host.daemon.inside('ip', *command)
+            daemon.inside('ip', *command)
 
 
 def _ip(*command: str) -> None:
@@ -150,7 +149,7 @@ def two(root: pathlib.Path, *, shared: bool = False) -> Iterator[tuple[Host, Hos
             host = Host(folder, number, common)
             stack.callback(host.close)
             found.append(host)
-        _cable(found[0], found[1])
+        cable([(host.daemon, host.address) for host in found])
         yield found[0], found[1]
 
 

@@ -116,6 +116,48 @@ def test_the_source_dies_after_the_guest_has_arrived(world, uuid):
     assert (server.vm_state, server.host, server.task_state) == ('active', 'h2', None)
 
 
+def test_the_source_does_not_know_that_the_guest_has_arrived(world, uuid):
+    """Its connection was cut at the end: the destination knows better."""
+    world.hosts['h1'].confused.add('MigrateLive')
+    accept(world, uuid)
+    world.settle()
+    server = world.server(uuid)
+    assert (server.vm_state, server.host, server.task_state) == ('active', 'h2', None)
+    assert move(world).status == 'completed' and server.fault is None
+    assert world.allocations == {uuid: 'h2'}
+    world.check()
+
+
+def test_nothing_is_undone_while_the_destination_is_out_of_hearing(world, uuid):
+    """A busy moment of its own is no reason to take it for dead, when it may have the guest."""
+    accept(world, uuid)
+    run_until(world, 'MigrateLive')
+    world.down.update(('h1', 'h2'))
+    for _ in range(3):
+        world.advance(world.conf.service_down_time + 1)
+        world.conductor.engine.sweep()
+        while world.work:
+            world.work.pop(0)()
+    assert world.server(uuid).task_state == 'migrating'
+    world.down.discard('h2')
+    world.settle()
+    server = world.server(uuid)
+    assert (server.vm_state, server.host, server.task_state) == ('active', 'h2', None)
+    assert 'RollbackLive' not in world.hosts['h2'].worked
+
+
+def test_a_guest_that_is_nowhere_is_rolled_back(world, uuid):
+    """The fault says what the source said."""
+    world.hosts['h1'].confused.add('MigrateLive')
+    world.hosts['h2'].cannot.add('AskArrivedLive')
+    accept(world, uuid)
+    world.settle()
+    server = world.server(uuid)
+    assert (server.host, server.task_state, server.fault.message) == ('h1', None, 'broken')
+    assert move(world).status == 'error'
+    assert 'RollbackLive' in world.hosts['h2'].worked
+
+
 @pytest.mark.parametrize('steps', range(0, 40, 3))
 def test_a_deletion_leaves_nothing(world, steps):
     uuid = world.boot(networks=WITH_PORTS)

@@ -101,6 +101,8 @@ class FakeHost:
         self.wishes: list[tuple[str, str]] = []
         self.cannot: set[str] = set()
         """Kinds of work that fail."""
+        self.confused: set[str] = set()
+        """Kinds of work that are done, and said to have failed."""
         self.answers: dict[str, WorkResult] = {}
         """What other kinds of work end in."""
 
@@ -228,7 +230,10 @@ class FakeHost:
         self._move_live(kind, server.uuid, work)
         self._connect(work, result)
         if self.fail is not None or kind in self.cannot:
-            result = WorkResult(power_state=0, error=self.fail or 'broken', details='why')
+            stays = kind == 'MigrateLive' and server.uuid in self.guests
+            result = WorkResult(power_state=int(stays), error=self.fail or 'broken', details='why')
+        if kind in self.confused:
+            result = WorkResult(power_state=0, error='broken', details='why')
         self.world.report('work_finished', server.uuid, fence, result)
 
     def _connect(self, work: Any, result: WorkResult) -> None:
