@@ -55,7 +55,7 @@ class Checkpoint:
         """Wait until no operation runs; tells whether that was so in time."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if not snapshot._busy(self._cloud):
+            if not snapshot.busy(self._cloud):
                 return True
             time.sleep(0.02)
         return False
