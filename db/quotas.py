@@ -246,3 +246,23 @@ def exceeded(
         used=numbers(used),
         allowed=numbers(limits),
     )
+
+
+def check_one(
+    conf: cfg.ConfigOpts,
+    limits: Mapping[str, int],
+    resource: str,
+    more: int,
+    message: str,
+    used: int = 0,
+) -> None:
+    """Compare one resource with its limit; ``message`` says that it is too much.
+
+    Raises LimitExceeded; ProjectOverLimit, which has the numbers, when Keystone keeps the limit.
+    """
+    limit = limits[resource]
+    if limit < 0 or used + more <= limit:
+        return
+    if unified_limits.is_on(conf):
+        raise unified_limits.over(resource, limit, used, more)
+    raise exception.LimitExceeded(message)

@@ -96,7 +96,7 @@ class CreateServers:
         with self._parts.api_db.transaction() as session:
             if request.metadata or request.personality:
                 _, limits = quotas.limits(session, self._parts.conf, project, user)
-                rules.check_limits(limits, request.metadata, request.personality)
+                rules.check_limits(self._parts.conf, limits, request.metadata, request.personality)
             count = quotas.check_and_reserve(
                 session,
                 self._parts.conf,

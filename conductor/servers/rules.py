@@ -13,7 +13,7 @@ from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.server import ServerCreate
-from kilonova.db import aggregates
+from kilonova.db import aggregates, quotas
 from kilonova.db.models.cell import ComputeNodeRow
 
 GIB = 1024**3
@@ -103,27 +103,27 @@ def check_destination(session: Session, host: str | None, node: str | None) -> N
 
 
 def check_limits(
-    limits: Mapping[str, int], metadata: Mapping[str, Any], files: Sequence[tuple[str, str]]
+    conf: cfg.ConfigOpts,
+    limits: Mapping[str, int],
+    metadata: Mapping[str, Any],
+    files: Sequence[tuple[str, str]],
 ) -> None:
-    """Raises LimitExceeded: metadata items, injected files (path, contents in base64)."""
-    check_metadata(limits, metadata)
-    _limit(limits, 'injected_files', len(files), 'Personality file limit exceeded')
+    """See ``quotas.check_one``; files are paths and contents in base64."""
+    check_metadata(conf, limits, metadata)
+    message = 'Personality file limit exceeded'
+    quotas.check_one(conf, limits, 'injected_files', len(files), message)
     # All paths before any content; a path has characters, and content counts as it came.
     for resource, sizes, what in (
         ('injected_file_path_bytes', [len(path) for path, _ in files], 'path'),
         ('injected_file_content_bytes', [len(contents) for _, contents in files], 'content'),
     ):
         message = f'Personality file {what} exceeds maximum {limits[resource]}'
-        _limit(limits, resource, max(sizes, default=0), message)
+        quotas.check_one(conf, limits, resource, max(sizes, default=0), message)
 
 
-def check_metadata(limits: Mapping[str, int], metadata: Mapping[str, Any]) -> None:
-    """Raises LimitExceeded."""
-    allowed = limits['metadata_items']
-    message = f'Maximum number of metadata items exceeds {allowed}'
-    _limit(limits, 'metadata_items', len(metadata), message)
-
-
-def _limit(limits: Mapping[str, int], resource: str, count: int, message: str) -> None:
-    if 0 <= limits[resource] < count:
-        raise exception.LimitExceeded(message)
+def check_metadata(
+    conf: cfg.ConfigOpts, limits: Mapping[str, int], metadata: Mapping[str, Any]
+) -> None:
+    """See ``quotas.check_one``."""
+    message = f'Maximum number of metadata items exceeds {limits["metadata_items"]}'
+    quotas.check_one(conf, limits, 'metadata_items', len(metadata), message)

@@ -80,7 +80,7 @@ class Rebuild:
             if 'metadata' in changes or request.personality:
                 conf, project = self._parts.conf, context.project_id or ''
                 _, limits = quotas.limits(session, conf, project, context.user_id)
-                rules.check_limits(limits, changes.get('metadata', {}), request.personality)
+                rules.check_limits(conf, limits, changes.get('metadata', {}), request.personality)
             if 'key_name' in changes:
                 name = changes['key_name']
                 key = keypairs.get(session, context.user_id or '', name) if name else None
