@@ -25,6 +25,7 @@ from kilonova.tests.unit.api.reference import Key
 pytestmark = reference.needed
 CLOUD = examples.CLOUD
 FAULT: dict[str, Any] = {'error': {'code': 500, 'message': 'broken on purpose'}}
+ATTEMPT = {f'cell1.sqlite {name}' for name in ('instances', 'operations', 'operation_events')}
 FAULTS = {501: 'notImplemented', 503: 'serviceUnavailable', **NAMES}
 
 
@@ -107,7 +108,11 @@ def _try(cloud: Cloud, example: Example, number: int) -> tuple[Answer, list[str]
     if answer.status >= 400:
         ((name, fault),) = answer.json.items()
         assert (name, fault['code']) == (FAULTS[answer.status], answer.status)
-        assert snapshot.changed(held, _everything(cloud)) == {}, (number, asked, answer.text)
+        changed = snapshot.changed(held, _everything(cloud))
+        if example.path.endswith('/os-interface'):
+            # A host is asked before the answer: that it has failed is kept with the server.
+            changed = {name: rows for name, rows in changed.items() if name not in ATTEMPT}
+        assert changed == {}, (number, asked, answer.text)
     return answer, asked
 
 
