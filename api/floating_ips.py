@@ -101,7 +101,7 @@ def _view(one: Json, servers: Json, pools: Json) -> Json:
         'id': one['id'],
         'ip': one['floating_ip_address'],
         'fixed_ip': one.get('fixed_ip_address'),
-        'instance_id': servers.get(one.get('port_id')) or None,
+        'instance_id': servers.get(one.get('port_id') or '') or None,
         'pool': pools.get(one['floating_network_id']) or one['floating_network_id'],
     }
 

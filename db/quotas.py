@@ -174,12 +174,14 @@ def check_and_reserve(
         return fits
     # As Nova: compared is the greatest number that was asked for, of servers both are named.
     wanted = {resource: amount * servers for resource, amount in each.items()}
-    span = {} if minimum in (None, servers) else {'instances': f'{minimum}-{servers}'}
+    span: dict[str, int | str] = (
+        {} if minimum in (None, servers) else {'instances': f'{minimum}-{servers}'}
+    )
     overs = over(wanted, project_limits, project_usage)
     if overs:
-        raise exceeded(overs, wanted | span, project_usage, project_limits)
+        raise exceeded(overs, {**wanted, **span}, project_usage, project_limits)
     overs = over(wanted, user_limits, user_usage)
-    raise exceeded(overs, wanted | span, user_usage, user_limits)
+    raise exceeded(overs, {**wanted, **span}, user_usage, user_limits)
 
 
 def check_growth(
