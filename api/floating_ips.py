@@ -54,7 +54,8 @@ def create(request: Request, body: Json | None) -> Json:
         if error.kwargs.get('kind') in _EMPTY:
             raise exception.NotFound(f'No more floating IPs in pool {wanted}.') from error
         raise
-    return {'floating_ip': _views(client, [made])[0]}
+    # It is nobody's yet, and the pool is known: nothing is left to ask that could fail.
+    return {'floating_ip': _view(made, {}, {pool['id']: pool.get('name')})}
 
 
 @operation('DELETE', '/os-floating-ips/{floating_ip_id}', until=LAST, rule=f'{RULE}:delete',
@@ -92,16 +93,17 @@ def _views(client: neutron.Neutron, floating: list[Json]) -> list[Json]:
         network['id']: network.get('name')
         for network in client.list_networks(id=_ids(floating, 'floating_network_id'))
     }
-    return [
-        {
-            'id': one['id'],
-            'ip': one['floating_ip_address'],
-            'fixed_ip': one.get('fixed_ip_address'),
-            'instance_id': servers.get(one.get('port_id')) or None,
-            'pool': pools.get(one['floating_network_id']) or one['floating_network_id'],
-        }
-        for one in floating
-    ]
+    return [_view(one, servers, pools) for one in floating]
+
+
+def _view(one: Json, servers: Json, pools: Json) -> Json:
+    return {
+        'id': one['id'],
+        'ip': one['floating_ip_address'],
+        'fixed_ip': one.get('fixed_ip_address'),
+        'instance_id': servers.get(one.get('port_id') or '') or None,
+        'pool': pools.get(one['floating_network_id']) or one['floating_network_id'],
+    }
 
 
 def _ids(things: Iterable[Json], key: str) -> list[str]:

@@ -87,7 +87,7 @@ class ProjectOverLimit(Forbidden):
 class LimitExceeded(Forbidden):
     """An absolute limit (metadata items, key pairs, …), which is no usage."""
 
-    msg = 'Quota exceeded, too many %(what)s.'
+    msg = 'Quota exceeded.'
 
 
 class NotFound(KilonovaError):

@@ -10,6 +10,8 @@ from kilonova.db import errors, keypairs, locks, quotas
 from kilonova.db.engine import Database, affected, retry
 from kilonova.db.models.api import KeypairRow
 
+TOO_MANY = 'Quota exceeded, too many key pairs.'
+
 
 class Keypairs:
     """Endpoint.  ``api_db`` is the API database."""
@@ -33,8 +35,8 @@ class Keypairs:
                 )
                 if limits['key_pairs'] >= 0:
                     locks.take(session, f'user {keypair.user_id}'[:255])
-                    if keypairs.count(session, keypair.user_id) >= limits['key_pairs']:
-                        raise exception.LimitExceeded(what='key pairs')
+                    used = keypairs.count(session, keypair.user_id)
+                    quotas.check_one(self._conf, limits, 'key_pairs', 1, TOO_MANY, used)
                 session.add(row)
                 session.flush()
                 return keypairs.to_keypair(row)

@@ -5,11 +5,12 @@ import uuid
 from oslo_config import cfg
 from sqlalchemy.orm import Session
 
-from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.server_group import ServerGroup
 from kilonova.db import locks, quotas, server_groups
 from kilonova.db.engine import Database, retry
+
+TOO_MANY = 'Quota exceeded, too many server groups.'
 
 
 class ServerGroups:
@@ -32,8 +33,7 @@ class ServerGroups:
         locks.take(session, project_id)
         for found, user in zip(limits, (None, user_id), strict=True):
             used = quotas.count_groups(session, project_id, user)
-            if 0 <= found['server_groups'] <= used:
-                raise exception.LimitExceeded(what='server groups')
+            quotas.check_one(self._conf, found, 'server_groups', 1, TOO_MANY, used)
 
     @retry
     def get_server_group(

@@ -172,12 +172,16 @@ def check_and_reserve(
     )
     if fits >= (servers if minimum is None else minimum):
         return fits
-    # As Nova: what is refused is the least number that was asked for.
-    wanted = {r: amount * (servers if minimum is None else minimum) for r, amount in each.items()}
+    # As Nova: compared is the greatest number that was asked for, of servers both are named.
+    wanted = {resource: amount * servers for resource, amount in each.items()}
+    span: dict[str, int | str] = (
+        {} if minimum in (None, servers) else {'instances': f'{minimum}-{servers}'}
+    )
     overs = over(wanted, project_limits, project_usage)
     if overs:
-        raise exceeded(overs, wanted, project_usage, project_limits)
-    raise exceeded(over(wanted, user_limits, user_usage), wanted, user_usage, user_limits)
+        raise exceeded(overs, {**wanted, **span}, project_usage, project_limits)
+    overs = over(wanted, user_limits, user_usage)
+    raise exceeded(overs, {**wanted, **span}, user_usage, user_limits)
 
 
 def check_growth(
@@ -228,14 +232,14 @@ def over(
 
 def exceeded(
     overs: Iterable[str],
-    wanted: Mapping[str, int],
+    wanted: Mapping[str, int | str],
     used: Mapping[str, int],
     limits: Mapping[str, int],
 ) -> exception.QuotaExceeded:
     """Return the error that names each resource with its numbers."""
     overs = list(overs)
 
-    def numbers(values: Mapping[str, int]) -> str:
+    def numbers(values: Mapping[str, int | str] | Mapping[str, int]) -> str:
         return ', '.join(str(values[resource]) for resource in overs)
 
     return exception.QuotaExceeded(
@@ -244,3 +248,23 @@ def exceeded(
         used=numbers(used),
         allowed=numbers(limits),
     )
+
+
+def check_one(
+    conf: cfg.ConfigOpts,
+    limits: Mapping[str, int],
+    resource: str,
+    more: int,
+    message: str,
+    used: int = 0,
+) -> None:
+    """Compare one resource with its limit; ``message`` says that it is too much.
+
+    Raises LimitExceeded; ProjectOverLimit, which has the numbers, when Keystone keeps the limit.
+    """
+    limit = limits[resource]
+    if limit < 0 or used + more <= limit:
+        return
+    if unified_limits.is_on(conf):
+        raise unified_limits.over(resource, limit, used, more)
+    raise exception.LimitExceeded(message)

@@ -131,13 +131,22 @@ def _refuse(
     for level in session.info[LEVELS]:
         used = usage(session, level.projects)
         overs = [
-            f'Resource {name} is over limit of {limit} due to current usage {used.get(name, 0)} '
-            f'and delta {wanted[name]}'
+            _numbers(name, limit, used.get(name, 0), wanted[name])
             for name, limit in sorted(level.limits.items())
             if 0 <= limit < used.get(name, 0) + wanted[name]
         ]
         if overs:
             raise exception.ProjectOverLimit(project_id=project_id, overs=', '.join(overs))
+
+
+def over(resource: str, limit: int, used: int, more: int) -> exception.ProjectOverLimit:
+    """Return the error for what is limited per request, key owner or group: of no project."""
+    numbers = _numbers(NAMES[resource], limit, used, more)
+    return exception.ProjectOverLimit(project_id=None, overs=numbers)
+
+
+def _numbers(name: str, limit: int, used: int, more: int) -> str:
+    return f'Resource {name} is over limit of {limit} due to current usage {used} and delta {more}'
 
 
 def usage(session: Session, projects: Sequence[str]) -> dict[str, int]:

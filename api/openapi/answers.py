@@ -28,6 +28,9 @@ FAULT: Json = {
 }
 
 
+PARTLY = {('POST', '/os-server-external-events'): 207}
+"""What succeeds for some of what was asked: the status beside that of success."""
+
 FAULTS = 400
 """Statuses from here on are faults: what was removed says nothing else any more."""
 
@@ -61,6 +64,10 @@ def responses(operations: list[Operation]) -> Json:
         found[str(status)] = (
             _success(same) if status < FAULTS else _fault(HTTPStatus(status).phrase)
         )
+    for one in operations:
+        partly = PARTLY.get((one.method, one.path))
+        if partly is not None:
+            found[str(partly)] = _success(operations) | {'description': HTTPStatus(partly).phrase}
     for status in sorted(_refusals(operations)):
         found[str(status)] = {'$ref': f'#/components/responses/{_name(status)}'}
     found['default'] = {'$ref': '#/components/responses/Fault'}

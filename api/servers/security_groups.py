@@ -1,5 +1,7 @@
 """The security groups of a server: those of its ports in Neutron."""
 
+import contextlib
+import logging
 from typing import Any
 
 from kilonova.api import params, security_group_view
@@ -11,6 +13,7 @@ from kilonova.common import exception
 from kilonova.common.clients import neutron
 from kilonova.common.objects.server import Server
 
+LOG = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 
@@ -42,11 +45,12 @@ def add(request: Request, server_id: str, body: Json) -> None:
         raise exception.Invalid(
             f'Security group {group["name"]} is already associated with the instance {server.uuid}'
         )
-    for port in outside:
-        if not _takes_groups(port):
-            continue
-        _set_groups(client, port, [*port['security_groups'], group['id']])
-    _remember(request, client, server, ports)
+    wanted = {
+        port['id']: [*port['security_groups'], group['id']]
+        for port in outside
+        if _takes_groups(port)
+    }
+    _change(request, client, server, ports, wanted)
 
 
 @declare('POST', '/servers/{server_id}/action', 'remove', until=None, action='removeSecurityGroup',
@@ -62,9 +66,11 @@ def remove(request: Request, server_id: str, body: Json) -> None:
         raise exception.NotFound(
             f'Security group {group["name"]} not associated with the instance {server.uuid}'
         )
-    for port in inside:
-        _set_groups(client, port, [one for one in port['security_groups'] if one != group['id']])
-    _remember(request, client, server, ports)
+    wanted = {
+        port['id']: [one for one in port['security_groups'] if one != group['id']]
+        for port in inside
+    }
+    _change(request, client, server, ports, wanted)
 
 
 def _find(request: Request, client: neutron.Neutron, name: str) -> Json:
@@ -88,17 +94,32 @@ def _takes_groups(port: Json) -> bool:
     return bool(port.get('fixed_ips')) and port.get('port_security_enabled', True)
 
 
-def _set_groups(client: neutron.Neutron, port: Json, groups: list[str]) -> None:
-    client.update('ports', port['id'], {'security_groups': groups})
-    port['security_groups'] = groups
-
-
 def _group_ids(ports: list[Json]) -> list[str]:
     return sorted({group for port in ports for group in port.get('security_groups', ())})
 
 
-def _remember(request: Request, client: neutron.Neutron, server: Server, ports: list[Json]) -> None:
-    """Tell the conductor the names, which it shows with the server."""
-    found = client.find(GROUPS, id=_group_ids(ports), fields=['id', 'name'])
-    names = sorted({group['name'] for group in found})
-    request.conductor.update_server(request.context, server.uuid, {'security_groups': names})
+def _change(
+    request: Request,
+    client: neutron.Neutron,
+    server: Server,
+    ports: list[Json],
+    wanted: dict[str, list[str]],
+) -> None:
+    """Give ports other groups, all or none, and tell the conductor the names that it shows."""
+    had = {port['id']: port.get('security_groups', []) for port in ports}
+    ids = sorted({group for groups in (had | wanted).values() for group in groups})
+    # Asked for before anything changes: a request that fails has done nothing.
+    names = sorted({one['name'] for one in client.find(GROUPS, id=ids, fields=['id', 'name'])})
+    with contextlib.ExitStack() as undo:
+        for port_id, groups in wanted.items():
+            client.update('ports', port_id, {'security_groups': groups})
+            undo.callback(_set_back, client, port_id, had[port_id])
+        request.conductor.update_server(request.context, server.uuid, {'security_groups': names})
+        undo.pop_all()
+
+
+def _set_back(client: neutron.Neutron, port_id: str, groups: list[str]) -> None:
+    try:
+        client.update('ports', port_id, {'security_groups': groups})
+    except exception.KilonovaError as error:
+        LOG.warning('Port %s keeps other security groups than its server: %s', port_id, error)

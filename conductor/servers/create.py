@@ -94,6 +94,9 @@ class CreateServers:
         """Book the quota; a booking without a server is taken back by the sweep."""
         project, user = context.project_id or '', context.user_id or ''
         with self._parts.api_db.transaction() as session:
+            if request.metadata or request.personality:
+                _, limits = quotas.limits(session, self._parts.conf, project, user)
+                rules.check_limits(self._parts.conf, limits, request.metadata, request.personality)
             count = quotas.check_and_reserve(
                 session,
                 self._parts.conf,
@@ -105,8 +108,6 @@ class CreateServers:
                 resources=resources.total(spec),
                 minimum=request.min_count,
             )
-            if request.metadata or request.personality:
-                rules.check_limits(session, self._parts.conf, context, request)
             uuids = [str(uuid.uuid4()) for _ in range(count)]
             _book(session, uuids, self._parts.cell_id, spec)
             groups.join(session, self._parts.conf, spec, uuids)

@@ -28,7 +28,7 @@ class ServerMetadata:
 
         def change(server: Server) -> dict[str, str]:
             wanted = metadata if replace else {**server.metadata, **metadata}
-            rules.check_metadata(limits, wanted)
+            rules.check_metadata(self._parts.conf, limits, wanted)
             return wanted
 
         return self._change(context, uuid, 'update metadata', change)

@@ -1,8 +1,6 @@
 """What a create request has to satisfy; the messages are those that clients know."""
 
-import base64
-import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +8,6 @@ from oslo_config import cfg
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
-from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import block_device
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.flavor import Flavor
@@ -106,41 +103,27 @@ def check_destination(session: Session, host: str | None, node: str | None) -> N
 
 
 def check_limits(
-    session: Session, conf: cfg.ConfigOpts, context: Ctx, request: ServerCreate
+    conf: cfg.ConfigOpts,
+    limits: Mapping[str, int],
+    metadata: Mapping[str, Any],
+    files: Sequence[tuple[str, str]],
 ) -> None:
-    """Raises LimitExceeded: metadata items, injected files."""
-    _, limits = quotas.limits(session, conf, context.project_id or '', context.user_id)
-    check_metadata(limits, request.metadata)
-    _limit(limits, 'injected_files', len(request.personality), 'Personality file limit exceeded')
-    for path, contents in request.personality:
-        _limit(
-            limits,
-            'injected_file_path_bytes',
-            len(path.encode()),
-            f'Personality file path exceeds maximum {limits["injected_file_path_bytes"]}',
-        )
-        _limit(
-            limits,
-            'injected_file_content_bytes',
-            len(_decoded(contents)),
-            f'Personality file content exceeds maximum {limits["injected_file_content_bytes"]}',
-        )
+    """See ``quotas.check_one``; files are paths and contents in base64."""
+    check_metadata(conf, limits, metadata)
+    message = 'Personality file limit exceeded'
+    quotas.check_one(conf, limits, 'injected_files', len(files), message)
+    # All paths before any content; a path has characters, and content counts as it came.
+    for resource, sizes, what in (
+        ('injected_file_path_bytes', [len(path) for path, _ in files], 'path'),
+        ('injected_file_content_bytes', [len(contents) for _, contents in files], 'content'),
+    ):
+        message = f'Personality file {what} exceeds maximum {limits[resource]}'
+        quotas.check_one(conf, limits, resource, max(sizes, default=0), message)
 
 
-def check_metadata(limits: dict[str, int], metadata: dict[str, Any]) -> None:
-    """Raises LimitExceeded."""
-    allowed = limits['metadata_items']
-    message = f'Maximum number of metadata items exceeds {allowed}'
-    _limit(limits, 'metadata_items', len(metadata), message)
-
-
-def _limit(limits: dict[str, int], resource: str, count: int, message: str) -> None:
-    if 0 <= limits[resource] < count:
-        raise exception.LimitExceeded(message)
-
-
-def _decoded(contents: str) -> bytes:
-    try:
-        return base64.b64decode(contents, validate=False)
-    except (binascii.Error, ValueError) as error:
-        raise exception.Invalid('Personality content could not be base64 decoded.') from error
+def check_metadata(
+    conf: cfg.ConfigOpts, limits: Mapping[str, int], metadata: Mapping[str, Any]
+) -> None:
+    """See ``quotas.check_one``."""
+    message = f'Maximum number of metadata items exceeds {limits["metadata_items"]}'
+    quotas.check_one(conf, limits, 'metadata_items', len(metadata), message)

@@ -43,11 +43,9 @@ def join(session: Session, conf: cfg.ConfigOpts, spec: RequestSpec, uuids: Seque
         return
     group_id = server_groups.hold(session, spec.group.uuid)
     _, limits = quotas.limits(session, conf, spec.project_id, spec.user_id)
-    limit = limits['server_group_members']
-    if limit >= 0:
+    if limits['server_group_members'] >= 0:
         used = server_groups.count_members(session, group_id, spec.user_id)
-        if used + len(uuids) > limit:
-            raise exception.LimitExceeded(TOO_MANY)
+        quotas.check_one(conf, limits, 'server_group_members', len(uuids), TOO_MANY, used)
     server_groups.join(session, group_id, uuids)
 
 

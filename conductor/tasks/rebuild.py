@@ -105,10 +105,10 @@ class Rebuild:
         """Return the columns that change.  Raises KeypairNotFound, LimitExceeded."""
         changes: dict[str, Any] = dict(request.changes)
         with self._parts.api_db.reader() as session:
-            if 'metadata' in changes:
+            if 'metadata' in changes or request.personality:
                 conf, project = self._parts.conf, context.project_id or ''
                 _, limits = quotas.limits(session, conf, project, context.user_id)
-                rules.check_metadata(limits, changes['metadata'])
+                rules.check_limits(conf, limits, changes.get('metadata', {}), request.personality)
             if 'key_name' in changes:
                 name = changes['key_name']
                 key = keypairs.get(session, context.user_id or '', name) if name else None

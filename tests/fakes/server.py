@@ -70,6 +70,8 @@ class FakeService:
         self.caller = Caller()
         """Whose request a handler answers; they run one after the other."""
         self.lock = threading.RLock()
+        self.intercept: Callable[[str, str], Answer | None] | None = None
+        """Sees method and path before anybody else, and may answer itself."""
         self._broken: list[tuple[re.Pattern[str], int, float, bytes | None]] = []
         self._routes = [
             (method, pattern, getattr(self, name))
@@ -135,6 +137,9 @@ class FakeService:
     def _answer(
         self, method: str, path: str, query: dict[str, list[str]], raw: bytes, caller: Caller
     ) -> Answer:
+        answer = self.intercept(method, path) if self.intercept is not None else None
+        if answer is not None:
+            return answer
         for pattern, status, delay, raw_answer in self._broken:
             if pattern.search(f'{method} {path}'):
                 time.sleep(delay)

@@ -27,15 +27,14 @@ class Checkpoint:
             live.close()
             self._databases[path] = kept
         self._held = {
-            one: {name: copy.deepcopy(value) for name, value in _state(one).items()}
+            one: {name: copy.deepcopy(value) for name, value in state(one).items()}
             for one in self._holders()
         }
 
     def _holders(self) -> list[Any]:
         """Return the objects that hold state in memory, beside the daemons' caches."""
-        cloud = self._cloud
-        fellows = [cloud.glance, cloud.neutron, cloud.cinder, cloud.manila, cloud.keystone]
-        return [*fellows, *moves.drivers(cloud).values()]
+        fellows = [*self._cloud.fellows, self._cloud.keystone]
+        return [*fellows, *moves.drivers(self._cloud).values()]
 
     def restore(self) -> None:
         """Give it back as soon as nothing is worked on."""
@@ -55,13 +54,14 @@ class Checkpoint:
         """Wait until no operation runs; tells whether that was so in time."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if not snapshot._busy(self._cloud):
+            if not snapshot.busy(self._cloud):
                 return True
             time.sleep(0.02)
         return False
 
 
-def _state(one: Any) -> dict[str, Any]:
+def state(one: Any) -> dict[str, Any]:
+    """Return what a fake or a driver keeps."""
     names = ('_routes', '_broken', '_listeners', 'requests', 'calls')
     return {
         name: value

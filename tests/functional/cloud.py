@@ -25,6 +25,7 @@ from kilonova.tests.fakes.keystone import ENDPOINT, FakeKeystone
 from kilonova.tests.fakes.manila import FakeManila
 from kilonova.tests.fakes.neutron import FakeNeutron
 from kilonova.tests.fakes.placement_fixture import PlacementFixture
+from kilonova.tests.fakes.server import FakeService
 
 
 class Answer:
@@ -106,6 +107,8 @@ class Cloud:
         self.folder = folder
         self.glance, self.neutron, self.cinder = FakeGlance(), FakeNeutron(), FakeCinder()
         self.manila, self.keystone = FakeManila(), FakeKeystone()
+        self.fellows: list[FakeService] = [self.glance, self.neutron, self.cinder, self.manila]
+        """Whom servers get what they have from; placement is real."""
         self.placement = PlacementFixture(folder)
         self.placement.start()
         path = folder / 'nova.conf'

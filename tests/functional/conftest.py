@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from kilonova.tests.functional import snapshot
 from kilonova.tests.functional.clients import Clients, OpenStack
 from kilonova.tests.functional.cloud import Cloud, wait
+from kilonova.tests.functional.routes import Things
 
 
 @pytest.fixture(scope='module')
@@ -27,6 +29,20 @@ def flavor(cloud: Cloud) -> str:
 @pytest.fixture(scope='module')
 def image(cloud: Cloud) -> str:
     return cloud.glance.add()
+
+
+@pytest.fixture(scope='module')
+def things(cloud: Cloud) -> Things:
+    """One of each kind; a module that needs more has its own."""
+    return Things.make(cloud)
+
+
+@pytest.fixture
+def unchanged(cloud: Cloud, things: Things) -> Iterator[None]:
+    """See that a test's requests change nothing."""
+    before = snapshot.settled(cloud)
+    yield
+    assert snapshot.changed(before, snapshot.take(cloud)) == {}
 
 
 @pytest.fixture(scope='module')

@@ -75,18 +75,26 @@ def changed(before: Content, after: Content) -> Content:
     }
 
 
-def _busy(cloud: Cloud) -> int:
+def busy(cloud: Cloud) -> int:
+    """Return how many operations run."""
+    return _count(cloud, "SELECT COUNT(*) FROM operations WHERE state = 'running'")
+
+
+def _count(cloud: Cloud, query: str) -> int:
     connection = sqlite3.connect(cloud.folder / 'cell1.sqlite', timeout=30)
     try:
-        query = "SELECT COUNT(*) FROM operations WHERE state = 'running'"
         return int(connection.execute(query).fetchone()[0])
     finally:
         connection.close()
 
 
+def _drains(cloud: Cloud) -> int:
+    return _count(cloud, "SELECT COUNT(*) FROM host_drains WHERE state = 'draining'")
+
+
 def settled(cloud: Cloud) -> Content:
     """Wait until nothing is worked on, and take a snapshot."""
-    wait(lambda: not _busy(cloud), 'no operation runs')
+    wait(lambda: not busy(cloud) and not _drains(cloud), 'nothing is worked on')
     found = take(cloud)
     while True:
         time.sleep(0.02)

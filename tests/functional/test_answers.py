@@ -6,42 +6,27 @@ its keys and types.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from kilonova.api import versions
-from kilonova.api.operation import Operation
 from kilonova.api.versions import Version
-from kilonova.tests.functional import (
-    compare,
-    moved_states,
-    proxied_states,
-    routes,
-    samples,
-    states,
-    volume_states,
-)
-from kilonova.tests.functional.cloud import Answer, Cloud
+from kilonova.tests.functional import compare, examples, samples
+from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.examples import ROWS, WRITTEN, Example
 from kilonova.tests.functional.samples import Sample
 from kilonova.tests.functional.states import World
 from kilonova.tests.functional.test_route_table import LIVE, OURS
 from kilonova.tests.unit.api import reference
-from kilonova.tests.unit.api.reference import Key
 
 pytestmark = reference.needed
-CLOUD: dict[str, Any] = {'hosts': 2, 'extra': moved_states.CONF}
-
-for module in (proxied_states, moved_states, volume_states):
-    states.PREPARE.update(module.PREPARE)
-ROWS = {row.key: row for row in LIVE}
+CLOUD = examples.CLOUD
 TABLES = {
     (one['method'], one['path'], one['action']): one
     for one in reference.all_operations()
 }  # fmt: skip
 # Their schema takes the names of hosts for UUIDs.
 UNFIT = {'/os-instance_usage_audit_log', '/os-instance_usage_audit_log/{id}'}
-WRITTEN = [one for one in samples.SAMPLES if one.key in ROWS]
 
 
 @pytest.fixture(scope='module')
@@ -71,30 +56,12 @@ def _versions(sample: Sample) -> list[Version]:
     return sorted(version for version in found if since <= version <= until)
 
 
-def _one(key: Key, version: Version) -> Operation:
-    return next(one for one in OURS[ROWS[key].shaped] if one.serves(version))
-
-
-def _send(world: World, sample: Sample, version: Version) -> Answer:
-    ready = world.ready(sample.state, version)
-    one = _one(sample.key, version)
-    body = samples.at(sample.request, version)
-    if body is None:
-        body = routes.bodies(world.things).get((one.method, one.path, one.action))
-    else:
-        body = compare.fill(body, world.things, ready.words)
-    path = one.path.format(**ready.path) + sample.query.format(**ready.path)
-    by_member = f'{sample.answer}@{version}' in samples.SEEN_BY_MEMBERS
-    token = states.MEMBER if by_member else ready.token
-    return world.cloud.call(one.method, path, body, token=token, version=str(version))
-
-
 @pytest.mark.parametrize('sample', WRITTEN, ids=str)
 def test_example(world: World, sample: Sample) -> None:
     tried = _versions(sample)
     assert tried
     for version in tried:
-        answer = _send(world, sample, version)
+        answer = Example.prepared(world, sample, version).send(world.cloud)
         assert answer.status in ROWS[sample.key].statuses(version), (version, answer.text)
         expected = reference.schema_for(TABLES[sample.key], 'response', str(version))
         content = answer.json if answer.text else None

@@ -7,8 +7,8 @@ import pytest
 
 from kilonova.tests.functional import routes, snapshot
 from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.refusals import ask, check_fault, each
 from kilonova.tests.functional.routes import CALLER, NOBODY, Route, Things
-from kilonova.tests.functional.test_bad_input import ask, check_fault, each
 
 CLOUD: dict[str, Any] = {}
 
@@ -36,11 +36,6 @@ FULL = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope='module')
-def things(cloud: Cloud) -> Things:
-    return Things.make(cloud)
-
-
 @each(READS)
 @pytest.mark.parametrize('newest', [True, False], ids=['newest', 'oldest'])
 def test_absurd_values(cloud: Cloud, things: Things, route: Route, newest: bool) -> None:
@@ -57,7 +52,9 @@ def test_absurd_values(cloud: Cloud, things: Things, route: Route, newest: bool)
             url = f'{path}?{name}={value}'
             answer = ask(cloud, route, url, version=version)
             if answer.status >= 400:
-                message = check_fault(answer, 400, 403, 404)
+                # Up to 2.30 no console but RDP's, which is no more, may be asked for by its token.
+                old = route.one.path.startswith('/os-console-auth-tokens') and not newest
+                message = check_fault(answer, 400, 403, 404, *([401] if old else []))
                 assert len(message) < 50_000
             if name in ('name', 'marker', 'sort_key'):
                 assert ask(cloud, route, url, version=version, token='demo:demo').status < 500

@@ -9,8 +9,8 @@ import pytest
 from kilonova.tests.functional import routes, snapshot
 from kilonova.tests.functional.checkpoint import Checkpoint
 from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.refusals import NAMES
 from kilonova.tests.functional.routes import CALLER, Route, Things
-from kilonova.tests.functional.test_bad_input import NAMES
 
 HANG = 1.5
 CLOUD: dict[str, Any] = {
@@ -30,11 +30,6 @@ WAYS: dict[str, dict[str, Any]] = {
     'refused': {'status': 401},
 }
 LONGEST = 12.0
-
-
-@pytest.fixture(scope='module')
-def things(cloud: Cloud) -> Things:
-    return Things.make(cloud)
 
 
 @pytest.fixture(scope='module')

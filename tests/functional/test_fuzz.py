@@ -37,6 +37,8 @@ JSON = st.recursive(
 )
 # What power changes and deletion do to the server is not what this is about.
 _LEFT_OUT = ('os-start', 'os-stop', 'reboot', 'forceDelete')
+# What a server takes goes and comes back with it.
+_MOVES = ('shelve', 'shelveOffload', 'unshelve')
 BODIES = [route for route in routes.WITH_BODY if route.one.action not in _LEFT_OUT]
 QUERIES = [route for route in routes.READS if route.one.path in ('/servers/detail', '/flavors')]
 
@@ -87,7 +89,8 @@ def test_bodies(cloud: Cloud, things: Things, route: Route) -> None:
         _check(answer, body)
 
     run()
-    assert snapshot.settled(cloud)['allocations'] == before
+    if route.one.action not in _MOVES:
+        assert snapshot.settled(cloud)['allocations'] == before
 
 
 @pytest.mark.parametrize('route', BODIES, ids=str)

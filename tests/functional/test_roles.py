@@ -15,17 +15,12 @@ from kilonova.api.request import Request
 from kilonova.tests.functional import callers, routes, snapshot
 from kilonova.tests.functional.callers import Caller
 from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.refusals import check_fault, each
 from kilonova.tests.functional.routes import CALLER, Route, Things
-from kilonova.tests.functional.test_bad_input import check_fault, each
 from kilonova.tests.unit.api import reference
 
 CLOUD: dict[str, Any] = {}
 LET_IN = 418
-
-
-@pytest.fixture(scope='module')
-def things(cloud: Cloud) -> Things:
-    return Things.make(cloud)
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -12,8 +12,8 @@ import pytest
 
 from kilonova.tests.functional import routes
 from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.refusals import check_fault
 from kilonova.tests.functional.routes import CALLER, Things
-from kilonova.tests.functional.test_bad_input import check_fault
 from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.conductor.test_state_table import ROWS, TASKS, VM_STATES, _expected
 
