@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.place import Place
+
 
 class NetworkRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One entry of ``networks`` in a server create request.
@@ -58,7 +60,10 @@ class Subnet(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class VIF(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One port of a server.  ``id`` is the Neutron port's; ``label`` the network's name."""
+    """One port of a server.  ``id`` is the Neutron port's; ``label`` the network's name.
+
+    ``place`` is kept of those that metadata tells of.
+    """
 
     id: str
     address: str
@@ -78,3 +83,15 @@ class VIF(msgspec.Struct, kw_only=True, omit_defaults=True):
     physical_network: str | None = None
     preserve_on_delete: bool = False
     tag: str | None = None
+    place: Place | None = None
+
+    @property
+    def vlan(self) -> int | None:
+        """The VLAN that a virtual function leaves to its guest."""
+        given = self.details.get('vlan')
+        return int(given) if given and self.vnic_type in ('direct', 'macvtap') else None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether metadata tells the guest of this very device."""
+        return bool(self.tag) or self.vlan is not None
