@@ -114,8 +114,15 @@ def derived(values: Mapping[str, Any]) -> Values:
 
 
 def add(session: Session, servers: Sequence[Server]) -> None:
-    """Insert new servers with their tags and block devices."""
+    """Insert new servers with their tags and block devices; each gets its number.
+
+    Hypervisors name guests by it, so who builds the server has to know it.
+    """
     session.execute(sa.insert(INSTANCES), [to_values(server) for server in servers])
+    by_uuid = {server.uuid: server for server in servers}
+    c = INSTANCES.c
+    for uuid, number in session.execute(sa.select(c.uuid, c.id).where(c.uuid.in_(by_uuid))):
+        by_uuid[uuid].id = number
     tags = [{'instance_uuid': s.uuid, 'tag': tag} for s in servers for tag in s.tags]
     if tags:
         session.execute(sa.insert(TAGS), tags)

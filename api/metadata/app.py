@@ -237,7 +237,10 @@ def _path(request: webob.Request) -> str:
 
 
 def _password(request: webob.Request) -> str:
-    content = request.body_file.read(password.MOST + 1)
+    try:
+        content = request.body_file.read(password.MOST + 1)
+    except (OSError, ValueError):  # cut off, or of a length or in chunks that are none
+        raise Refusal(400, 'The body cannot be read.') from None
     if len(content) > password.MOST:
         raise Refusal(400, 'Request is too large.')
     try:
