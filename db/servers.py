@@ -119,10 +119,7 @@ def add(session: Session, servers: Sequence[Server]) -> None:
     Hypervisors name guests by it, so who builds the server has to know it.
     """
     session.execute(sa.insert(INSTANCES), [to_values(server) for server in servers])
-    by_uuid = {server.uuid: server for server in servers}
-    c = INSTANCES.c
-    for uuid, number in session.execute(sa.select(c.uuid, c.id).where(c.uuid.in_(by_uuid))):
-        by_uuid[uuid].id = number
+    number(session, servers)
     tags = [{'instance_uuid': s.uuid, 'tag': tag} for s in servers for tag in s.tags]
     if tags:
         session.execute(sa.insert(TAGS), tags)
@@ -133,6 +130,14 @@ def add(session: Session, servers: Sequence[Server]) -> None:
     ]
     if devices:
         session.execute(sa.insert(DEVICES), devices)
+
+
+def number(session: Session, servers: Sequence[Server]) -> None:
+    """Give servers the numbers that their records have in this cell."""
+    by_uuid = {server.uuid: server for server in servers}
+    c = INSTANCES.c
+    for uuid, found in session.execute(sa.select(c.uuid, c.id).where(c.uuid.in_(by_uuid))):
+        by_uuid[uuid].id = found
 
 
 def get(

@@ -102,7 +102,7 @@ def test_what_is_kept_is_for_this_user_alone_and_not_for_long(tmp_path):
 
 def test_what_is_not_there_or_cannot_be_written(tmp_path, monkeypatch):
     store = remembered.Files(str(tmp_path / 'kept'), 15)
-    monkeypatch.setattr(remembered.os, 'rename', lambda *_: (_ for _ in ()).throw(OSError('full')))
+    monkeypatch.setattr(os, 'rename', lambda *_: (_ for _ in ()).throw(OSError('full')))
     store.put('a', b'x')
     assert store.get('a') is None
     (tmp_path / 'file').write_text('')
