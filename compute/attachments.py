@@ -2,6 +2,7 @@
 
 import msgspec
 
+from kilonova.common.metadata import devices
 from kilonova.common.objects.work import WorkResult
 from kilonova.compute import volume_usage
 from kilonova.compute.work import Job
@@ -16,6 +17,8 @@ def attach(job: Job) -> WorkResult:
     job.task.check()
     job.host.driver.attach_volume(job.server, device)
     job.undo = lambda: job.host.driver.detach_volume(job.server, device)
+    if device.tag:
+        devices.put(job.host.driver.get_places(job.server), [], [device])
     return WorkResult(values={'device': msgspec.to_builtins(device)})
 
 

@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
+from kilonova.common.metadata import devices
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.operation import BuildRequest
@@ -122,10 +123,10 @@ class _Build:
             )
         )
 
-    def _report_devices(self, devices: list[BlockDevice]) -> None:
+    def _report_devices(self, changed: list[BlockDevice]) -> None:
         self._fenced(
             lambda: self.host.conductor.update_block_devices(
-                self.context, self.server.uuid, self.fence, devices
+                self.context, self.server.uuid, self.fence, changed
             )
         )
 
@@ -154,7 +155,16 @@ class _Build:
         changes = self.host.driver.spawn(
             spec, images, lambda start: self._wait_plugged(start, vifs, expectation)
         )
+        self._note_places(vifs)
         return changes | {'config_drive': tree is not None}
+
+    def _note_places(self, vifs: list[VIF]) -> None:
+        """Note where the guest has what it is told of: ports are reported at the end."""
+        tagged = [device for device in self.server.block_devices if device.tag]
+        if tagged or any(vif.is_told for vif in vifs):
+            devices.put(self.host.driver.get_places(self.server), vifs, tagged)
+        if tagged:
+            self._report_devices(tagged)
 
     def _wait_plugged(
         self, start: Callable[[], None], vifs: list[VIF], expectation: Expectation

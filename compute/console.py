@@ -55,6 +55,9 @@ class ConsoleEndpoint:
             place = getattr(self._host.driver, kind.method)(server)
         except exception.GuestNotFound:
             raise exception.InstanceNotReady(instance_id=server.uuid) from None
+        if console_type == 'spice-html5' and place.port == place.tls_port:
+            # Its proxy speaks in the clear to hypervisors: no option says whom it could trust.
+            raise exception.ConsoleTypeUnavailable(console_type=console_type)
         return Console(place=place, base_url=options[kind.base_urls[console_type]])
 
     def get_diagnostics(self, context: RequestContext, server: Server) -> Diagnostics:

@@ -47,7 +47,12 @@ SPICE = [
         default='127.0.0.1',
         help='Address of this host at which console proxies reach SPICE displays.',
     ),
-    cfg.BoolOpt('require_secure', default=False, help='Only encrypted SPICE connections.'),
+    cfg.BoolOpt(
+        'require_secure',
+        default=False,
+        help='Only encrypted SPICE connections, which are for native clients (spice-direct): '
+        'consoles of type spice-html5 are refused then.',
+    ),
     cfg.StrOpt(
         'image_compression',
         advanced=True,

@@ -1,6 +1,7 @@
 """Network interfaces that come and go while a server is there."""
 
 from kilonova.common import exception
+from kilonova.common.metadata import devices
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.work import WorkResult
 from kilonova.compute.work import Job
@@ -17,6 +18,8 @@ def attach(job: Job) -> WorkResult:
         host.ports.detach(vif)
         raise
     job.undo = lambda: _take_out(job, vif)
+    if vif.is_told:
+        devices.put(host.driver.get_places(server), [vif], [])
     return WorkResult(network_info=[vif])
 
 

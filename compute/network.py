@@ -106,13 +106,16 @@ class Ports:
         client = self._client()
         ports = client.ports_of(server.uuid)
         ports.sort(key=lambda port: order.get(port['id'], len(order)))
-        return vif_client.build(
+        found = vif_client.build(
             client,
             ports,
             ovs_bridge=self._conf.neutron.ovs_bridge,
             preserve={vif.id for vif in known.values() if vif.preserve_on_delete},
             tags={vif.id: vif.tag for vif in known.values() if vif.tag},
         )
+        for vif in found:
+            vif.place = known[vif.id].place if vif.id in known else None
+        return found
 
     def attach(self, server: Server, request: NetworkRequest, known: list[str], again: bool) -> VIF:
         """Make and bind one more port; ``again``: an earlier attempt may have made it already.

@@ -10,7 +10,8 @@ def rescue(job: Job) -> None:
     images = GlanceImages(host.conf, job.context, job.server.image)
     vifs, tree = job.server.network_info, None
     if config_drive.is_wanted(host.conf, job.server):
-        tree = config_drive.build(host.conf, job.server, vifs, [], job.work.admin_password)
+        made = config_drive.build(host.conf, job.server, vifs, [], job.work.admin_password)
+        tree = made(None)
     host.driver.rescue(job.server, vifs, images, job.work.image_id, tree)
 
 

@@ -8,7 +8,10 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext
+from kilonova.common.metadata import devices
+from kilonova.common.objects import work
 from kilonova.common.objects.operation import Fence
+from kilonova.common.objects.place import Places
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.compute import report
@@ -43,6 +46,17 @@ class Job:
             raise exception.Superseded(operation=fence.operation, uuid=uuid)
 
 
+PLACING = (
+    work.Start,
+    work.Restore,
+    work.Reboot,
+    work.Rebuild,
+    work.Evacuate,
+    work.Unshelve,
+    work.FinishMove,
+    work.RevertMove,
+)
+"""Kinds of work after which devices may be elsewhere in a guest."""
 Handler = Callable[[Job], WorkResult | None]
 """What does a kind of work; it has removed what it made before it raises."""
 
@@ -69,6 +83,8 @@ class WorkEndpoint:
         uuid = job.server.uuid
         LOG.info('%s of server %s', kind.capitalize(), uuid)
         result = self._result(job, kind)
+        if result.error is None and isinstance(job.work, PLACING) and devices.are_told(job.server):
+            result.places = self._places(job.server)
         if result.power_state is None and job.server.host == self._host.name:
             result.power_state = int(self._power_state(uuid))
         if report.deliver_fenced(
@@ -92,6 +108,13 @@ class WorkEndpoint:
             reason, details = report.describe(error)
             code = error.code if isinstance(error, exception.KilonovaError) else 500
             return WorkResult(error=reason, details=details, code=code)
+
+    def _places(self, server: Server) -> Places | None:
+        try:
+            return self._host.driver.get_places(server)
+        except exception.KilonovaError as error:
+            LOG.warning('Server %s does not tell where its devices are: %s', server.uuid, error)
+            return None
 
     def _power_state(self, uuid: str) -> PowerState:
         try:

@@ -9,10 +9,12 @@ from websockify.websocket import WebSocketWantReadError
 
 from kilonova.consoleproxy.wire import Wire
 
-TEXT, BINARY = 0x1, 0x2
+TEXT, BINARY, CLOSE = 0x1, 0x2, 0x8
 MOST = 1024 * 1024
 """Bytes of the longest message from a browser; a paste into a terminal is the longest there is."""
 TOO_LONG = 1009
+MOST_CONTROL = 125
+"""Bytes of the longest payload of a control frame."""
 
 
 class Socket(websocketserver.HttpWebSocket):
@@ -68,4 +70,15 @@ class Socket(websocketserver.HttpWebSocket):
         frame: dict[str, Any] | None = super()._decode_hybi(buffer)
         if frame is not None and frame['opcode'] == TEXT:
             frame['opcode'] = BINARY
+        if frame is not None and frame['opcode'] == CLOSE and not _is_goodbye(frame['payload']):
+            self.shutdown(None, 1002, 'A close frame that means nothing.')
         return frame
+
+
+def _is_goodbye(payload: bytes) -> bool:
+    """Whether a close frame has no code, or one that may be sent, and fits a control frame."""
+    if not payload:
+        return True
+    code = int.from_bytes(payload[:2], 'big')
+    is_known = 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+    return 2 <= len(payload) <= MOST_CONTROL and is_known

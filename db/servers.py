@@ -114,7 +114,10 @@ def derived(values: Mapping[str, Any]) -> Values:
 
 
 def add(session: Session, servers: Sequence[Server]) -> None:
-    """Insert new servers with their tags and block devices; they get their numbers."""
+    """Insert new servers with their tags and block devices; each gets its number.
+
+    Hypervisors name guests by it, so who builds the server has to know it.
+    """
     session.execute(sa.insert(INSTANCES), [to_values(server) for server in servers])
     number(session, servers)
     tags = [{'instance_uuid': s.uuid, 'tag': tag} for s in servers for tag in s.tags]
@@ -130,10 +133,10 @@ def add(session: Session, servers: Sequence[Server]) -> None:
 
 
 def number(session: Session, servers: Sequence[Server]) -> None:
-    """Set the numbers that this cell has given servers; hosts name their guests after them."""
+    """Give servers the numbers that their records have in this cell."""
     by_uuid = {server.uuid: server for server in servers}
-    query = sa.select(INSTANCES.c.uuid, INSTANCES.c.id).where(INSTANCES.c.uuid.in_(by_uuid))
-    for uuid, found in session.execute(query):
+    c = INSTANCES.c
+    for uuid, found in session.execute(sa.select(c.uuid, c.id).where(c.uuid.in_(by_uuid))):
         by_uuid[uuid].id = found
 
 

@@ -20,6 +20,7 @@ NAMESPACES = (
     'keystonemiddleware.auth_token',
     'oslo.concurrency',
     'oslo.log',
+    'oslo.cache',
     'oslo.messaging',
     'oslo.middleware.cors',
     'oslo.middleware.healthcheck',

@@ -13,16 +13,20 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import webob
 from oslo_config import cfg
 from oslo_log import log as logging
+from oslo_utils import uuidutils
 
 from kilonova.api import config, pipeline
+from kilonova.api.metadata import remembered
 from kilonova.common import exception
 from kilonova.common.clients import neutron
 from kilonova.common.config import register
 from kilonova.common.context import get_admin_context
 from kilonova.common.metadata import openstack, password, tree
+from kilonova.common.objects.server import Server
 from kilonova.conductor.interface import ConductorInterface
 
 LOG = logging.getLogger(__name__)
@@ -33,6 +37,7 @@ MOST_REMEMBERED = 5000
 Headers = Any
 K = TypeVar('K')
 V = TypeVar('V')
+_decode = msgspec.json.Decoder(Server).decode
 
 
 class Refusal(Exception):
@@ -71,14 +76,16 @@ class MetadataApp:
         conf: cfg.ConfigOpts,
         conductor: ConductorInterface,
         clock: Callable[[], float] = time.monotonic,
+        known: remembered.Store | None = None,
     ) -> None:
         self._conf = conf
         self._conductor = conductor
         self._clock = clock
         self._options = tree.options(conf)
-        self._remembered: dict[Asker, tuple[float, tree.Tree]] = {}
+        self._known = known or remembered.store(conf)
+        self._trees: dict[Asker, tuple[float, tuple[bytes, tree.Tree]]] = {}
         self._lock = threading.Lock()
-        self._fetching: dict[Asker, threading.Lock] = {}
+        self._fetching: dict[str, threading.Lock] = {}
         self._askers: dict[tuple[str, str], tuple[float, Asker]] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -126,9 +133,7 @@ class MetadataApp:
             raise Refusal(409, error.message) from None
         except exception.InstanceNotFound:
             raise Refusal(404) from None
-        with self._lock:
-            for one in [one for one in self._remembered if one.server_id == asker.server_id]:
-                del self._remembered[one]
+        self._known.drop(asker.server_id)
 
     # -- who asks
 
@@ -169,35 +174,44 @@ class MetadataApp:
     # -- what is known of them
 
     def _tree(self, asker: Asker) -> tree.Tree:
-        """Return what a server is told; many requests at once for one are one question."""
-        known = self._known(asker)
-        if known is not None:
-            return known
-        with self._lock:
-            fetching = self._fetching.setdefault(asker, threading.Lock())
-        try:
-            with fetching:
-                return self._known(asker) or self._fetch(asker)
-        finally:
-            self._fetching.pop(asker, None)
-
-    def _known(self, asker: Asker) -> tree.Tree | None:
-        known = self._remembered.get(asker)
-        return known[1] if known is not None and known[0] > self._clock() else None
-
-    def _fetch(self, asker: Asker) -> tree.Tree:
-        try:
-            server = self._conductor.get_server(
-                get_admin_context(), asker.server_id, expand=['block_devices']
-            )
-        except exception.InstanceNotFound:
-            raise Refusal(404) from None
+        """Return what a server is told; made anew when what is known of it is new."""
+        data = self._data(asker.server_id)
+        kept = self._trees.get(asker)
+        if kept is not None and kept[0] > self._clock() and kept[1][0] == data:
+            return kept[1][1]
+        server = _decode(data)
         if server.project_id != asker.project_id:
             LOG.warning('Server %s is not of project %s', asker.server_id, asker.project_id)
             raise Refusal(404)
-        made = tree.Tree(server, self._options, address=asker.address)
-        self._remembered = self._remember(self._remembered, asker, made)
-        return made
+        found = tree.Tree(server, self._options, address=asker.address)
+        self._trees = self._remember(self._trees, asker, (data, found))
+        return found
+
+    def _data(self, server_id: str) -> bytes:
+        """Return a server, encoded; many requests at once for one are one question."""
+        if not uuidutils.is_uuid_like(server_id):
+            raise Refusal(404)
+        known = self._known.get(server_id)
+        if known is not None:
+            return known
+        with self._lock:
+            fetching = self._fetching.setdefault(server_id, threading.Lock())
+        try:
+            with fetching, self._known.alone(server_id):
+                return self._known.get(server_id) or self._fetch(server_id)
+        finally:
+            self._fetching.pop(server_id, None)
+
+    def _fetch(self, server_id: str) -> bytes:
+        try:
+            server = self._conductor.get_server(
+                get_admin_context(), server_id, expand=['block_devices']
+            )
+        except exception.InstanceNotFound:
+            raise Refusal(404) from None
+        data = msgspec.json.encode(server)
+        self._known.put(server_id, data)
+        return data
 
     def _remember(
         self, known: dict[K, tuple[float, V]], key: K, value: V
@@ -223,7 +237,10 @@ def _path(request: webob.Request) -> str:
 
 
 def _password(request: webob.Request) -> str:
-    content = request.body_file.read(password.MOST + 1)
+    try:
+        content = request.body_file.read(password.MOST + 1)
+    except (OSError, ValueError):  # cut off, or of a length or in chunks that are none
+        raise Refusal(400, 'The body cannot be read.') from None
     if len(content) > password.MOST:
         raise Refusal(400, 'Request is too large.')
     try:

@@ -149,6 +149,10 @@ class Tree:
             )
         )
 
+    def ask_vendors(self) -> None:
+        """Ask now for what would be asked for when it is read.  Raises VendorDataFailed."""
+        _ = self._vendor_data2
+
     @functools.cached_property
     def _vendor_data2(self) -> Json:
         """Asked for once, however often it is read while the tree is remembered."""

@@ -5,12 +5,15 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.place import Place
+
 
 class BlockDevice(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One disk of a server; words as in ``block_device_mapping_v2``.
 
     Size in GiB, that of swap in MiB.  ``connection_info`` is Cinder's, for the host alone: it may
     hold secrets.  ``host`` is the one that it was made for.
+    ``place`` is kept of tagged ones.
     """
 
     id: int = 0
@@ -34,6 +37,7 @@ class BlockDevice(msgspec.Struct, kw_only=True, omit_defaults=True):
     connection_info: dict[str, Any] | None = None
     multiattach: bool = False
     host: str | None = None
+    place: Place | None = None
 
     @property
     def is_volume(self) -> bool:

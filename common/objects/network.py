@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common.objects.place import Place
+
 OF_HOST = (
     'allocation', 'pci_slot', 'pci_vendor_info', 'physical_network', 'device_mac_address',
     'card_serial_number', 'pf_mac_address', 'vf_num',
@@ -64,7 +66,10 @@ class Subnet(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class VIF(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One port of a server.  ``id`` is the Neutron port's; ``label`` the network's name."""
+    """One port of a server.  ``id`` is the Neutron port's; ``label`` the network's name.
+
+    ``place`` is kept of those that metadata tells of.
+    """
 
     id: str
     address: str
@@ -84,6 +89,18 @@ class VIF(msgspec.Struct, kw_only=True, omit_defaults=True):
     physical_network: str | None = None
     preserve_on_delete: bool = False
     tag: str | None = None
+    place: Place | None = None
+
+    @property
+    def vlan(self) -> int | None:
+        """The VLAN that a virtual function leaves to its guest."""
+        given = self.details.get('vlan')
+        return int(given) if given and self.vnic_type in ('direct', 'macvtap') else None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether metadata tells the guest of this very device."""
+        return bool(self.tag) or self.vlan is not None
 
 
 def profile_with(known: dict[str, Any] | None, of_host: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF, NetworkRequest
+from kilonova.common.objects.place import Places
 from kilonova.common.objects.share import Share
 
 
@@ -321,7 +322,8 @@ class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How a piece of work ended.
 
     ``changes`` are columns of the server, ``devices`` those of its block devices that have
-    changed; ``values`` are for the phases that follow.  With
+    changed; ``values`` are for the phases that follow.  ``places`` are those of the guest's
+    devices, where it is one with devices that it is told of.  With
     ``error`` (for the user) and ``details`` (for administrators) the work has failed.
     """
 
@@ -330,6 +332,7 @@ class WorkResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     changes: dict[str, Any] = {}
     values: dict[str, Any] = {}
     devices: list[BlockDevice] = []
+    places: Places | None = None
     error: str | None = None
     details: str | None = None
     code: int = 500

@@ -20,6 +20,7 @@ from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.place import Places
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
 from kilonova.common.objects.volume_usage import VolumeCounters
@@ -88,14 +89,15 @@ class ImageSink(abc.ABC):
 class GuestSpec(msgspec.Struct, kw_only=True):
     """All that spawn needs beside the server itself, whose volumes are connected to the host.
 
-    ``config_drive`` is the path-to-bytes tree of a config drive to make, or None.
+    ``config_drive`` makes the path-to-bytes tree of a config drive, when it is known where the
+    guest has its devices; None: there is to be none.
     ``wait_plugged`` is called with a function that plugs and starts the guest paused; it returns when Neutron has
     reported the ports, or raises VirtualInterfacePlugTimeout.
     """
 
     server: Server
     vifs: list[VIF]
-    config_drive: dict[str, bytes] | None = None
+    config_drive: Callable[[Places], dict[str, bytes]] | None = None
     admin_password: str | None = None
     personality: list[tuple[str, str]] = []
     adopt: bool = False
@@ -270,6 +272,10 @@ class Interfaces:
     def detach_interface(self, server: Server, vif: VIF) -> None:
         """Take a port out of the guest and unplug it; no error when it is out."""
         raise exception.NotSupported(feature='detaching interfaces')
+
+    def get_places(self, server: Server) -> Places:
+        """Return where the guest, running or not, finds its devices, as far as that is known."""
+        return {}
 
 
 class Console:

@@ -28,12 +28,13 @@ from kilonova.common.objects.diagnostics import Diagnostics
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.place import Places
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
 from kilonova.compute.virt import driver, fake_counters, fake_topology
 from kilonova.compute.virt.driver import Events, PowerState
 from kilonova.compute.virt.fake_consoles import FakeConsoles
-from kilonova.compute.virt.fake_guest import Guest, boot_text, clock, guest_of
+from kilonova.compute.virt.fake_guest import Guest, boot_text, clock, guest_of, places, plug
 from kilonova.compute.virt.fake_moves import FakeMoves
 from kilonova.compute.virt.fake_volumes import FakeVolumes
 
@@ -110,6 +111,9 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
             self._download(images, server.image.id)
         self._fail_as_configured(server)
         guest = self._guest_of(spec)
+        if spec.config_drive is not None:
+            plug(guest, spec.vifs)
+            guest.config_drive = sorted(spec.config_drive(places(guest)))
         try:
             wait_plugged(lambda: self._add(guest))
             if guest.uuid not in self._guests:  # it has been destroyed while it waited
@@ -216,7 +220,7 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
     def attach_interface(self, server: Server, vif: VIF) -> None:
         guest = self._change_ports(server)
         if vif.id not in guest.ports:
-            guest.ports.append(vif.id)
+            plug(guest, [vif])
             self._save()
 
     def detach_interface(self, server: Server, vif: VIF) -> None:
@@ -224,6 +228,11 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
         if vif.id in guest.ports:
             guest.ports.remove(vif.id)
             self._save()
+
+    def get_places(self, server: Server) -> Places:
+        guest = self._get(server.uuid)
+        with self._lock:
+            return places(guest)
 
     def _change_ports(self, server: Server) -> Guest:
         self.calls['ports'] += 1
@@ -408,7 +417,8 @@ class FakeDriver(FakeMoves, FakeVolumes, FakeConsoles):
         with self._lock:
             guest.boots += 1
             guest.started_at = timeutils.utcnow()
-            guest.ports = [vif.id for vif in vifs]
+            guest.ports = []
+            plug(guest, vifs)
             guest.console += boot_text(guest, vifs)
             del guest.console[:-CONSOLE_LINES]
         self._set_state(guest, PowerState.RUNNING, Events.STARTED)

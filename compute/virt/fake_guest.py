@@ -1,6 +1,8 @@
 """What the fake hypervisor keeps of a guest."""
 
 import datetime
+import itertools
+from collections.abc import Iterable
 
 import msgspec
 from oslo_utils import timeutils
@@ -9,8 +11,11 @@ from kilonova.common import exception
 from kilonova.common.objects import block_device
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.place import Place, Places
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.driver import PowerState
+
+FIRST_SLOT = 3
 
 
 class Guest(msgspec.Struct, kw_only=True):
@@ -25,6 +30,8 @@ class Guest(msgspec.Struct, kw_only=True):
     image_id: str = ''
     rescue_image_id: str = ''
     ports: list[str] = []
+    macs: dict[str, str] = {}
+    slots: dict[str, int] = {}
     volumes: dict[str, str] = {}
     """Volume id to device name."""
     config_drive: list[str] = []
@@ -57,8 +64,24 @@ def guest_of(spec: driver.GuestSpec, host: str) -> Guest:
             reachable(host, device): device.device_name or ''
             for device in block_device.volumes(devices)
         },
-        config_drive=sorted(spec.config_drive or {}),
     )
+
+
+def places(guest: Guest) -> Places:
+    """Return where a guest finds its ports and volumes; who is new gets the first free slot."""
+    names = [guest.macs.get(port, port) for port in guest.ports]
+    names += [name.removeprefix('/dev/') for name in guest.volumes.values()]
+    slots = {name: guest.slots[name] for name in names if name in guest.slots}
+    for name in names:
+        if name not in slots:
+            slots[name] = next(n for n in itertools.count(FIRST_SLOT) if n not in slots.values())
+    guest.slots = slots
+    return {name: Place(bus='pci', address=f'0000:00:{n:02x}.0') for name, n in slots.items()}
+
+
+def plug(guest: Guest, vifs: Iterable[VIF]) -> None:
+    guest.ports += [vif.id for vif in vifs if vif.id not in guest.ports]
+    guest.macs |= {vif.id: vif.address.lower() for vif in vifs}
 
 
 def clock() -> str:

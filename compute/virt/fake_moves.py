@@ -11,6 +11,7 @@ from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt import driver
 from kilonova.compute.virt.driver import Events, PowerState
+from kilonova.compute.virt.fake_guest import plug
 from kilonova.compute.virt.moves import Json, Moving, MovingLive, Steer
 
 MIB = 1024 * 1024
@@ -132,7 +133,7 @@ class FakeMoves(Moving, MovingLive):
         self._step('receive', server)
         guest = self._guest_of(driver.GuestSpec(server=server, vifs=vifs))
         guest.state, guest.boots, guest.console = 0, data['boots'], data['console']
-        guest.ports = [vif.id for vif in vifs]
+        plug(guest, vifs)
         self._add(guest)
         return data
 

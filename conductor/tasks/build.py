@@ -144,7 +144,7 @@ class Build:
             if guard and not guard.admits(session, work.server.uuid, selection.host):
                 return False
             self._record_host(session, work, selection)
-            servers.number(session, [work.server])
+            servers.number(session, [work.server])  # it has another one here
             operations.start_events(session, state.CREATE_EVENT, [(work.operation, selection.host)])
             return True
 

@@ -21,7 +21,7 @@ from kilonova.common.objects.work import HostWork, WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import accept, faults
+from kilonova.conductor.tasks import accept, faults, places
 from kilonova.db import block_devices, operations, servers
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
@@ -311,6 +311,8 @@ class Procedure(Generic[P]):
                 changes, following = self._after_failure(job, phase, result)
             else:
                 changes = _reported(result) | phase.ended(session, job, result)
+                if result.places is not None:
+                    changes |= places.store(session, server, result.places, changes)
                 following = self._next(job, phase)
             if following is None:
                 if payload.failure is not None and result.error is None:

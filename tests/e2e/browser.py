@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.parse
 import urllib.request
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from kilonova.tests.fakes.websocket_client import TEXT, WebsocketClient
 from kilonova.tests.integration.processes import wait_for
 
+PAUSE = 0.06
+"""Seconds between two keys."""
 PROGRAM = shutil.which('chromium') or shutil.which('chromium-browser')
 
 
@@ -68,7 +71,11 @@ class Browser:
         return data
 
     def type(self, text: str) -> None:
-        """Press keys, as a user would, on an American keyboard."""
+        """Press keys, as fast as a user would, on an American keyboard.
+
+        A guest that is emulated takes its time, and its keyboard remembers few keys: of those
+        that come at once some are lost, with SPICE most of all.
+        """
         for char in text:
             if _is_shifted(char):
                 self._key('rawKeyDown', 'Shift', 'ShiftLeft', 16, 8)
@@ -78,6 +85,7 @@ class Browser:
             self._key('keyUp', key, code, number, modifiers)
             if _is_shifted(char):
                 self._key('keyUp', 'Shift', 'ShiftLeft', 16, 0)
+            time.sleep(PAUSE)
 
     def _key(
         self, kind: str, key: str, code: str, number: int, modifiers: int, text: str = ''

@@ -23,6 +23,10 @@ enabled = true
 serialproxy_host = 127.0.0.1
 serialproxy_port = 0
 base_url = ws://127.0.0.1:6083/
+[vnc]
+novncproxy_host = 127.0.0.1
+novncproxy_port = 0
+novncproxy_base_url = http://127.0.0.1:6080/vnc_lite.html
 [consoleauth]
 token_ttl = 600
 """,
@@ -31,10 +35,19 @@ pytestmark = pytest.mark.usefixtures('clean')
 SECONDS = 20
 
 
-@pytest.fixture(scope='module')
-def proxy(cloud: Cloud) -> Iterator[Proxy]:
+class Running(Proxy):
+    """A proxy that knows how its consoles are asked for, and how they begin."""
+
+    protocol: str
+    type: str
+
+
+@pytest.fixture(scope='module', params=['serial', 'vnc'])
+def proxy(cloud: Cloud, request: pytest.FixtureRequest) -> Iterator[Running]:
     cloud.conf.set_override('web', '')
-    made = Proxy(kinds.SERIAL, cloud.conf, cloud.transport)
+    kind = {'serial': kinds.SERIAL, 'vnc': kinds.NOVNC}[request.param]
+    made = Running(kind, cloud.conf, cloud.transport)
+    made.protocol, made.type = request.param, kind.console_type
     made.start()
     yield made
     made.stop()
@@ -63,12 +76,12 @@ def server(cloud: Cloud, flavor: str, image: str) -> str:
     return uuid
 
 
-def token(cloud: Cloud, uuid: str) -> str:
-    body = {'remote_console': {'protocol': 'serial', 'type': 'serial'}}
+def token(cloud: Cloud, proxy: Running, uuid: str) -> str:
+    body = {'remote_console': {'protocol': proxy.protocol, 'type': proxy.type}}
     answer = cloud.call('POST', f'/servers/{uuid}/remote-consoles', body)
     assert answer.status == 200, answer.text
-    url = urllib.parse.urlsplit(answer.json['remote_console']['url'])
-    return urllib.parse.parse_qs(url.query)['token'][0]
+    url = urllib.parse.urlsplit(urllib.parse.unquote(answer.json['remote_console']['url']))
+    return url.query.rpartition('token=')[2]
 
 
 def connect(proxy: Proxy, token: str) -> WebsocketClient:
@@ -77,14 +90,29 @@ def connect(proxy: Proxy, token: str) -> WebsocketClient:
 
 
 @contextlib.contextmanager
-def opened(proxy: Proxy, token: str, guest: socket.socket) -> Iterator[WebsocketClient]:
+def opened(proxy: Running, token: str, guest: socket.socket) -> Iterator[WebsocketClient]:
     user = connect(proxy, token)
     console, _ = guest.accept()
+    console.settimeout(SECONDS)
+    if proxy.protocol == 'vnc':
+        _begin_vnc(user, console)
     console.sendall(b'login:')
     assert user.read(6) == b'login:'
     yield user
     user.close()
     console.close()
+
+
+def _begin_vnc(user: WebsocketClient, console: socket.socket) -> None:
+    version = b'RFB 003.008\n'
+    console.sendall(version)
+    assert console.recv(12) == version
+    console.sendall(b'\1\1')
+    assert console.recv(1) == b'\1'
+    assert user.read(12) == version
+    user.send(version)
+    assert user.read(2) == b'\1\1'
+    user.send(b'\1')
 
 
 def refused(proxy: Proxy, token: str) -> int:
@@ -94,9 +122,9 @@ def refused(proxy: Proxy, token: str) -> int:
 
 
 def test_a_server_that_is_stopped(
-    cloud: Cloud, proxy: Proxy, guest: socket.socket, server: str
+    cloud: Cloud, proxy: Running, guest: socket.socket, server: str
 ) -> None:
-    given = token(cloud, server)
+    given = token(cloud, proxy, server)
     with opened(proxy, given, guest) as user:
         assert cloud.action(server, **{'os-stop': None}).status == 202
         cloud.wait_status(server, 'SHUTOFF')
@@ -106,9 +134,9 @@ def test_a_server_that_is_stopped(
 
 
 def test_a_server_that_is_deleted(
-    cloud: Cloud, proxy: Proxy, guest: socket.socket, server: str
+    cloud: Cloud, proxy: Running, guest: socket.socket, server: str
 ) -> None:
-    given = token(cloud, server)
+    given = token(cloud, proxy, server)
     with opened(proxy, given, guest) as user:
         assert cloud.call('DELETE', f'/servers/{server}').status == 204
         cloud.wait_gone(server)
@@ -118,9 +146,9 @@ def test_a_server_that_is_deleted(
 
 
 def test_a_server_that_is_migrated_running(
-    cloud: Cloud, proxy: Proxy, guest: socket.socket, server: str
+    cloud: Cloud, proxy: Running, guest: socket.socket, server: str
 ) -> None:
-    given = token(cloud, server)
+    given = token(cloud, proxy, server)
     with opened(proxy, given, guest) as user:
         body = {'os-migrateLive': {'host': None, 'block_migration': 'auto'}}
         assert cloud.admin('POST', f'/servers/{server}/action', body).status == 202
@@ -129,33 +157,34 @@ def test_a_server_that_is_migrated_running(
         code, reason = user.closed()
         assert code == 1000 and 'moved to another host' in reason
     assert refused(proxy, given) == 403
-    with opened(proxy, token(cloud, server), guest):
+    with opened(proxy, token(cloud, proxy, server), guest):
         pass
 
 
 def test_a_console_that_is_elsewhere_by_now(
-    cloud: Cloud, proxy: Proxy, guest: socket.socket, server: str, monkeypatch: Any
+    cloud: Cloud, proxy: Running, guest: socket.socket, server: str, monkeypatch: Any
 ) -> None:
     """Another guest may have got the port: the token opens nothing any more."""
-    given = token(cloud, server)
+    given = token(cloud, proxy, server)
     other = ConsolePlace(host='127.0.0.1', port=1)
     monkeypatch.setattr(FakeConsoles, '_place', lambda *args: other)
     assert refused(proxy, given) == 403
 
 
 def test_a_token_of_another_kind(
-    cloud: Cloud, proxy: Proxy, guest: socket.socket, server: str
+    cloud: Cloud, proxy: Running, guest: socket.socket, server: str
 ) -> None:
-    body = {'remote_console': {'protocol': 'vnc', 'type': 'novnc'}}
+    other = {'vnc': ('serial', 'serial'), 'serial': ('vnc', 'novnc')}[proxy.protocol]
+    body = {'remote_console': dict(zip(('protocol', 'type'), other, strict=True))}
     answer = cloud.call('POST', f'/servers/{server}/remote-consoles', body)
-    given = answer.json['remote_console']['url'].rpartition('%3D')[2]
+    given = urllib.parse.unquote(answer.json['remote_console']['url']).rpartition('=')[2]
     assert refused(proxy, given) == 403
     assert refused(proxy, '00000000-0000-0000-0000-000000000000') == 403
 
 
-def test_an_expired_token(cloud: Cloud, proxy: Proxy, guest: socket.socket, server: str) -> None:
+def test_an_expired_token(cloud: Cloud, proxy: Running, guest: socket.socket, server: str) -> None:
     cloud.conf.set_override('token_ttl', 0, 'consoleauth')
     try:
-        assert refused(proxy, token(cloud, server)) == 403
+        assert refused(proxy, token(cloud, proxy, server)) == 403
     finally:
         cloud.conf.clear_override('token_ttl', 'consoleauth')

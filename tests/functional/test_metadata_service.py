@@ -18,6 +18,7 @@ import webob
 from kilonova.common import rpc
 from kilonova.common.context import RequestContext, get_admin_context
 from kilonova.compute import config_drive
+from kilonova.tests.functional import moves
 from kilonova.tests.functional.cloud import Cloud, wait
 
 CLOUD = {
@@ -102,7 +103,8 @@ def test_cloud_init_reads_both(
         pytest.skip('the package cloud-init is not installed')
     known = cloud.all.client.get_server(get_admin_context(), server, expand=['block_devices'])
     personality = [('/etc/motd', base64.b64encode(b'hello').decode())]
-    files = config_drive.build(cloud.conf, known, known.network_info, personality, 'pa55')
+    make = config_drive.build(cloud.conf, known, known.network_info, personality, 'pa55')
+    files = make(None)
     for name, content in files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,6 +166,7 @@ def test_what_is_attached_later_has_its_tag(cloud: Cloud, server: str) -> None:
     body = {'interfaceAttachment': {'net_id': network, 'tag': 'backup'}}
     answer = cloud.call('POST', f'/servers/{server}/os-interface', body, version='2.70')
     assert answer.status == 200, answer.text
+    port = answer.json['interfaceAttachment']['port_id']
     volume = cloud.cinder.add_volume()
     body = {'volumeAttachment': {'volumeId': volume, 'tag': 'database'}}
     answer = cloud.call('POST', f'/servers/{server}/os-volume_attachments', body, version='2.70')
@@ -173,6 +176,54 @@ def test_what_is_attached_later_has_its_tag(cloud: Cloud, server: str) -> None:
     assert (nic['type'], nic['tags']) == ('nic', ['backup'])
     assert (disk['type'], disk['tags'], disk['serial']) == ('disk', ['database'], volume)
     assert disk['path'] == '/dev/vdb'
+    # Before them the guest had one port, in the first slot.
+    wait(lambda: places(agent) == [('pci', '0000:00:04.0'), ('pci', '0000:00:05.0')], 'places')
+
+    cloud.call('DELETE', f'/servers/{server}/os-interface/{port}')
+    cloud.call('DELETE', f'/servers/{server}/os-volume_attachments/{volume}')
+    wait(lambda: agent.devices() == [], 'nothing is told of what is detached')
+
+
+def places(agent: Agent) -> list[tuple[str, str]]:
+    return [(device['bus'], device['address']) for device in agent.devices()]
+
+
+def test_where_the_devices_of_a_new_server_are(cloud: Cloud, flavor: str, image: str) -> None:
+    """On its config drive, over HTTP, and once more after it has been started anew."""
+    networks = [
+        {'uuid': cloud.neutron.add_network()},
+        {'uuid': cloud.neutron.add_network(), 'tag': 'dmz'},
+    ]
+    volume = cloud.cinder.add_volume()
+    disks = [
+        {'uuid': image, 'source_type': 'image', 'destination_type': 'local', 'boot_index': 0},
+        {
+            'uuid': volume, 'source_type': 'volume', 'destination_type': 'volume',
+            'boot_index': None, 'tag': 'database',
+        },
+    ]  # fmt: skip
+    body = {
+        'name': 'test', 'flavorRef': flavor, 'imageRef': image, 'networks': networks,
+        'block_device_mapping_v2': disks, 'config_drive': True,
+    }  # fmt: skip
+    answer = cloud.call('POST', '/servers', {'server': body}, version='2.42')
+    assert answer.status == 202, answer.text
+    uuid = answer.json['server']['id']
+    cloud.wait_status(uuid, 'ACTIVE')
+    agent = Agent(cloud, uuid)
+    expected = [('pci', '0000:00:04.0'), ('pci', '0000:00:05.0')]
+    assert places(agent) == expected
+    assert cloud.get(f'/servers/{uuid}')['server']['config_drive'] == 'True'
+
+    (driver,) = [one for one in moves.drivers(cloud).values() if uuid in one.get_power_states()]
+    # As if something had been taken from the middle before: the guest is arranged anew.
+    guest = driver._get(uuid)
+    names = sorted(guest.slots, key=guest.slots.__getitem__)
+    guest.slots = {name: slot for slot, name in enumerate(names, 9)}
+    expected = [('pci', '0000:00:0a.0'), ('pci', '0000:00:0b.0')]
+    cloud.call('POST', f'/servers/{uuid}/action', {'reboot': {'type': 'HARD'}})
+    cloud.wait_status(uuid, 'ACTIVE')
+    wait(lambda: places(agent) == expected, 'the places are told anew')
 
 
 def test_a_password_is_kept_for_the_owner(cloud: Cloud, server: str) -> None:

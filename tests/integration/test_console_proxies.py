@@ -1,9 +1,12 @@
 """A console proxy as a process: tokens checked over RabbitMQ, options on the command line."""
 
+import os
 import pathlib
 import socket
+import subprocess
 import urllib.parse
 
+import psutil
 import pytest
 import requests
 
@@ -54,3 +57,32 @@ def test_a_proxys_life(stack: Stack, port: int) -> None:
         assert idle.recv(1) == b''
     token = path.rpartition('=')[2]
     assert token not in stack.processes.log(NAME), 'a token is in the log'
+
+
+@pytest.mark.parametrize('backend', ['eventlet', 'threading'])
+def test_a_proxy_in_the_background(stack: Stack, tmp_path: pathlib.Path, backend: str) -> None:
+    """``--daemon``: the command is over, what it leaves listens, in a session of its own."""
+    (tmp_path / 'vnc.html').write_text('client')
+    found = free_port()
+    own = tmp_path / 'proxy.conf'
+    own.write_text(
+        f'[DEFAULT]\nconcurrency_backend = {backend}\nlog_file = {tmp_path}/log\n'
+        f'[vnc]\nnovncproxy_host = 127.0.0.1\nnovncproxy_port = {found}\n'
+    )
+    command = [stack.program(NAME), '--config-file', str(stack.conf), '--config-file', str(own)]
+    command += ['--web', str(tmp_path), '--daemon']
+    done = subprocess.run(command, timeout=60, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    wait_for(NAME, lambda: port_open(found), 60)
+    (pid,) = {
+        one.pid
+        for one in psutil.net_connections('tcp')
+        if one.laddr and one.laddr[1] == found and one.status == psutil.CONN_LISTEN
+    }
+    assert pid is not None
+    left = psutil.Process(pid)
+    assert os.getsid(left.pid) == left.pid and left.terminal() is None
+    page = requests.get(f'http://127.0.0.1:{found}/vnc.html', timeout=20)
+    assert (page.status_code, page.text) == (200, 'client')
+    left.terminate()
+    wait_for('its end', lambda: not port_open(found), 30)

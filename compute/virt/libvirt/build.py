@@ -13,12 +13,12 @@ from kilonova.common.objects import block_device
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt.driver import GuestSpec, ImageSource
-from kilonova.compute.virt.libvirt import guest_domain, guest_system, vif
+from kilonova.compute.virt.libvirt import guest_domain, guest_system, places, vif
 from kilonova.compute.virt.libvirt.console import CONSOLE_LOG
 from kilonova.compute.virt.libvirt.disk import layout
 from kilonova.compute.virt.libvirt.disk.directory import Directories
 from kilonova.compute.virt.libvirt.disk.maker import DiskMaker
-from kilonova.compute.virt.libvirt.guest import Guests
+from kilonova.compute.virt.libvirt.guest import Guest, Guests
 from kilonova.compute.virt.libvirt.guest_devices import serial_count
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.remove import Remover
@@ -91,7 +91,7 @@ class Builder:
                 server,
                 self._maker.describe(server, planned, directory)
                 if adopts
-                else self._maker.make(server, planned, directory, images, spec.config_drive),
+                else self._maker.make(server, planned, directory, images),
                 volumes,
             ),
             buses=planned.buses | {volume.bus for volume in volumes},
@@ -104,7 +104,11 @@ class Builder:
             self._tpms.opened(server, notes) as parts.tpm_secret,
             self._ports.reserve(serial_count(host.conf, server)) as parts.serial_ports,
         ):
-            self._define_and_start(server, spec.vifs, parts, wait_plugged, undo)
+            guest = self._define(server, spec.vifs, parts, undo)
+            if spec.config_drive is not None and not adopts:
+                tree = spec.config_drive(places.read(guest.live_xml()))
+                self._maker.make_config_drive(planned, directory, tree)
+            self._start(server, spec.vifs, guest, wait_plugged)
         return {'root_device_name': parts.root_device, 'system_metadata': notes}
 
     def _adopts(self, spec: GuestSpec) -> bool:
@@ -129,29 +133,34 @@ class Builder:
             parts.initrd = os.path.join(parts.directory, 'ramdisk')
             self._maker.fetch_boot_file(server.ramdisk_id, images, parts.initrd)
 
-    def _define_and_start(
+    def _define(
         self,
         server: Server,
         vifs: list[VIF],
         parts: guest_domain.Parts,
-        wait_plugged: WaitPlugged,
         undo: contextlib.ExitStack,
-    ) -> None:
+    ) -> Guest:
         xml = guest_domain.build(self._host, server, vifs, parts).to_xml()
         LOG.debug('Domain of server %s:\n%s', server.uuid, xml)
         prepare_console_log(parts.directory)
-        name = naming.instance_name(self._host.conf.instance_name_template, server)
+        name = self._name(server)
         undo.callback(self._undo, 'ports', server, vif.unplug, server, name, vifs)
         undo.callback(self._undo, 'guest', server, self._remover.remove_guest, server.uuid)
         self._guests.define(xml)
-        guest = self._guests.find(server.uuid)
+        return self._guests.find(server.uuid)
 
+    def _start(
+        self, server: Server, vifs: list[VIF], guest: Guest, wait_plugged: WaitPlugged
+    ) -> None:
         def start() -> None:
-            vif.plug(server, name, vifs)
+            vif.plug(server, self._name(server), vifs)
             guest.start(paused=True)
 
         wait_plugged(start)
         guest.resume()
+
+    def _name(self, server: Server) -> str:
+        return naming.instance_name(self._host.conf.instance_name_template, server)
 
     @staticmethod
     def _undo(what: str, server: Server, remove: Callable[..., None], *args: Any) -> None:

@@ -2,9 +2,10 @@
 
 from kilonova.common import exception, naming
 from kilonova.common.objects.network import VIF
+from kilonova.common.objects.place import Places
 from kilonova.common.objects.server import Server
 from kilonova.compute.virt import driver
-from kilonova.compute.virt.libvirt import hotplug, vif
+from kilonova.compute.virt.libvirt import hotplug, places, vif
 from kilonova.compute.virt.libvirt.guest import Guests
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.xml.element import Node
@@ -32,6 +33,9 @@ class Interfaces:
         hotplug.detach(self._host.conf, self._guests.find(server.uuid), _finder(port))
         vif.unplug(server, self._name(server), [port])
 
+    def places(self, server: Server) -> Places:
+        return places.read(self._guests.find(server.uuid).live_xml())
+
     def _name(self, server: Server) -> str:
         return naming.instance_name(self._host.conf.instance_name_template, server)
 
@@ -57,3 +61,6 @@ class LibvirtInterfaces(driver.Interfaces):
 
     def detach_interface(self, server: Server, vif: VIF) -> None:
         self._interfaces.detach(server, vif)
+
+    def get_places(self, server: Server) -> Places:
+        return self._interfaces.places(server)

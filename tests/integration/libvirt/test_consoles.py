@@ -85,8 +85,8 @@ def test_vnc_and_serial(
     driver.spawn(GuestSpec(server=server, vifs=[]), File(guest_image), lambda start: start())
 
     serial = opened(kinds.SERIAL, driver.get_serial_console(server))
-    _log_in_and_work(serial)
-    _check_vnc(opened(kinds.NOVNC, driver.get_vnc_console(server)))
+    log_in_and_work(serial)
+    check_vnc(opened(kinds.NOVNC, driver.get_vnc_console(server)))
 
     # What went over the serial console is in the log as well, and stays there.
     wait_for('the log', lambda: b'kilonova-42' in driver.get_console_output(server), 30)
@@ -128,7 +128,7 @@ def test_spice(
     removed(server)
 
 
-def _log_in_and_work(serial: WebsocketClient) -> None:
+def log_in_and_work(serial: WebsocketClient) -> None:
     seen = b''
     deadline = time.monotonic() + SECONDS
     while b'lab-guest: ready' not in seen and time.monotonic() < deadline:
@@ -139,7 +139,7 @@ def _log_in_and_work(serial: WebsocketClient) -> None:
     assert b'kilonova-42' in serial.read_until(b'kilonova-42')
 
 
-def _check_vnc(user: WebsocketClient) -> None:
+def check_vnc(user: WebsocketClient) -> None:
     """Get as far as the first picture."""
     assert user.read(12) == b'RFB 003.008\n'
     user.send(b'RFB 003.008\n')

@@ -197,7 +197,11 @@ def test_a_guest_boots_from_a_volume(
     found.image.id = ''
     found.block_devices = [root]
     changes = host.driver.spawn(
-        GuestSpec(server=found, vifs=[], config_drive={'openstack/latest/meta_data.json': b'{}'}),
+        GuestSpec(
+            server=found,
+            vifs=[],
+            config_drive=lambda places: {'openstack/latest/meta_data.json': b'{}'},
+        ),
         File(guest_image),
         lambda start: start(),
     )

@@ -47,7 +47,7 @@ def test_disks_follow_the_flavor(
     maker = DiskMaker(conf, ImageCache(conf), choice.backend(conf))
     server.flavor.ephemeral_gb, server.flavor.swap = 1, 16
     planned = layout.plan(conf, server, 'x86_64', 'pc', False)
-    maker.make(server, planned, str(directory), File(guest_image), None)
+    maker.make(server, planned, str(directory), File(guest_image))
     before = (directory / 'disk.swap').stat().st_ino
 
     server.flavor.root_gb, server.flavor.ephemeral_gb, server.flavor.swap = 2, 3, 32

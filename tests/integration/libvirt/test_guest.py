@@ -53,7 +53,7 @@ def test_life(
     told: list[Events] = []
     driver.on_event(lambda uuid, event: told.append(event))
     changes = driver.spawn(
-        GuestSpec(server=server, vifs=[], config_drive=drive('fromdrive')),
+        GuestSpec(server=server, vifs=[], config_drive=lambda places: drive('fromdrive')),
         File(guest_image),
         lambda start: start(),
     )
@@ -103,7 +103,7 @@ def test_all_kinds_of_disks(
     server.image.properties = {'os_type': 'linux', 'hw_qemu_guest_agent': 'yes'}
     told: list[Events] = []
     driver.on_event(lambda uuid, event: told.append(event))
-    spec = GuestSpec(server=server, vifs=[], config_drive=drive('fromvfat'))
+    spec = GuestSpec(server=server, vifs=[], config_drive=lambda places: drive('fromvfat'))
     driver.spawn(spec, File(guest_image), lambda start: start())
     text = ready(driver, server)
     assert 'fs=vfat' in text and 'hostname=fromvfat' in text

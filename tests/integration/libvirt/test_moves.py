@@ -46,7 +46,7 @@ def guest(pair: Pair, guest_image: pathlib.Path) -> Iterator[Callable[..., Serve
         server = make_server(**flavor)
         made.append((server, ports or []))
         pair[0].driver.spawn(
-            GuestSpec(server=server, vifs=ports or [], config_drive=DRIVE),
+            GuestSpec(server=server, vifs=ports or [], config_drive=lambda places: DRIVE),
             File(guest_image),
             lambda start: start(),
         )

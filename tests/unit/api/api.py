@@ -43,6 +43,7 @@ def make_conf(*files: str) -> cfg.ConfigOpts:
     argv = [word for path in files for word in ('--config-file', path)]
     conf(argv, project='nova', default_config_files=[], default_config_dirs=[])
     conf.set_override('auth_strategy', 'noauth2', 'api')
+    conf.set_override('metadata_workers', 1)
     return conf
 
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 import webob
 
-from kilonova.api.metadata import app
+from kilonova.api.metadata import app, remembered
 from kilonova.common import exception
 from kilonova.common.clients import keystone
 from kilonova.tests.unit.api.api import make_conf
@@ -203,7 +203,8 @@ def test_what_is_remembered_expires_and_is_bounded(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(app, 'MOST_REMEMBERED', 3)
     fake = FakeServers(make_server(1))
-    one = app.MetadataApp(make_conf(), fake, clock=lambda: now[0])
+    known = remembered.Memory(15, clock=lambda: now[0])
+    one = app.MetadataApp(make_conf(), fake, clock=lambda: now[0], known=known)
     asker = app.Asker(ID, 'demo', None)
     first = one._tree(asker)
     now[0] = 14.9
@@ -212,7 +213,7 @@ def test_what_is_remembered_expires_and_is_bounded(monkeypatch):
     assert one._tree(asker) is not first
     for number in range(10):
         one._tree(app.Asker(ID, 'demo', str(number)))
-    assert len(one._remembered) <= 3
+    assert len(one._trees) <= 3
 
 
 def test_directly_nobody_is_answered():

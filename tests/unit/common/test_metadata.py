@@ -7,11 +7,12 @@ import json
 
 import pytest
 
-from kilonova.common.metadata import ec2, tree, versions
+from kilonova.common.metadata import devices, ec2, tree, versions
 from kilonova.common.objects.block_device import BlockDevice
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.network import Route
 from kilonova.common.objects.numa import NumaNode, NumaTopology
+from kilonova.common.objects.place import Place
 from kilonova.common.objects.share import Share
 from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.api.fake_servers import make_server, make_vif
@@ -241,6 +242,27 @@ def test_tagged_interfaces_are_devices():
     made = make(network_info=[make_vif(tag='dmz'), make_vif()])
     (device,) = document('openstack/latest/meta_data.json', made)['devices']
     assert device['tags'] == ['dmz'] and device['mac'] == 'fa:16:3e:00:00:01'
+
+
+def test_where_the_guest_has_its_devices():
+    """The hypervisor's words are kept of what is told, and of nothing else."""
+    nic, other = make_vif(tag='dmz', address='FA:16:3E:00:00:01'), make_vif()
+    disk = BlockDevice(device_name='/dev/vdb', disk_bus='virtio', tag='database')
+    places = {
+        'fa:16:3e:00:00:01': Place(bus='pci', address='0000:00:03.0'),
+        'vdb': Place(bus='pci', address='0000:00:06.0'),
+    }
+    devices.put(places, [nic, other], [disk])
+    assert other.place is None
+    made = make(network_info=[nic, other], block_devices=[disk])
+    told = document('openstack/latest/meta_data.json', made)['devices']
+    assert [(one['bus'], one['address']) for one in told] == [
+        ('pci', '0000:00:03.0'),
+        ('pci', '0000:00:06.0'),
+    ]
+    devices.put({}, [nic], [disk])
+    told = document('openstack/latest/meta_data.json', made)['devices']
+    assert [(one['bus'], one['address']) for one in told] == [('none', 'none'), ('pci', 'none')]
 
 
 def test_tagged_disks_and_shares_are_devices():

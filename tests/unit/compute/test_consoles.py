@@ -60,3 +60,14 @@ def test_a_guest_that_is_off_or_missing(here: Here) -> None:
     for one in (server, make_server()):
         with pytest.raises(exception.InstanceNotReady):
             here.console.get_console(CONTEXT, one, 'vnc', 'novnc')
+
+
+def test_spice_that_is_encrypted_only(make_here: MakeHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``[spice]require_secure``: native clients are told the port, the browser's has no way."""
+    here = make_here(**ENABLED)
+    server = here.built(make_server())
+    place = ConsolePlace(host='h', port=5901, tls_port=5901)
+    monkeypatch.setattr(here.driver, 'get_spice_console', lambda server: place)
+    assert here.console.get_console(CONTEXT, server, 'spice', 'spice-direct').place == place
+    with pytest.raises(exception.ConsoleTypeUnavailable, match='spice-html5'):
+        here.console.get_console(CONTEXT, server, 'spice', 'spice-html5')

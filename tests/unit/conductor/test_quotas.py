@@ -125,7 +125,9 @@ def test_refusal_says_all_numbers(api_db, conf):
 
 def test_between_minimum_and_maximum_what_fits_is_given(api_db, conf):
     assert boot(api_db, conf, servers=30, minimum=1) == 10
-    with pytest.raises(exception.QuotaExceeded, match='Requested 30, 1-30, but already used 10, 10 of'):
+    with pytest.raises(
+        exception.QuotaExceeded, match='Requested 30, 1-30, but already used 10, 10 of'
+    ):
         boot(api_db, conf, servers=30, minimum=1)
 
 

@@ -9,7 +9,15 @@ import pytest
 
 from kilonova.consoleproxy import handler, kinds, listener
 from kilonova.consoleproxy.websocket import MOST
-from kilonova.tests.fakes.websocket_client import PING, PONG, TEXT, Rejected, WebsocketClient
+from kilonova.tests.fakes.websocket_client import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Rejected,
+    WebsocketClient,
+)
+from kilonova.tests.fakes.websocket_client import frame as make_frame
 from kilonova.tests.integration import certificates
 from kilonova.tests.unit.consoleproxy.conftest import TOKEN
 
@@ -115,6 +123,25 @@ def test_who_says_nothing_has_to_go(run, monkeypatch):
         assert time.monotonic() - started < 10
 
 
+@pytest.mark.parametrize('request_', ['/', f'/?token={TOKEN}'])
+def test_a_request_that_comes_a_byte_at_a_time(run, monkeypatch, request_):
+    """Each byte is in time, the request is not; others are served meanwhile."""
+    monkeypatch.setattr(handler, '_SECONDS', 1.0)
+    proxy = run()
+    text = f'GET {request_} HTTP/1.1\r\nHost: 127.0.0.1\r\n' + 'X-Slow: 1\r\n' * 500
+    with socket.create_connection(proxy.address, timeout=20) as sock:
+        started = time.monotonic()
+        sent = 0
+        with pytest.raises(OSError):  # reset, or a broken pipe
+            for letter in text.encode():
+                sock.sendall(bytes([letter]))
+                sent += 1
+                if sent == 5:
+                    assert proxy.both()
+                time.sleep(0.05)
+        assert time.monotonic() - started < 15
+
+
 # -- frames
 
 
@@ -169,6 +196,37 @@ def test_frames_out_of_order(proxy, frames, code):
         user.send(*frame)
     assert user.closed()[0] == code
     assert console.recv(1) == b''
+    assert proxy.both()
+
+
+@pytest.mark.parametrize(
+    ('payload', 'answer'),
+    [
+        (b'', None),  # no code at all, which is allowed
+        ((1000).to_bytes(2, 'big') + b'bye', 1000),
+        ((4000).to_bytes(2, 'big'), 4000),
+        (b'\x03', 1002),  # half a code
+        ((1005).to_bytes(2, 'big'), 1002),  # a code that is never sent
+        ((7).to_bytes(2, 'big'), 1002),
+        ((1000).to_bytes(2, 'big') + b'\xff\xfe', 1002),  # a reason that is no text
+        ((1000).to_bytes(2, 'big') + b'x' * 300, 1002),  # a control frame that is too long
+    ],
+)
+def test_whatever_a_browser_says_at_the_end(proxy, payload, answer):
+    """It is answered, the console behind it is closed, and the proxy goes on."""
+    user, console = proxy.both()
+    user.send(payload, CLOSE)
+    assert console.recv(1) == b''
+    opcode, data = user.receive()
+    assert opcode == CLOSE
+    assert (int.from_bytes(data[:2], 'big') if data else None) == answer
+    assert proxy.both()
+
+
+def test_what_comes_after_a_close_is_not_carried(proxy):
+    user, console = proxy.both()
+    user.sock.sendall(make_frame((1000).to_bytes(2, 'big'), CLOSE) + make_frame(b'rm -rf\r'))
+    assert console.recv(100) == b''
     assert proxy.both()
 
 

@@ -32,9 +32,8 @@ class DiskMaker:
         layout: Layout,
         directory: str,
         images: ImageSource,
-        tree: dict[str, bytes] | None,
     ) -> list[Disk]:
-        """Make all disks.  The image is checked before any of them is made.
+        """Make all disks but the config drive.  The image is checked before any of them is made.
 
         Raises BuildAborted kinds for a bad image; ProcessExecutionError, OSError.
         """
@@ -44,8 +43,13 @@ class DiskMaker:
             self._make_ephemeral(server, disk, directory)
         if layout.swap is not None:
             self._make_swap(layout.swap, directory)
-        self._make_config_drive(layout, directory, tree)
         return self.describe(server, layout, directory)
+
+    def make_config_drive(self, layout: Layout, directory: str, tree: dict[str, bytes]) -> None:
+        """Write what the guest is told, part of which is known when it is defined."""
+        if layout.config_drive is not None:
+            path = self._files.locate(directory, layout.config_drive.name)
+            config_drive.make(self._conf, tree, path)
 
     def adapt(self, server: Server, layout: Layout, directory: str) -> list[Disk]:
         """Fit the disks that are there to a layout of another size, and make those that it adds.
@@ -122,13 +126,6 @@ class DiskMaker:
             self.backend.remove(where)
         if disk is not None:
             self._make_swap(disk, directory)
-
-    def _make_config_drive(
-        self, layout: Layout, directory: str, tree: dict[str, bytes] | None
-    ) -> None:
-        if layout.config_drive is not None and tree is not None:
-            path = self._files.locate(directory, layout.config_drive.name)
-            config_drive.make(self._conf, tree, path)
 
     def _where(self, directory: str, disk: PlannedDisk) -> str:
         return self.backend.locate(directory, disk.name)

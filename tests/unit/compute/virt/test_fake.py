@@ -75,7 +75,7 @@ def test_destroying_what_is_gone_is_fine(tmp_path: pathlib.Path) -> None:
 
 def test_guests_are_kept_in_a_file(tmp_path: pathlib.Path) -> None:
     first = make(tmp_path, state_dir=str(tmp_path / 'state'))
-    server = spawn(first, config_drive={'a': b''})
+    server = spawn(first, config_drive=lambda places: {'a': b''})
     first.power_off(server, 0)
     again = make(tmp_path, state_dir=str(tmp_path / 'state'))
     assert again.get_power_states() == {server.uuid: PowerState.SHUTDOWN}

@@ -127,9 +127,9 @@ def test_all_disks_of_a_server(
     conf.set_override('disk_cachemodes', ['block=none', 'file=directsync'], 'libvirt')
     conf.set_override('hw_disk_discard', 'unmap', 'libvirt')
     planned = layout.plan(conf, server, 'x86_64', 'pc', True)
-    made = maker.DiskMaker(conf, ImageCache(conf), choice.backend(conf)).make(
-        server, planned, str(tmp_path), Images(), {'a': b'b'}
-    )
+    disks = maker.DiskMaker(conf, ImageCache(conf), choice.backend(conf))
+    made = disks.make(server, planned, str(tmp_path), Images())
+    disks.make_config_drive(planned, str(tmp_path), {'a': b'b'})
     assert [(disk.target, disk.format, disk.cache) for disk in made] == [
         ('vda', 'qcow2', 'directsync'),
         ('vdb', 'qcow2', 'directsync'),
