@@ -41,7 +41,7 @@ def tidy(request: pytest.FixtureRequest) -> Iterator[None]:
         request.getfixturevalue('world').tidy()
 
 
-def _versions(sample: Sample) -> list[Version]:
+def versions_of(sample: Sample) -> list[Version]:
     """Return where something changes, and where an example is."""
     row, table = ROWS[sample.key], TABLES[sample.key]
     found = set(samples.contents(sample.request)) | set(samples.contents(sample.answer))
@@ -58,7 +58,7 @@ def _versions(sample: Sample) -> list[Version]:
 
 @pytest.mark.parametrize('sample', WRITTEN, ids=str)
 def test_example(world: World, sample: Sample) -> None:
-    tried = _versions(sample)
+    tried = versions_of(sample)
     assert tried
     for version in tried:
         answer = Example.prepared(world, sample, version).send(world.cloud)
