@@ -150,7 +150,7 @@ def deleted_unless_never_accepted(world, uuid):
 
 
 def actions(world, uuid):
-    return world.conductor.list_actions(world.context, uuid)
+    return world.conductor.list_actions(world.context, uuid).actions
 
 
 def delete(world, uuid):

@@ -35,9 +35,9 @@ def sweep(world):
 
 def events(world, uuid):
     """Return the events of the deletion as (host, result, details)."""
-    found = world.conductor.list_actions(world.context, uuid)
+    found = world.conductor.list_actions(world.context, uuid).actions
     deletion = next(one for one in found if one.action == 'delete')
-    action = world.conductor.get_action(world.context, uuid, deletion.request_id)
+    action = world.conductor.get_action(world.context, uuid, deletion.request_id).actions[0]
     return [(event.host, event.result, event.details) for event in action.events]
 
 

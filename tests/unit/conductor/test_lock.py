@@ -53,7 +53,7 @@ def test_they_are_actions(world):
     for act in (world.conductor.lock_server, world.conductor.unlock_server):
         context = world.new_context()
         act(context, uuid)
-        action = world.conductor.get_action(context, uuid, context.request_id)
+        action = world.conductor.get_action(context, uuid, context.request_id).actions[0]
         (event,) = action.events
         word = act.__name__.partition('_')[0]
         assert (action.action, action.message) == (word, None)
