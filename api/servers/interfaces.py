@@ -16,7 +16,7 @@ from kilonova.api.schema import ByVersion
 from kilonova.api.servers import lookup, networks, tags
 from kilonova.common import exception
 from kilonova.common.clients import neutron
-from kilonova.common.objects.network import NetworkRequest, Networks
+from kilonova.common.objects.network import VIF, NetworkRequest, Networks
 from kilonova.common.objects.server import Server
 
 RULE = 'os_compute_api:os-attach-interfaces'
@@ -70,9 +70,10 @@ def create(request: Request, server_id: str, body: Json) -> Json:
     server = lookup.get(request, server_id)
     request.can(SHOW.name, project_id=server.project_id, user_id=server.user_id)
     wanted = _wanted(request, body.get('interfaceAttachment', {}))
-    port_id = request.conductor.attach_interface(request.context, server.uuid, wanted)
-    port = neutron.client(request.conf, request.context).show_port(port_id)
-    return {'interfaceAttachment': view(request, server, port, wanted.tag)}
+    vif = request.conductor.attach_interface(request.context, server.uuid, wanted)
+    # Neutron is not asked for the port again: it could fail, when all is done.
+    server.network_info.append(vif)
+    return {'interfaceAttachment': view(request, server, _port(vif))}
 
 
 def _wanted(request: Request, asked: Json) -> NetworkRequest:
@@ -106,8 +107,20 @@ def delete(request: Request, server_id: str, port_id: str) -> None:
     request.conductor.detach_interface(request.context, server.uuid, port_id)
 
 
-def view(request: Request, server: Server, port: Json, tag: str | None = None) -> Json:
-    """Return an interface as JSON; ``tag`` of one that ``server`` does not know yet."""
+def _port(vif: VIF) -> Json:
+    return {
+        'id': vif.id,
+        'network_id': vif.network_id,
+        'mac_address': vif.address,
+        'status': 'ACTIVE' if vif.active else 'DOWN',
+        'fixed_ips': [
+            {'subnet_id': ip.subnet_id, 'ip_address': ip.address} for ip in vif.fixed_ips
+        ],
+    }
+
+
+def view(request: Request, server: Server, port: Json) -> Json:
+    """Return an interface as JSON."""
     fixed_ips = port.get('fixed_ips')
     shown: Json = {
         'net_id': port['network_id'],
@@ -120,5 +133,5 @@ def view(request: Request, server: Server, port: Json, tag: str | None = None) -
     }  # fmt: skip
     if request.version >= (2, 70):
         known = {vif.id: vif.tag for vif in server.network_info}
-        shown['tag'] = known.get(port['id'], tag)
+        shown['tag'] = known.get(port['id'])
     return shown

@@ -3,7 +3,7 @@
 from kilonova.common import rpc
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.block_device import BlockDevice
-from kilonova.common.objects.network import NetworkRequest
+from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.share import Share
 from kilonova.common.objects.work import SnapshotVolume
 
@@ -12,8 +12,8 @@ class DevicesInterface(rpc.Interface):
     """A server's ports, volumes and shares."""
 
     @rpc.call(timeout=90)
-    def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> str:
-        """Attach a port, made on a network or given; returns its id when it is in the guest.
+    def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> VIF:
+        """Attach a port, made on a network or given; returns it when it is in the guest.
 
         Raises as start_server, PortInUse, InstanceBusy, what the host failed with, and
         OperationFailed.

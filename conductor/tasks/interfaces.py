@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import work
-from kilonova.common.objects.network import NetworkRequest
+from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import WorkResult
@@ -52,7 +52,7 @@ class Interfaces:
             for action, ended in ((ATTACH, _attached), (DETACH, _detached))
         }
 
-    def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> str:
+    def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> VIF:
         before: set[str] = set()
         wanted = work.AttachInterface(request=request)
 
@@ -70,11 +70,13 @@ class Interfaces:
         waiting.wait_for(self._parts, operation, PATIENCE)
         with self._parts.cell_db.reader() as session:
             after = servers.get(session, uuid).network_info
-        new = [vif.id for vif in after if vif.id not in before]
+        new = [vif for vif in after if vif.id not in before]
+        if request.port_id:
+            new = [vif for vif in new if vif.id == request.port_id]
         if not new:
             raise exception.Conflict('The interface has been detached again.')
         # The next change may be over already; what is new comes at the end.
-        return request.port_id or new[0]
+        return new[0]
 
     def detach_interface(self, context: Ctx, uuid: str, port_id: str) -> None:
         def accepting(session: Session, server: Server) -> None:

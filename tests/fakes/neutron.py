@@ -195,6 +195,7 @@ class FakeNeutron(FloatingPart, GroupPart, FakeService):
             port['status'] = 'ACTIVE' if self.plugged_at_once else 'DOWN'
         else:
             port['binding:vif_type'], port['status'] = 'unbound', 'DOWN'
+            port['binding:vif_details'] = {}
 
     @route('PUT', '/v2.0/ports/{port_id}')
     def update_port(self, port_id: str, body: Any, **_: Any) -> Answer:

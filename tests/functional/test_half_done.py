@@ -116,17 +116,7 @@ def _try(cloud: Cloud, example: Example, number: int) -> tuple[Answer, list[str]
     return answer, asked
 
 
-ATTACH = ('POST', '/servers/{server_id}/os-interface', None)
-LEFT = pytest.mark.xfail(
-    reason='a port stays when Neutron fails late in an attachment', strict=True
-)
-
-
-@pytest.mark.parametrize(
-    'sample',
-    [pytest.param(one, marks=[LEFT] if one.key == ATTACH else []) for one in _newest()],
-    ids=str,
-)
+@pytest.mark.parametrize('sample', _newest(), ids=str)
 def test_a_refusal_changes_nothing(
     world: World, fresh: Checkpoint, as_before: None, sample: Sample
 ) -> None:

@@ -54,7 +54,7 @@ def ports(world: World, uuid: str) -> list[str]:
 
 
 def test_attach_waits_and_detach_does_not(world: World, uuid: str, pauses: list[float]) -> None:
-    assert attach(world, uuid) == 'new'
+    assert attach(world, uuid).id == 'new'
     assert pauses == [waiting.FIRST_PAUSE]
     assert ports(world, uuid) == ['new']
     detach(world, uuid)
@@ -69,7 +69,7 @@ def test_a_second_change_waits_for_the_first(world: World, uuid: str, pauses: li
     attach(world, uuid)
     detach(world, uuid)
     pauses.clear()
-    assert attach(world, uuid) == 'new'
+    assert attach(world, uuid).id == 'new'
     assert len(pauses) == 2
     assert world.hosts['h1'].worked[-2:] == ['DetachInterface', 'AttachInterface']
 
