@@ -30,6 +30,7 @@ from kilonova.common import concurrency, exception, volumes
 from kilonova.common.objects.server import Server
 from kilonova.conductor.interfaces.reports import HEARTBEAT_TIMEOUT
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import sizes
 from kilonova.db import block_devices, hosts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
@@ -310,6 +311,7 @@ class Engine:
 
     def _give_back(self, server_uuid: str) -> None:
         self.parts.placement.delete_allocations(server_uuid)
+        sizes.set_aside(self.parts, server_uuid)
         with self.parts.cell_db.reader() as session:
             devices = block_devices.of_server(session, server_uuid)
         if any(device.is_volume for device in devices):
