@@ -71,6 +71,10 @@ class ReportsInterface(rpc.Interface):
         """Return the moves for which a host has, or may have, a guest that is not recorded there."""
 
     @rpc.call()
+    def is_wanted(self, context: Ctx, uuid: str, fence: Fence) -> bool:
+        """Tell a host that was away whether it shall begin what has waited in its queue."""
+
+    @rpc.call()
     def server_progress(
         self,
         context: Ctx,
