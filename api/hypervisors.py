@@ -66,8 +66,6 @@ def _listed(request: Request, with_uptime: bool = False) -> list[Hypervisor]:
             'is not supported.'
         )
     limit, marker = params.limit_and_marker(request)
-    if marker is not None and request.version >= (2, 53) and not is_uuid(marker):
-        raise exception.Invalid(f'marker must be a UUID, not {marker}')
     found = request.conductor.list_hypervisors(
         request.context,
         with_servers=_with_servers(request),
