@@ -40,12 +40,19 @@ def hold(killing: Killing, uuid: str, step: int, **action: Any) -> str | None:
     killing.cloud.act(uuid, token='admin:admin', **action)
     deadline = time.monotonic() + 60
     while killing.orders.is_open:
-        server = killing.cloud.get(f'/servers/{uuid}', token='admin:admin')['server']
-        if server['OS-EXT-STS:task_state'] is None or time.monotonic() > deadline:
-            killing.orders.cancel()
-            return None
+        assert time.monotonic() < deadline, killing.orders.steps()
+        if _at_rest(killing, uuid):
+            time.sleep(1)  # the last step is after the report that ends it
+            if killing.orders.is_open:
+                killing.orders.cancel()
+                return None
         time.sleep(0.1)
     return killing.orders.steps()[-1]
+
+
+def _at_rest(killing: Killing, uuid: str) -> Any:
+    server = killing.cloud.get(f'/servers/{uuid}', token='admin:admin')['server']
+    return server if server['OS-EXT-STS:task_state'] is None else None
 
 
 def is_of_libvirt(step: str) -> bool:
@@ -116,11 +123,6 @@ def test_away_until_a_reboot_has_failed(killing: Killing, libvirtd: Libvirtd, se
     killing.cloud.wait_computes()
     killing.act(server, 'ACTIVE', reboot={'type': 'HARD'})
     killing.check(server, 'running', 1)
-
-
-def _at_rest(killing: Killing, uuid: str) -> Any:
-    server = killing.cloud.get(f'/servers/{uuid}', token='admin:admin')['server']
-    return server if server['OS-EXT-STS:task_state'] is None else None
 
 
 def test_away_until_a_build_has_failed(killing: Killing, libvirtd: Libvirtd, server: str) -> None:
