@@ -1,4 +1,4 @@
-"""A libvirt driver whose process dies at a chosen step of what it does.
+"""A libvirt driver whose process dies, or stands still, at a chosen step of what it does.
 
 A step is whatever changes something outside of the process: a call of libvirt, a program that is run,
 a file that is written, renamed or removed, a request to a fellow service, a report to the conductor.
@@ -48,24 +48,31 @@ def install(folder: pathlib.Path) -> dict[str, str]:
 
 
 class Orders:
-    """What a test wants of the process: to die at the n-th step from now on, or only to note steps."""
+    """What a test wants of the process: to die at the n-th step from now on, or to stand still there."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        self._order, self._trace = folder / 'order', folder / 'trace'
+        self._order, self._trace, self._gate = folder / 'order', folder / 'trace', folder / 'gate'
         self._lock = threading.Lock()
 
-    def give(self, step: int | None) -> None:
-        """Have the process die at that step; None: let it live and note what it does."""
+    def give(self, step: int, *, hold: bool = False) -> None:
+        """Have the process die before that step, or wait there until it is released."""
+        self._gate.unlink(missing_ok=True)
+        if hold:
+            os.mkfifo(self._gate)
         self._trace.write_text('')
-        self._order.with_suffix('.new').write_text(str(step or 0))
+        self._order.with_suffix('.new').write_text(str(step))
         self._order.with_suffix('.new').rename(self._order)
 
     def cancel(self) -> None:
         self._order.unlink(missing_ok=True)
 
+    def release(self) -> None:
+        """Let a process that stands still go on."""
+        self._gate.write_text('')
+
     @property
     def is_open(self) -> bool:
-        """Whether it has not been carried out."""
+        """Whether it has not come to that step."""
         return self._order.exists()
 
     def steps(self) -> list[str]:
@@ -81,9 +88,12 @@ class Orders:
                 return
             with open(self._trace, 'a') as file:
                 file.write(name + '\n')
-            if fatal and len(self.steps()) >= fatal:
-                self.cancel()
+            if len(self.steps()) < fatal:
+                return
+            self.cancel()
+            if not self._gate.exists():
                 os.kill(os.getpid(), signal.SIGKILL)
+            self._gate.read_text()  # all of the process waits, greenlets or not
 
 
 class MortalDriver(LibvirtDriver):

@@ -6,120 +6,19 @@ What was asked for is done all the same, once, and nothing else is left of the f
 import dataclasses
 import json
 import pathlib
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from kilonova.tests.integration.backends import MariaDB, RabbitMQ
-from kilonova.tests.integration.libvirt import mortal
 from kilonova.tests.integration.libvirt.daemon import Libvirtd
-from kilonova.tests.integration.libvirt.guest_cloud import GuestCloud, Hypervisor, bridge
-from kilonova.tests.integration.libvirt.mortal import Orders
-from kilonova.tests.integration.processes import Processes, wait_for
+from kilonova.tests.integration.libvirt.killing import Killing, standing
+from kilonova.tests.integration.processes import wait_for
 
 pytestmark = pytest.mark.integration
 
-HOST = 'compute1'
-EXTRA = """
-[DEFAULT]
-shutdown_timeout = 0
-shelved_offload_time = 0
-allow_resize_to_same_host = true
-vif_plugging_timeout = 10
-"""
 MOST = 60
-
-
-class Killing:
-    """A cloud of one host, whose nova-compute dies to order."""
-
-    def __init__(self, cloud: GuestCloud, orders: Orders, image: str, network: str) -> None:
-        self.cloud, self.orders, self.image, self.network = cloud, orders, image, network
-        self.flavors = [cloud.flavor(f'm1.{ram}', ram=ram) for ram in (128, 160)]
-
-    @property
-    def host(self) -> Hypervisor:
-        return self.cloud.hypervisors[HOST]
-
-    def boot(self) -> str:
-        return self.cloud.boot(self.flavors[0], self.image, [{'uuid': self.network}])
-
-    def booted(self) -> str:
-        uuid = self.boot()
-        self.settled(uuid, 'ACTIVE')
-        return uuid
-
-    def act(self, uuid: str, *wanted: str, **action: Any) -> None:
-        """Do something and wait for what it leads to."""
-        self.cloud.act(uuid, token='admin:admin', **action)
-        self.settled(uuid, *wanted)
-
-    def settled(self, uuid: str, *wanted: str) -> None:
-        wait_for(f'{uuid} is {wanted}', lambda: self.is_settled(uuid, *wanted), 120, 0.2)
-
-    def is_settled(self, uuid: str, *wanted: str) -> bool:
-        """Tell whether a server is in a wanted state, with nothing going on; none: it is gone."""
-        answer = self.cloud.call('GET', f'/servers/{uuid}', token='admin:admin')
-        if not wanted or answer.status_code == 404:
-            return not wanted and answer.status_code == 404
-        server = answer.json()['server']
-        assert server['status'] != 'ERROR', (server.get('fault'), self.orders.steps())
-        return server['status'] in wanted and server['OS-EXT-STS:task_state'] is None
-
-    def strike(self, uuid: str, step: int, *wanted: str, **action: Any) -> bool:
-        """Do something, of whose n-th step the process dies; tell whether it came to that."""
-        self.orders.give(step)
-        self.cloud.act(uuid, token='admin:admin', **action)
-        return self.survived(uuid, *wanted)
-
-    def survived(self, uuid: str, *wanted: str) -> bool:
-        """See that it ends well after the process's death; tell whether that came."""
-        died = self._died(uuid, *wanted)
-        self.orders.cancel()
-        if died:
-            self.cloud.revive(HOST)
-        self.settled(uuid, *wanted)
-        return died
-
-    def _died(self, uuid: str, *wanted: str) -> bool:
-        process, deadline = self.cloud.processes.running[HOST], time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                return True
-            if self.is_settled(uuid, *wanted):
-                # The last step is after the report that ends it.
-                time.sleep(1)
-                return process.poll() is not None
-            time.sleep(0.1)
-        raise AssertionError(f'it neither dies nor ends: {self.orders.steps()}')
-
-    def check(self, uuid: str, state: str, disks: int) -> None:
-        """See that there is what there should be of a server, and once."""
-        what, daemon = self.orders.steps(), self.host.daemon
-        assert (uuid in self.host.domains()) == bool(state), what
-        if state:
-            assert daemon.virsh('domstate', uuid).strip() == state, what
-            assert len(daemon.virsh('domblklist', uuid).splitlines()) == disks, what
-        assert len(self.cloud.allocations(uuid)) == bool(state), what
-        assert len(self.cloud.neutron.ports) == len(self.servers()), what
-        snapshots = self.host.instances / 'snapshots'
-        assert not snapshots.exists() or list(snapshots.iterdir()) == [], what
-        images = [one for one in self.cloud.glance.images.values() if one['id'] != self.image]
-        assert [one['status'] for one in images] in ([], ['active']), what
-
-    def servers(self) -> list[Any]:
-        found: list[Any] = self.cloud.get('/servers')['servers']
-        return found
-
-    def forget_copies(self) -> int:
-        """Remove the images that were made of servers; return how many there were."""
-        images = self.cloud.glance.images
-        found = [name for name, one in images.items() if one['name'] == 'copy']
-        for name in found:
-            del images[name]
-        return len(found)
 
 
 @pytest.fixture(scope='module')
@@ -130,33 +29,8 @@ def killing(
     rabbitmq: RabbitMQ,
     guest_image: pathlib.Path,
 ) -> Iterator[Killing]:
-    folder = libvirt_folder / 'killed'
-    folder.mkdir()
-    folder.chmod(0o755)
-    processes = Processes(folder)
-    with bridge() as name:
-        made = GuestCloud(
-            folder,
-            mariadb,
-            rabbitmq,
-            processes,
-            [Hypervisor(HOST, folder / HOST, libvirtd)],
-            EXTRA,
-            mortal.NAME,
-            mortal.install(folder / 'mortal'),
-        )
-        made.neutron.bound_as = ('bridge', {'bridge_name': name})
-        try:
-            made.start()
-            yield Killing(
-                made,
-                Orders(folder / 'mortal'),
-                made.image(guest_image, name='lab'),
-                made.neutron.add_network(),
-            )
-        finally:
-            processes.close()
-            made.close()
+    with standing(libvirt_folder / 'killed', libvirtd, mariadb, rabbitmq, guest_image) as made:
+        yield made
 
 
 @dataclasses.dataclass
