@@ -1,11 +1,11 @@
 """What a console token stands for: asked by console proxies that are not ours."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 from kilonova.api import params
-from kilonova.api.faults import Fault
 from kilonova.api.operation import operation
 from kilonova.api.policies import ADMIN
+from kilonova.api.removed import refused
 from kilonova.api.request import Request
 from kilonova.api.schema import ByVersion
 
@@ -29,8 +29,7 @@ def show(request: Request, console_token: str) -> dict[str, Any]:
     return {'console': console}
 
 
-@operation('GET', PATH, until='2.30', rule=RULE, check=ADMIN, query=QUERY)
-def show_rdp(request: Request, console_token: str) -> NoReturn:
-    """Show the connection information of an RDP console; there are none any more."""
-    request.conductor.get_console_access(request.context, console_token)
-    raise Fault(401, 'The requested console type details are not accessible')
+# Whoever asks is refused, so nobody looks whether he might.
+operation('GET', PATH, until='2.30', rule=RULE, check=ADMIN, query=QUERY, target='resource')(
+    refused
+)

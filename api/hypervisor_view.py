@@ -45,7 +45,7 @@ def brief(request: Request, hypervisor: Hypervisor, with_servers: bool = False) 
 
 
 def full(request: Request, hypervisor: Hypervisor, with_servers: bool = False) -> dict[str, Any]:
-    """A hypervisor with its details; from 2.88 the caller adds the uptime."""
+    """A hypervisor with its details."""
     node, service = hypervisor.node, hypervisor.service
     body = brief(request, hypervisor, with_servers)
     body.update(
@@ -63,6 +63,8 @@ def full(request: Request, hypervisor: Hypervisor, with_servers: bool = False) -
         body.update(free(hypervisor))
         body['disk_available_least'] = node.disk_available_least
         body['cpu_info'] = _cpu_info(request, hypervisor)
+    else:
+        body['uptime'] = hypervisor.uptime
     return body
 
 

@@ -11,7 +11,7 @@ from kilonova.api.params import single
 from kilonova.api.policies import ADMIN, OLD_ADMIN
 from kilonova.api.request import Request
 from kilonova.api.schema import ByVersion, is_uuid
-from kilonova.common import concurrency, exception
+from kilonova.common import exception
 from kilonova.common.objects.host import Hypervisor
 
 REPLACES = ('os_compute_api:os-hypervisors', OLD_ADMIN)
@@ -47,11 +47,8 @@ def index(request: Request) -> dict[str, Any]:
            rule='os_compute_api:os-hypervisors:list-detail')  # fmt: skip
 def detail(request: Request) -> dict[str, Any]:
     """List hypervisors with details."""
-    found = _listed(request)
+    found = _listed(request, _with_uptime(request))
     rendered = [view.full(request, one, _with_servers(request)) for one in found]
-    if request.version >= (2, 88):
-        for body, uptime in zip(rendered, _uptimes(request, found), strict=True):
-            body['uptime'] = uptime
     return _page(request, 'os-hypervisors/detail', found, rendered)
 
 
@@ -59,7 +56,7 @@ def _with_servers(request: Request) -> bool:
     return strutils.bool_from_string(request.query.one('with_servers'))
 
 
-def _listed(request: Request) -> list[Hypervisor]:
+def _listed(request: Request, with_uptime: bool = False) -> list[Hypervisor]:
     if request.version < (2, 33):
         return request.conductor.list_hypervisors(request.context)
     pattern = request.query.one('hypervisor_hostname_pattern')
@@ -69,14 +66,13 @@ def _listed(request: Request) -> list[Hypervisor]:
             'is not supported.'
         )
     limit, marker = params.limit_and_marker(request)
-    if marker is not None and request.version >= (2, 53) and not is_uuid(marker):
-        raise exception.Invalid(f'marker must be a UUID, not {marker}')
     found = request.conductor.list_hypervisors(
         request.context,
         with_servers=_with_servers(request),
         limit=None if pattern else limit,
         marker=marker,
         hostname_pattern=pattern,
+        with_uptime=with_uptime,
     )
     if pattern is not None and not found:
         raise _no_match(pattern)
@@ -98,35 +94,19 @@ def _page(
     return body
 
 
-def _uptimes(request: Request, found: list[Hypervisor]) -> list[str | None]:
-    """Ask all hosts at once; a host that does not answer has none."""
-    asked = [concurrency.spawn(_uptime, request, one) for one in found]
-    return [one.result() for one in asked]
+def _with_uptime(request: Request) -> bool:
+    """Tell whether hypervisors are shown with the uptime, for which their hosts are asked."""
+    return request.version >= (2, 88)
 
 
-def _uptime(request: Request, hypervisor: Hypervisor) -> str | None:
-    if not hypervisor.service.up:
-        return None
-    try:
-        return request.conductor.get_host_uptime(request.context, hypervisor.node.host)
-    except (
-        exception.ComputeServiceUnavailable,
-        exception.NotSupported,
-        exception.ServiceUnavailable,
-        exception.HostMappingNotFound,
-    ):
-        return None
-
-
-def _found(request: Request, hypervisor_id: str, with_servers: bool = False) -> Hypervisor:
+def _checked(request: Request, hypervisor_id: str) -> str:
+    """Refuse what can be no hypervisor's id, without asking anybody."""
     if request.version >= (2, 53):
         if not is_uuid(hypervisor_id):
             raise exception.Invalid(f'Invalid uuid {hypervisor_id}')
     elif not (hypervisor_id.isascii() and hypervisor_id.isdecimal() and len(hypervisor_id) < 10):
         raise exception.NotFound(f"Hypervisor with ID '{hypervisor_id}' could not be found.")
-    return request.conductor.get_hypervisor(
-        request.context, hypervisor_id, with_servers=with_servers
-    )
+    return hypervisor_id
 
 
 @operation('GET', '/os-hypervisors/statistics', until='2.87', check=ADMIN, replaces=REPLACES,
@@ -156,21 +136,20 @@ def statistics(request: Request) -> dict[str, Any]:
 def show(request: Request, hypervisor_id: str) -> dict[str, Any]:
     """Show a hypervisor."""
     with_servers = _with_servers(request)
-    found = _found(request, hypervisor_id, with_servers)
-    body = view.full(request, found, with_servers)
-    if request.version >= (2, 88):
-        body['uptime'] = _uptime(request, found)
-    return {'hypervisor': body}
+    found = request.conductor.get_hypervisor(
+        request.context, _checked(request, hypervisor_id), with_servers, _with_uptime(request)
+    )
+    return {'hypervisor': view.full(request, found, with_servers)}
 
 
 @operation('GET', '/os-hypervisors/{hypervisor_id}/uptime', until='2.87', check=ADMIN,
            replaces=REPLACES, rule='os_compute_api:os-hypervisors:uptime')  # fmt: skip
 def uptime(request: Request, hypervisor_id: str) -> dict[str, Any]:
     """Show a hypervisor's uptime."""
-    found = _found(request, hypervisor_id)
-    body = view.brief(request, found)
-    body['uptime'] = request.conductor.get_host_uptime(request.context, found.node.host)
-    return {'hypervisor': body}
+    found = request.conductor.get_hypervisor_uptime(
+        request.context, _checked(request, hypervisor_id)
+    )
+    return {'hypervisor': view.brief(request, found) | {'uptime': found.uptime}}
 
 
 @operation('GET', '/os-hypervisors/{pattern}/search', until='2.52', check=ADMIN,

@@ -6,6 +6,8 @@ nothing of the kind does any more.
 
 from typing import NoReturn
 
+import webob.exc
+
 from kilonova.api.faults import Fault
 from kilonova.api.operation import operation
 from kilonova.api.request import Request
@@ -44,18 +46,22 @@ _ROUTES = {
     '/servers/{server_id}/consoles/{console}': 'GET DELETE',
     '/servers/{server_id}/os-virtual-interfaces': 'GET',
 }
-# path, action, last microversion
+# path, action
 _ACTIONS = (
-    ('/os-fixed-ips/{address}/action', 'reserve', None),
-    ('/os-fixed-ips/{address}/action', 'unreserve', None),
-    ('/os-networks/{network_id}/action', 'disassociate', None),
-    ('/os-networks/{network_id}/action', 'associate_host', None),
-    ('/os-networks/{network_id}/action', 'disassociate_host', None),
-    ('/os-networks/{network_id}/action', 'disassociate_project', None),
-    ('/servers/{server_id}/action', 'resetNetwork', None),
-    ('/servers/{server_id}/action', 'os-getRDPConsole', '2.5'),
+    ('/os-fixed-ips/{address}/action', 'reserve'),
+    ('/os-fixed-ips/{address}/action', 'unreserve'),
+    ('/os-networks/{network_id}/action', 'disassociate'),
+    ('/os-networks/{network_id}/action', 'associate_host'),
+    ('/os-networks/{network_id}/action', 'disassociate_host'),
+    ('/os-networks/{network_id}/action', 'disassociate_project'),
+    ('/servers/{server_id}/action', 'resetNetwork'),
 )
 STATUS = 410
+
+
+def refused(_request: Request, **_path: str) -> NoReturn:
+    """Refused: what only another hypervisor had answers 400, as a request that makes no sense."""
+    raise Fault(400, webob.exc.HTTPBadRequest.explanation)
 
 
 def gone(_request: Request, **_path: str) -> NoReturn:
@@ -66,5 +72,8 @@ def gone(_request: Request, **_path: str) -> NoReturn:
 for _path, _methods in _ROUTES.items():
     for _method in _methods.split():
         operation(_method, _path, success=STATUS)(gone)
-for _path, _action, _until in _ACTIONS:
-    operation('POST', _path, action=_action, until=_until, success=STATUS)(gone)
+for _path, _action in _ACTIONS:
+    operation('POST', _path, action=_action, success=STATUS)(gone)
+operation(
+    'POST', '/servers/{server_id}/action', action='os-getRDPConsole', until='2.5', success=400
+)(refused)

@@ -396,6 +396,10 @@ class NeutronRefused(Invalid):
     msg = 'Neutron refused the request: %(reason)s'
 
 
+class AutoDiskConfigDisabledByImage(Invalid):
+    msg = 'Requested image %(image)s has automatic disk resize disabled.'
+
+
 class ImageNotActive(Invalid):
     msg = 'Image %(image_id)s is not active.'
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from oslo_config import cfg
+from oslo_log import log as logging
 from sqlalchemy.orm import Session
 
-from kilonova.common import exception
+from kilonova.common import concurrency, exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.host import Hypervisor
 from kilonova.compute.interface import ComputeInterface
@@ -15,6 +16,8 @@ from kilonova.conductor import zones
 from kilonova.db import hosts
 from kilonova.db.engine import Database, retry
 from kilonova.db.models.cell import ComputeNodeRow, ServiceRow
+
+LOG = logging.getLogger(__name__)
 
 FEW = 50
 """Up to so many nodes, their servers are asked for by host name."""
@@ -28,7 +31,6 @@ class Hypervisors:
     ) -> None:
         self._conf, self._api, self._cell, self._compute = conf, api_db, cell_db, compute
 
-    @retry
     def list_hypervisors(
         self,
         context: Ctx,
@@ -36,6 +38,20 @@ class Hypervisors:
         limit: int | None = None,
         marker: str | None = None,
         hostname_pattern: str | None = None,
+        with_uptime: bool = False,
+    ) -> list[Hypervisor]:
+        found = self._list(with_servers, limit, marker, hostname_pattern)
+        if with_uptime:
+            self._ask_uptimes(context, found)
+        return found
+
+    @retry
+    def _list(
+        self,
+        with_servers: bool,
+        limit: int | None,
+        marker: str | None,
+        hostname_pattern: str | None,
     ) -> list[Hypervisor]:
         query = node_query()
         if hostname_pattern is not None:
@@ -48,24 +64,39 @@ class Hypervisors:
                 query = query.limit(limit)
             return self._complete(session, session.execute(query).all(), with_servers)
 
+    def get_hypervisor(
+        self, context: Ctx, node_id: str, with_servers: bool = False, with_uptime: bool = False
+    ) -> Hypervisor:
+        found = self._get(node_id, with_servers)
+        if with_uptime:
+            self._ask_uptimes(context, [found])
+        return found
+
+    def get_hypervisor_uptime(self, context: Ctx, node_id: str) -> Hypervisor:
+        found = self._get(node_id)
+        if not found.service.up:
+            raise exception.ComputeServiceUnavailable(host=found.node.host)
+        found.uptime = self._compute.at(found.node.host).get_host_uptime(context)
+        return found
+
     @retry
-    def get_hypervisor(self, context: Ctx, node_id: str, with_servers: bool = False) -> Hypervisor:
+    def _get(self, node_id: str, with_servers: bool = False) -> Hypervisor:
         with self._cell.reader() as session:
             found = session.execute(node_query().where(_by_id(node_id))).all()
             if not found:
                 raise exception.ComputeHostNotFound(host=node_id)
             return self._complete(session, found, with_servers)[0]
 
-    def get_host_uptime(self, context: Ctx, host: str) -> str:
-        with self._cell.reader() as session:
-            service = session.scalars(
-                sa.select(ServiceRow).where(
-                    ServiceRow.host == host, ServiceRow.binary == hosts.COMPUTE
-                )
-            ).one_or_none()
-        if service is None or not hosts.is_up(service, self._conf.service_down_time):
-            raise exception.ComputeServiceUnavailable(host=host)
-        return self._compute.at(host).get_host_uptime(context)
+    def _ask_uptimes(self, context: Ctx, found: Iterable[Hypervisor]) -> None:
+        def ask(one: Hypervisor) -> None:
+            try:
+                one.uptime = self._compute.at(one.node.host).get_host_uptime(context)
+            except (exception.NotSupported, exception.ServiceUnavailable) as error:
+                LOG.info('Host %s does not say how long it is up: %s', one.node.host, error)
+
+        asked = [concurrency.spawn(ask, one) for one in found if one.service.up]
+        for answer in asked:
+            answer.result()
 
     def _complete(
         self, session: Session, rows: Iterable[Any], with_servers: bool

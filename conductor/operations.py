@@ -28,7 +28,9 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import concurrency, exception, volumes
 from kilonova.common.objects.server import Server
+from kilonova.conductor.interfaces.reports import HEARTBEAT_TIMEOUT
 from kilonova.conductor.parts import Parts
+from kilonova.conductor.tasks import sizes
 from kilonova.db import block_devices, hosts, operations, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
@@ -238,12 +240,13 @@ class Engine:
         """Tell whether a host that does not report is at fault, and not what is between us.
 
         While no conductor ran, or the message bus was down, no host could prolong its leases.
+        Afterwards each gets the time of a heartbeat that is lost, and of the next.
         """
-        conf = self.parts.conf
-        listening = (types.utcnow() - self._listening_since).total_seconds()
-        return listening >= conf.report_interval * 1.5 and hosts.any_heard(
-            session, conf.service_down_time
-        )
+        conf, now = self.parts.conf, types.utcnow()
+        if not hosts.any_heard(session, min(conf.report_interval * 2, conf.service_down_time)):
+            self._listening_since = now
+        listening = (now - self._listening_since).total_seconds()
+        return listening >= conf.report_interval * 1.5 + HEARTBEAT_TIMEOUT
 
     @retry
     def _take(self, operation: Operation) -> Operation | None:
@@ -308,6 +311,7 @@ class Engine:
 
     def _give_back(self, server_uuid: str) -> None:
         self.parts.placement.delete_allocations(server_uuid)
+        sizes.set_aside(self.parts, server_uuid)
         with self.parts.cell_db.reader() as session:
             devices = block_devices.of_server(session, server_uuid)
         if any(device.is_volume for device in devices):

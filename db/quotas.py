@@ -194,11 +194,16 @@ def check_growth(
     memory_mb: int,
     resources: Mapping[str, int] | None = None,
 ) -> None:
-    """See that a server may grow by so much; see ``check_and_reserve``.  Raises QuotaExceeded."""
+    """See that a server may grow by so much; see ``check_and_reserve``.  Raises QuotaExceeded.
+
+    ``resources``: all that it claims besides what it has, which is what Keystone's limits count.
+    """
     if unified_limits.is_on(conf):
         unified_limits.check_growth(session, conf, project_id, resources or {})
         return
     wanted = {'cores': max(vcpus, 0), 'ram': max(memory_mb, 0)}
+    if not any(wanted.values()):
+        return
     project_limits, user_limits = limits(session, conf, project_id, user_id)
     if all(project_limits[r] < 0 and user_limits[r] < 0 for r in wanted):
         return

@@ -5,6 +5,7 @@ registered limit: ``require`` refuses the listed ones and lets the others be, ``
 the contrary.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -84,7 +85,7 @@ def claim(
 def check_growth(
     session: Session, conf: cfg.ConfigOpts, project_id: str, more: Mapping[str, int]
 ) -> None:
-    """See that a server may take so much more of resource classes.  Raises ProjectOverLimit."""
+    """See that a server may claim so much besides what it has.  Raises ProjectOverLimit."""
     wanted = {CLASS + name: amount for name, amount in more.items() if amount > 0}
     if wanted and not _fit(session, conf, project_id, wanted, 1):
         _refuse(session, conf, project_id, wanted)
@@ -162,7 +163,7 @@ def usage(session: Session, projects: Sequence[str]) -> dict[str, int]:
         # What was booked by an older release says its CPUs and memory alone.
         of_all = {'VCPU': int(vcpus), 'MEMORY_MB': int(memory_mb)}
         if text is not None:
-            of_all = {name: amount * count for name, amount in msgspec.json.decode(text).items()}
+            of_all = {name: amount * count for name, amount in _decode(text).items()}
         found[SERVERS] += count
         for name, amount in of_all.items():
             found[CLASS + name] = found.get(CLASS + name, 0) + amount
@@ -175,6 +176,26 @@ def in_use(session: Session, project_id: str) -> dict[str, int]:
     return {ours: used.get(NAMES[ours], 0) for ours in ('instances', 'cores', 'ram')}
 
 
-def encode(resources: Mapping[str, int]) -> str:
-    """Return how a mapping keeps what its server takes."""
-    return msgspec.json.encode(resources, order='sorted').decode()
+def encode(resources: Mapping[str, int], more: Mapping[str, int] | None = None) -> str:
+    """Return how a mapping keeps what its server takes; ``more``: what it holds besides."""
+    both = resources if more is None else [resources, more]
+    return msgspec.json.encode(both, order='sorted').decode()
+
+
+def _decode(text: str) -> dict[str, int]:
+    found = msgspec.json.decode(text, type=dict[str, int] | list[dict[str, int]])
+    if isinstance(found, dict):
+        return found
+    total: Counter[str] = Counter()
+    for one in found:
+        total.update(one)
+    return total
+
+
+def is_double(text: str | None) -> bool:
+    """Tell whether a server holds two flavors by what its mapping keeps."""
+    return text is not None and text.startswith('[')
+
+
+NOTHING = encode({})
+"""What a mapping keeps of a server that has claimed nothing."""

@@ -28,7 +28,8 @@ def resolve(request: Request, asked: Json, max_count: int) -> tuple[Image, list[
     """
     image_id, devices, old = block_devices.read(asked)
     if image_id is None and not devices:
-        raise Fault(400, 'Invalid imageRef provided.')
+        missing = asked.get('imageRef') == ''
+        raise Fault(400, 'Missing imageRef attribute' if missing else 'Invalid imageRef provided.')
     image = None
     if image_id is not None:
         image = glance.get_bootable_image(request.conf, request.context, image_id)

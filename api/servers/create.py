@@ -116,7 +116,7 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
     image, devices = boot_source.resolve(request, asked, max_count)
     zone = boot_source.volumes_zone(request, devices, zone)
     found_networks, max_count = networks.resolve(request, wanted_networks, min_count, max_count)
-    groups = networks.security_groups(request, asked.get('security_groups'), found_networks)
+    groups = networks.security_groups(request, asked.get('security_groups'))
     return ServerCreate(
         name=asked['name'].strip(),
         description=_description(request, asked),
@@ -140,7 +140,7 @@ def _request(request: Request, asked: Json, hints: Json) -> ServerCreate:
         scheduler_hints=hints,
         access_ip_v4=asked.get('accessIPv4'),
         access_ip_v6=fields.short_ipv6(asked.get('accessIPv6')),
-        auto_disk_config=asked.get('OS-DCF:diskConfig', 'AUTO') == 'AUTO',
+        auto_disk_config=fields.automatic_disk_at_first(asked, image),
         admin_password=asked.get('adminPass') or password.generate(request.conf.password_length),
         min_count=min_count,
         max_count=max_count,
@@ -161,7 +161,7 @@ def _counts(asked: Json) -> tuple[int, int]:
     if max(least, most) > 2**31 - 1:
         raise Fault(400, f'Invalid input for max_count: {most}')
     if most > 1 and asked.get('hostname'):
-        raise Fault(400, 'hostname cannot be given when more than one server is created')
+        raise Fault(400, 'Unable to allocate a single hostname to multiple instances')
     return least, most
 
 
@@ -170,9 +170,7 @@ def _placement(request: Request, asked: Json) -> tuple[str | None, str | None, s
     text = _stripped(asked.get('availability_zone')) or request.conf.default_schedule_zone or ''
     parts = text.split(':')
     if len(parts) > 3:
-        raise Fault(
-            400, 'Unable to parse availability_zone: it is zone, zone:host or zone:host:node'
-        )
+        raise Fault(400, 'Invalid input received: Unable to parse availability_zone')
     zone, host, node = (part or None for part in (*parts, '', '')[:3])
     if host or node:
         request.can(FORCED_HOST.name)

@@ -15,6 +15,7 @@ from kilonova.common.objects.server import Server
 
 Json = dict[str, Any]
 BODY_SINCE = 45
+LIMITED_UNTIL = 38
 VOLUME_BACKED = SoftRule(
     'os_compute_api:servers:create_image:allow_volume_backed',
     policies.PROJECT_MEMBER_OR_ADMIN,
@@ -88,11 +89,17 @@ def create_backup(request: Request, server_id: str, body: Json) -> Answer:
     return _answer(request, image_id if rotation else None)
 
 
+def _metadata(request: Request, asked: Json) -> dict[str, str]:
+    """Return the image's properties that are asked for; newer versions leave limits to Glance."""
+    metadata: dict[str, str] = asked.get('metadata', {})
+    if metadata and request.version.minor <= LIMITED_UNTIL:
+        image_metadata.check_quota(request, len(metadata))
+    return metadata
+
+
 def _of_volumes(request: Request, server: Server, asked: Json) -> str:
     request.can(VOLUME_BACKED.name, project_id=server.project_id, user_id=server.user_id)
-    metadata = asked.get('metadata', {})
-    if metadata:
-        image_metadata.check_quota(request, len(metadata))
+    metadata = _metadata(request, asked)
     request.conductor.snapshot_volume_backed_server(request.context, server.uuid)
     return volume_image.create(request, server, asked['name'].strip(), metadata)
 
@@ -106,9 +113,7 @@ def _make(
     accept: Callable[[str], None],
 ) -> str:
     """Make the image's record and have it filled; a refusal leaves nothing behind."""
-    metadata = asked.get('metadata', {})
-    if metadata:
-        image_metadata.check_quota(request, len(metadata))
+    metadata = _metadata(request, asked)
     image_id = make_record(request, server, asked['name'].strip(), kind, metadata | properties)
     try:
         accept(image_id)

@@ -9,7 +9,12 @@ from kilonova.api.operation import operation
 from kilonova.api.policies import ADMIN
 from kilonova.api.request import Request
 from kilonova.api.servers import lookup
-from kilonova.common.objects.diagnostics import Diagnostics, DiskDiagnostics, NicDiagnostics
+from kilonova.common.objects.diagnostics import (
+    Diagnostics,
+    DiskDiagnostics,
+    NicDiagnostics,
+    ServerDiagnostics,
+)
 
 Json = dict[str, Any]
 KIB_PER_MIB = 1024
@@ -38,8 +43,11 @@ _NIC = {
            rule='os_compute_api:os-server-diagnostics', check=ADMIN)  # fmt: skip
 def index(request: Request, server_id: str) -> Json:
     """Show diagnostics of a running server."""
-    server = lookup.get(request, server_id)
-    found = request.conductor.get_server_diagnostics(request.context, server.uuid)
+
+    def question(uuid: str, project_id: str | None) -> ServerDiagnostics:
+        return request.conductor.get_server_diagnostics(request.context, uuid, project_id)
+
+    found = lookup.ask(request, server_id, question).guest
     return _same_for_all(found) if request.version >= (2, 48) else _by_device(found)
 
 

@@ -1,10 +1,23 @@
 """Finding the server that a request is about."""
 
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
 from oslo_utils import uuidutils
 
 from kilonova.api.request import Request
 from kilonova.common import exception
 from kilonova.common.objects.server import Server
+
+
+class Owned(Protocol):
+    """Whatever is a server's, and says whose that is."""
+
+    project_id: str
+    user_id: str
+
+
+Answer = TypeVar('Answer', bound=Owned)
 
 
 def get(request: Request, server_id: str, *expand: str) -> Server:
@@ -18,6 +31,25 @@ def get(request: Request, server_id: str, *expand: str) -> Server:
     )
     request.authorize(project_id=server.project_id, user_id=server.user_id)
     return server
+
+
+def ask(request: Request, server_id: str, question: Callable[[str, str | None], Answer]) -> Answer:
+    """Return an answer that says whose server it is about, when the caller may have it: one call.
+
+    Who may not ask even of a server of his own, or is refused, learns no more than by ``get``.
+    """
+    uuid, rule = checked(server_id), request.operation.rule
+    if rule is not None and not request.allows(rule):
+        get(request, uuid)
+    try:
+        found = question(uuid, visible_project(request))
+    except exception.InstanceNotFound:
+        raise
+    except exception.KilonovaError:
+        get(request, uuid)
+        raise
+    request.authorize(project_id=found.project_id, user_id=found.user_id)
+    return found
 
 
 def shown(request: Request) -> list[str]:

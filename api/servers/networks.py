@@ -169,7 +169,7 @@ def _within_quota(
     return possible
 
 
-def security_groups(request: Request, asked: list[Json] | None, networks: Networks) -> list[str]:
+def security_groups(request: Request, asked: list[Json] | None) -> list[str]:
     """Return the groups as they were asked for, each once, when all of them exist.
 
     The default group needs no look-up: Neutron puts it on ports by itself.
@@ -177,7 +177,7 @@ def security_groups(request: Request, asked: list[Json] | None, networks: Networ
     names = list(dict.fromkeys(group['name'] for group in asked or [] if 'name' in group))
     if not names:
         return [DEFAULT_GROUP]
-    if names == [DEFAULT_GROUP] or networks.mode == 'none':
+    if names == [DEFAULT_GROUP]:
         return names
     client = neutron.client(request.conf, request.context)
     client.security_groups(str(request.context.project_id), names)

@@ -80,7 +80,7 @@ def rebuild(request: Request, server_id: str, body: Json) -> Answer:
         admin_password=chosen,
         personality=create_schema.personality(asked),
         preserve_ephemeral=strutils.bool_from_string(asked.get('preserve_ephemeral')),
-        changes=_changes(asked),
+        changes=_changes(asked, image),
         zero_disk_allowed=request.allows(ZERO_DISK.name),
         reimage=reimage,
     )
@@ -116,9 +116,9 @@ def _reimages(request: Request, server: Server, image: Image) -> bool:
     return False
 
 
-def _changes(asked: Json) -> Json:
+def _changes(asked: Json, image: Image) -> Json:
     """Return what changes in the server's record, by the record's names."""
-    changes = update.changes_of(asked)
+    changes = update.changes_of(asked, image)
     for name in ('metadata', 'key_name', 'user_data', 'trusted_image_certificates'):
         if name in asked:
             changes[name] = asked[name]

@@ -60,12 +60,11 @@ def resize(request: Request, server_id: str, body: dict[str, Any]) -> None:
     """Resize a server."""
     server = lookup.get(request, server_id)
     wanted = body['resize']
-    disk_config = wanted.get('OS-DCF:diskConfig')
     request.conductor.resize_server(
         request.context,
         server.uuid,
         str(wanted['flavorRef']),
-        None if disk_config is None else disk_config == 'AUTO',
+        fields.automatic_disk(wanted, server.image),
         request.allows(ZERO_DISK.name),
     )
 

@@ -7,6 +7,7 @@ from kilonova.api.faults import Fault
 from kilonova.api.operation import operation
 from kilonova.api.request import Request
 from kilonova.api.servers import fields, lookup, view
+from kilonova.common.objects.image import Image
 
 Json = dict[str, Any]
 
@@ -46,7 +47,7 @@ def body_schema(minor: int) -> params.Schema:
 def update(request: Request, server_id: str, body: Json) -> Json:
     """Update a server."""
     server = lookup.get(request, server_id)
-    changes = changes_of(body['server'])
+    changes = changes_of(body['server'], server.image)
     if 'pinned_availability_zone' in body['server']:
         changes['requested_zone'] = _pin(body['server'], server.availability_zone)
     expand = lookup.shown(request)
@@ -56,7 +57,7 @@ def update(request: Request, server_id: str, body: Json) -> Json:
     return {'server': view.renderer(request, 'update')(updated)}
 
 
-def changes_of(asked: Json) -> Json:
+def changes_of(asked: Json, image: Image) -> Json:
     """Return what changes in the server's record, by the record's names."""
     changes: Json = {}
     if 'name' in asked:
@@ -65,8 +66,9 @@ def changes_of(asked: Json) -> Json:
         changes['description'] = (asked['description'] or '').strip() or None
     if 'hostname' in asked:
         changes['hostname'] = asked['hostname']
-    if 'OS-DCF:diskConfig' in asked:
-        changes['auto_disk_config'] = asked['OS-DCF:diskConfig'] == 'AUTO'
+    automatic = fields.automatic_disk(asked, image)
+    if automatic is not None:
+        changes['auto_disk_config'] = automatic
     if 'accessIPv4' in asked:
         changes['access_ip_v4'] = asked['accessIPv4']
     if 'accessIPv6' in asked:

@@ -57,3 +57,11 @@ class Diagnostics(msgspec.Struct, kw_only=True, omit_defaults=True):
     cpus: list[CpuDiagnostics] = []
     disks: list[DiskDiagnostics] = []
     nics: list[NicDiagnostics] = []
+
+
+class ServerDiagnostics(msgspec.Struct, kw_only=True):
+    """What is known of a server's guest, and whose server it is: that decides who may know."""
+
+    project_id: str
+    user_id: str
+    guest: Diagnostics

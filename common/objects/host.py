@@ -103,6 +103,8 @@ class Hypervisor(msgspec.Struct, kw_only=True):
     node: ComputeNode
     service: Service
     servers: list[tuple[str, str]] | None = None
+    uptime: str | None = None
+    """The host's own line, when it was asked for it and has answered."""
 
 
 class Amounts(msgspec.Struct):

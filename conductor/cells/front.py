@@ -179,6 +179,7 @@ TABLE: dict[str, Way] = {
     'delete_service': _delete_service,
     'list_hypervisors': _gathered(host_lists.list_hypervisors),
     'get_hypervisor': _first(exception.ComputeHostNotFound),
+    'get_hypervisor_uptime': _first(exception.ComputeHostNotFound),
     'cache_images': _each,
     'get_usage_audit': _gathered(host_lists.get_usage_audit),
     'get_host_table': _gathered(host_lists.get_host_table),

@@ -79,6 +79,7 @@ def list_hypervisors(
     limit: int | None = None,
     marker: str | None = None,
     hostname_pattern: str | None = None,
+    with_uptime: bool = False,
 ) -> list[Hypervisor]:
     """One cell after the other, each by its numbers; a page goes on in the marker's cell."""
     found: list[Hypervisor] = []
@@ -90,6 +91,7 @@ def list_hypervisors(
             'limit': None if limit is None else limit - len(found),
             'marker': marker,
             'hostname_pattern': hostname_pattern,
+            'with_uptime': with_uptime,
         }
         try:
             found += cell.call('list_hypervisors', context, values)

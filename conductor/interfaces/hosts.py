@@ -51,7 +51,7 @@ class HostsInterface(rpc.Interface):
         Raises Conflict when servers are on the host.
         """
 
-    @rpc.call()
+    @rpc.call(timeout=90)
     def list_hypervisors(
         self,
         context: Ctx,
@@ -59,16 +59,25 @@ class HostsInterface(rpc.Interface):
         limit: int | None = None,
         marker: str | None = None,
         hostname_pattern: str | None = None,
+        with_uptime: bool = False,
     ) -> list[Hypervisor]:
-        """Return compute nodes, ordered by id.  Marker: node uuid (or id).  Raises MarkerNotFound."""
+        """Return compute nodes, ordered by id.  Marker: node uuid (or id).  Raises MarkerNotFound.
 
-    @rpc.call()
-    def get_hypervisor(self, context: Ctx, node_id: str, with_servers: bool = False) -> Hypervisor:
+        ``with_uptime``: their hosts are asked, all at once; one that does not answer has none.
+        """
+
+    @rpc.call(timeout=90)
+    def get_hypervisor(
+        self, context: Ctx, node_id: str, with_servers: bool = False, with_uptime: bool = False
+    ) -> Hypervisor:
         """By node uuid or number.  Raises ComputeHostNotFound."""
 
     @rpc.call(timeout=30)
-    def get_host_uptime(self, context: Ctx, host: str) -> str:
-        """Ask a host for its ``uptime`` line.  Raises ComputeServiceUnavailable, NotSupported."""
+    def get_hypervisor_uptime(self, context: Ctx, node_id: str) -> Hypervisor:
+        """As get_hypervisor, with its host's ``uptime`` line.
+
+        Raises ComputeServiceUnavailable and NotSupported as well.
+        """
 
     @rpc.call()
     def get_host_resources(self, context: Ctx, host: str) -> HostResources:

@@ -6,7 +6,7 @@ from typing import Any
 from kilonova.common import rpc
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.console import ConsoleAccess
-from kilonova.common.objects.diagnostics import Diagnostics
+from kilonova.common.objects.diagnostics import ServerDiagnostics
 from kilonova.common.objects.explanation import Explanation
 from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import (
@@ -89,8 +89,10 @@ class ServersInterface(rpc.Interface):
         """
 
     @rpc.call(timeout=90)
-    def get_server_diagnostics(self, context: Ctx, uuid: str) -> Diagnostics:
-        """Ask the host what it knows of a running guest.
+    def get_server_diagnostics(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> ServerDiagnostics:
+        """Ask the host what it knows of a running guest; ``project_id``: of that project alone.
 
         Raises InstanceNotReady, InstanceInvalidState, NotSupported, ServiceUnavailable.
         """

@@ -8,7 +8,7 @@ from oslo_log import log as logging
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
-from kilonova.common.objects.diagnostics import Diagnostics
+from kilonova.common.objects.diagnostics import ServerDiagnostics
 from kilonova.common.objects.operation import ExternalEvent
 from kilonova.common.objects.server import Server
 from kilonova.compute.interface import ComputeInterface
@@ -25,10 +25,12 @@ EXTENDED = 'volume-extended'
 
 
 @retry
-def reachable(parts: Parts, context: Ctx, uuid: str, key: str) -> tuple[Server, ComputeInterface]:
+def reachable(
+    parts: Parts, context: Ctx, uuid: str, key: str, project_id: str | None = None
+) -> tuple[Server, ComputeInterface]:
     """Return a server in whose state something may be asked of its host, and the host."""
     with parts.cell_db.reader() as session:
-        server = servers.get(session, uuid)
+        server = servers.get(session, uuid, project_id)
         state.check(context, server, state.RULES[key])
         assert server.host is not None
         if not parts.is_up(session, server.host):
@@ -48,9 +50,15 @@ class ServerHosts:
         server, host = reachable(self._parts, context, uuid, 'console output')
         return host.get_console_output(context, server, length)
 
-    def get_server_diagnostics(self, context: Ctx, uuid: str) -> Diagnostics:
-        server, host = reachable(self._parts, context, uuid, 'diagnostics')
-        return host.get_diagnostics(context, server)
+    def get_server_diagnostics(
+        self, context: Ctx, uuid: str, project_id: str | None = None
+    ) -> ServerDiagnostics:
+        server, host = reachable(self._parts, context, uuid, 'diagnostics', project_id)
+        return ServerDiagnostics(
+            project_id=server.project_id,
+            user_id=server.user_id,
+            guest=host.get_diagnostics(context, server),
+        )
 
     def external_events(self, context: Ctx, events: list[ExternalEvent]) -> list[int]:
         with self._parts.cell_db.reader() as session:

@@ -1,6 +1,7 @@
 """Resizes and cold migrations: what may be asked, and in what they end."""
 
 import datetime
+from collections.abc import Callable
 
 from oslo_log import log as logging
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import rules
 from kilonova.conductor.tasks import faults, layouts, sizes
 from kilonova.conductor.tasks.moving import MovePayload, Mover
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.conductor.tasks.resize import Resize
 from kilonova.db import flavors, servers, types
 from kilonova.db import server_migrations as migrations
@@ -58,12 +60,7 @@ class ResizeServers:
             if auto_disk_config is not None:
                 servers.update(session, uuid, auto_disk_config=auto_disk_config)
 
-        sizes.book(self._parts, server, flavor)
-        try:
-            self._procedures.resize.accept(context, uuid, payload, accepting)
-        except exception.KilonovaError:
-            sizes.count(self._parts, server, server.flavor)
-            raise
+        self._begin(self._procedures.resize, context, server, flavor, payload, accepting)
 
     def migrate_server(self, context: Ctx, uuid: str, host: str | None = None) -> None:
         server = self._look_up(context, uuid, 'migrate')
@@ -79,7 +76,25 @@ class ResizeServers:
         def accepting(session: Session, server: Server) -> None:
             self._mover.record(session, context, server, payload, 'migration')
 
-        self._procedures.migrate.accept(context, uuid, payload, accepting)
+        flavor = server.flavor
+        self._begin(self._procedures.migrate, context, server, flavor, payload, accepting)
+
+    def _begin(
+        self,
+        procedure: Procedure[MovePayload],
+        context: Ctx,
+        server: Server,
+        flavor: Flavor,
+        payload: MovePayload,
+        accepting: Callable[[Session, Server], None],
+    ) -> None:
+        """Count both flavors, and accept it."""
+        sizes.book(self._parts, server, flavor)
+        try:
+            procedure.accept(context, server.uuid, payload, accepting)
+        except exception.KilonovaError:
+            sizes.settle(self._parts, server.uuid)
+            raise
 
     @retry
     def _look_up(self, context: Ctx, uuid: str, rule: str) -> Server:

@@ -10,7 +10,7 @@ from kilonova.conductor import state
 from kilonova.conductor.notify import tasks
 from kilonova.conductor.operations import SELECT_TIMEOUT, Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import faults
+from kilonova.conductor.tasks import faults, sizes
 from kilonova.conductor.tasks.work import Work
 from kilonova.db import operations, servers
 from kilonova.db.engine import retry
@@ -65,6 +65,8 @@ class BuildFailure:
         if claimed:
             late = work.operation.step == operations.SCHEDULING and work.operation.attempt > 1
             self._engine.release(work.operation.id, work.server.uuid, again=late)
+        else:
+            sizes.set_aside(self._parts, work.server.uuid)
         return True
 
     @retry

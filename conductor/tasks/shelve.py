@@ -182,7 +182,15 @@ class Shelving:
             if zone != '':
                 servers.update(session, uuid, requested_zone=zone)
 
-        self._unshelve.accept(context, uuid, payload, accepting)
+        if payload.request is None:
+            self._unshelve.accept(context, uuid, payload, accepting)
+            return
+        sizes.book_again(self._parts, server)
+        try:
+            self._unshelve.accept(context, uuid, payload, accepting)
+        except exception.KilonovaError:
+            sizes.settle(self._parts, uuid)
+            raise
 
     def _request(self, server: Server, changes: dict[str, str | None]) -> RequestSpec:
         """Return what is asked of the scheduler.  Raises Invalid, ComputeHostNotFound."""
@@ -229,6 +237,7 @@ class Shelving:
     def _release(self, job: Job[ShelvePayload]) -> None:
         """Give back what an offloaded server held: its ports stay its own, without a host."""
         self._parts.placement.delete_allocations(job.server.uuid)
+        sizes.set_aside(self._parts, job.server.uuid)
         ports.unbind(self._parts.neutron, job.server)
 
     def _choose(self, job: UnshelveJob) -> WorkResult | None:
@@ -287,6 +296,7 @@ class Shelving:
 
     def _put_away(self, job: UnshelveJob) -> None:
         self._parts.placement.delete_allocations(job.server.uuid)
+        sizes.set_aside(self._parts, job.server.uuid)
         ports.unbind(self._parts.neutron, job.server)
 
     def _discard(self, job: UnshelveJob) -> None:

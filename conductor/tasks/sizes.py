@@ -1,22 +1,26 @@
-"""What a server that changes its flavor counts for its project's quota.
+"""What a server counts for its project's quota, once it is there.
 
-While both flavors are held the larger one counts, so that neither way may fail for want of
-quota.  Booking and server are in two databases: the sweep corrects what a conductor that
-died in between has left.
+Our own limits count a server's processors and memory for as long as it exists, of two flavors
+that it holds the larger one, so that neither way may fail for want of quota.  Those of
+Keystone count what it has claimed in placement: nothing without a host, both flavors until a
+resize has ended.  Booking and server are in two databases: the sweep corrects what a
+conductor that died in between has left.
 """
 
 import datetime
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from oslo_log import log as logging
+from sqlalchemy.orm import Session
 
 from kilonova.common import resources
 from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.request_spec import RequestSpec
 from kilonova.common.objects.server import Server
 from kilonova.conductor.parts import Parts
-from kilonova.db import quotas, server_migrations, types, unified_limits
+from kilonova.db import quotas, server_migrations, servers, types, unified_limits
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping, RequestSpecRow
 from kilonova.db.models.servers import InstanceRow, table_of
@@ -81,30 +85,43 @@ def taken(server: Server, flavor: Flavor) -> dict[str, int]:
 
 @retry
 def book(parts: Parts, server: Server, flavor: Flavor) -> None:
-    """Count the larger of two flavors.  Raises QuotaExceeded."""
-    old = server.flavor
-    had, gets = taken(server, old), taken(server, flavor)
-    larger = {name: max(had.get(name, 0), gets.get(name, 0)) for name in had | gets}
+    """Count a second flavor beside the server's own.  Raises QuotaExceeded."""
+    old, gets = server.flavor, taken(server, flavor)
+    with parts.api_db.transaction() as session:
+        if flavor.id != old.id:
+            quotas.check_growth(
+                session,
+                parts.conf,
+                server.project_id,
+                server.user_id,
+                vcpus=flavor.vcpus - old.vcpus,
+                memory_mb=flavor.memory_mb - old.memory_mb,
+                resources=gets,
+            )
+        _write(
+            session,
+            server.uuid,
+            vcpus=max(old.vcpus, flavor.vcpus),
+            memory_mb=max(old.memory_mb, flavor.memory_mb),
+            resources=unified_limits.encode(taken(server, old), gets),
+        )
+
+
+@retry
+def book_again(parts: Parts, server: Server) -> None:
+    """Count what a server without a host is about to claim.  Raises ProjectOverLimit."""
+    gets = taken(server, server.flavor)
     with parts.api_db.transaction() as session:
         quotas.check_growth(
             session,
             parts.conf,
             server.project_id,
             server.user_id,
-            vcpus=flavor.vcpus - old.vcpus,
-            memory_mb=flavor.memory_mb - old.memory_mb,
-            resources={name: amount - had.get(name, 0) for name, amount in gets.items()},
+            vcpus=0,
+            memory_mb=0,
+            resources=gets,
         )
-        session.execute(
-            sa.update(MAPPINGS)
-            .where(MAPPINGS.c.instance_uuid == server.uuid)
-            .values(
-                vcpus=max(old.vcpus, flavor.vcpus),
-                memory_mb=max(old.memory_mb, flavor.memory_mb),
-                resources=unified_limits.encode(larger),
-                updated_at=types.utcnow(),
-            )
-        )
+        _write(session, server.uuid, resources=unified_limits.encode(gets))
 
 
 @retry
@@ -112,16 +129,84 @@ def count(parts: Parts, server: Server, flavor: Flavor) -> None:
     """Count one flavor."""
     resources_now = unified_limits.encode(taken(server, flavor))
     with parts.api_db.transaction() as session:
-        session.execute(
-            sa.update(MAPPINGS)
-            .where(MAPPINGS.c.instance_uuid == server.uuid)
-            .values(
-                vcpus=flavor.vcpus,
-                memory_mb=flavor.memory_mb,
-                resources=resources_now,
-                updated_at=types.utcnow(),
-            )
+        _write(
+            session,
+            server.uuid,
+            vcpus=flavor.vcpus,
+            memory_mb=flavor.memory_mb,
+            resources=resources_now,
         )
+
+
+@retry
+def set_aside(parts: Parts, uuid: str) -> None:
+    """Count nothing of placement for a server that has given back what it claimed."""
+    with parts.api_db.transaction() as session:
+        _write(session, uuid, resources=unified_limits.NOTHING)
+
+
+def _write(session: Session, uuid: str, **values: Any) -> None:
+    session.execute(
+        sa.update(MAPPINGS)
+        .where(MAPPINGS.c.instance_uuid == uuid)
+        .values(updated_at=types.utcnow(), **values)
+    )
+
+
+class Booking(NamedTuple):
+    """``resources``: None when an older release has booked it."""
+
+    vcpus: int
+    memory_mb: int
+    resources: str | None
+
+
+class Size(NamedTuple):
+    """What a server is that neither moves nor is worked on."""
+
+    vcpus: int
+    memory_mb: int
+    has_host: bool
+
+    def fits(self, booking: Booking) -> bool:
+        if (self.vcpus, self.memory_mb) != booking[:2]:
+            return False
+        nothing = booking.resources == unified_limits.NOTHING
+        return nothing != self.has_host and not unified_limits.is_double(booking.resources)
+
+
+@retry
+def _at_rest(parts: Parts, uuids: list[str]) -> dict[str, Size]:
+    """Return the sizes of those servers that neither move nor are worked on."""
+    c, m = table_of(InstanceRow).c, server_migrations.MIGRATIONS.c
+    moving = sa.select(m.instance_uuid).where(
+        m.instance_uuid.in_(uuids), m.status.in_(server_migrations.OPEN)
+    )
+    query = sa.select(c.uuid, c.vcpus, c.memory_mb, c.host.is_not(None)).where(
+        c.uuid.in_(uuids), c.deleted == 0, c.operation.is_(None), c.uuid.not_in(moving)
+    )
+    with parts.cell_db.reader() as session:
+        return {uuid: Size(*size) for uuid, *size in session.execute(query)}
+
+
+@retry
+def _correct(parts: Parts, uuid: str, size: Size) -> None:
+    now = unified_limits.NOTHING
+    if size.has_host:
+        with parts.cell_db.reader() as session:
+            server = servers.get(session, uuid)
+        now = unified_limits.encode(taken(server, server.flavor))
+    with parts.api_db.transaction() as session:
+        _write(session, uuid, vcpus=size.vcpus, memory_mb=size.memory_mb, resources=now)
+
+
+def settle(parts: Parts, uuid: str) -> None:
+    """Take back what was booked for a request that was then refused.
+
+    Where another request was quicker, that one ends with the right booking.
+    """
+    for size in _at_rest(parts, [uuid]).values():
+        _correct(parts, uuid, size)
 
 
 class Sizes:
@@ -142,21 +227,21 @@ class Sizes:
         wrong = {
             uuid: size
             for start in range(0, len(uuids), BATCH)
-            for uuid, size in self._sizes(uuids[start : start + BATCH]).items()
-            if size != booked[uuid]
+            for uuid, size in _at_rest(self._parts, uuids[start : start + BATCH]).items()
+            if not size.fits(booked[uuid])
         }
         for uuid, size in wrong.items():
             LOG.warning('Server %s is booked as %s, but is %s', uuid, booked[uuid], size)
-            self._correct(uuid, size)
+            _correct(self._parts, uuid, size)
         self._since = until - age
         return len(wrong)
 
     @retry
     def _booked(
         self, since: datetime.datetime | None, until: datetime.datetime
-    ) -> dict[str, tuple[int, int]]:
+    ) -> dict[str, Booking]:
         c = MAPPINGS.c
-        query = sa.select(c.instance_uuid, c.vcpus, c.memory_mb).where(
+        query = sa.select(c.instance_uuid, c.vcpus, c.memory_mb, c.resources).where(
             c.queued_for_delete.is_(False), c.updated_at <= until
         )
         if self._parts.cell_id is not None:
@@ -164,26 +249,4 @@ class Sizes:
         if since is not None:
             query = query.where(c.updated_at >= since)
         with self._parts.api_db.reader() as session:
-            return {uuid: (vcpus, ram) for uuid, vcpus, ram in session.execute(query)}
-
-    @retry
-    def _sizes(self, uuids: list[str]) -> dict[str, tuple[int, int]]:
-        """Return the sizes of servers that do not move."""
-        c, m = table_of(InstanceRow).c, server_migrations.MIGRATIONS.c
-        moving = sa.select(m.instance_uuid).where(
-            m.instance_uuid.in_(uuids), m.status.in_(server_migrations.OPEN)
-        )
-        query = sa.select(c.uuid, c.vcpus, c.memory_mb).where(
-            c.uuid.in_(uuids), c.deleted == 0, c.uuid.not_in(moving)
-        )
-        with self._parts.cell_db.reader() as session:
-            return {uuid: (vcpus, ram) for uuid, vcpus, ram in session.execute(query)}
-
-    @retry
-    def _correct(self, uuid: str, size: tuple[int, int]) -> None:
-        with self._parts.api_db.transaction() as session:
-            session.execute(
-                sa.update(MAPPINGS)
-                .where(MAPPINGS.c.instance_uuid == uuid)
-                .values(vcpus=size[0], memory_mb=size[1], resources=None, updated_at=types.utcnow())
-            )
+            return {uuid: Booking(*booking) for uuid, *booking in session.execute(query)}

@@ -8,7 +8,8 @@ import threading
 import time
 import urllib.parse
 import wsgiref.simple_server
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 Answer = tuple[int, Any]
@@ -68,7 +69,7 @@ class FakeService:
         self.seconds = 0.0
         """How long all answers together have taken."""
         self.caller = Caller()
-        """Whose request a handler answers; they run one after the other."""
+        """Whose request a handler answers, one after the other; between requests a service."""
         self.lock = threading.RLock()
         self.intercept: Callable[[str, str], Answer | None] | None = None
         """Sees method and path before anybody else, and may answer itself."""
@@ -151,14 +152,23 @@ class FakeService:
             if found and wanted == method:
                 body = json.loads(raw) if raw[:1] in (b'{', b'[') else raw
                 try:
-                    with self.lock:
-                        self.caller = caller
+                    with self._asked_by(caller):
                         return handler(query=query, body=body, **found.groupdict())
                 except Fault as error:
                     return error.status, {
                         'NeutronError': {'type': error.kind, 'message': str(error), 'detail': ''}
                     }
         return 404, {'error': {'code': 404, 'message': f'{method} {path} is not there'}}
+
+    @contextmanager
+    def _asked_by(self, caller: Caller) -> Iterator[None]:
+        """Answer one caller; a test that sets something up afterwards is none."""
+        with self.lock:
+            self.caller = caller
+            try:
+                yield
+            finally:
+                self.caller = Caller()
 
 
 def route(method: str, path: str) -> Callable[[Any], Any]:

@@ -114,10 +114,10 @@ SERVERS = [
     Case('two to five', {'cores': 2, 'instances': 2}, _many(2, 5),
          _exceeded('cores, instances', '5, 2-5', '1, 1', '2, 2'),
          [('cores', 2, 1, 2), ('instances', 2, 1, 2)]),
-    Case('resize', {'cores': 1}, _resize, _exceeded('cores', '1', '1', '1'), [('cores', 1, 1, 1)]),
+    Case('resize', {'cores': 1}, _resize, _exceeded('cores', '1', '1', '1'), [('cores', 1, 1, 2)]),
     Case('resize, two resources', {'cores': 1, 'ram': 600}, _resize,
          _exceeded('cores, ram', '1, 3584', '1, 512', '1, 600'),
-         [('ram', 600, 512, 3584), ('cores', 1, 1, 1)]),
+         [('ram', 600, 512, 4096), ('cores', 1, 1, 2)]),
 ]  # fmt: skip
 METADATA = [
     Case(f'metadata: {name}', {'metadata_items': 1}, ask,

@@ -68,7 +68,6 @@ def _interface(world: World, _asked: Version) -> Ready:
 
 
 def _free_port(world: World, _asked: Version) -> Ready:
-    world.cloud.neutron.caller.project = None
     port = world.cloud.neutron.make_port(network_id=world.things.network)
     return Ready({'server_id': world.server()}, {'port_id': port['id']})
 

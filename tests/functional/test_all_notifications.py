@@ -14,7 +14,11 @@ from kilonova.tests.functional.cloud import Cloud, wait
 from kilonova.tests.functional.routes import KEY
 from kilonova.tests.unit.api import reference
 
-pytestmark = [reference.needed, pytest.mark.usefixtures('clean')]
+pytestmark = [
+    reference.needed,
+    pytest.mark.usefixtures('clean'),
+    pytest.mark.xdist_group('all notifications'),  # the last one asks what the others heard
+]
 
 MORE = """
 notify_on_state_change = vm_and_task_state

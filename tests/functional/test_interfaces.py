@@ -73,7 +73,6 @@ def test_a_port_is_made_and_goes(cloud: Cloud, server: str, network: str) -> Non
 
 
 def test_a_given_port_is_given_back(cloud: Cloud, server: str, network: str) -> None:
-    cloud.neutron.caller.project = None
     given = cloud.neutron.make_port(network_id=network)
     assert attach(cloud, server, port_id=given['id']).status == 200
     assert given['device_id'] == server
@@ -102,7 +101,6 @@ def test_the_only_network_need_not_be_named(cloud: Cloud, server: str, network: 
     bodies: list[Any] = [{}, {'interfaceAttachment': {}}]
     for body in bodies:
         assert cloud.call('POST', path, body).json['interfaceAttachment']['net_id'] == network
-    cloud.neutron.caller.project = None
     second = cloud.neutron.add_network()
     try:
         assert cloud.call('POST', path, {}).status == 400
@@ -141,7 +139,6 @@ def test_bad_input(
 
 
 def test_networks_and_ports_of_others(cloud: Cloud, server: str) -> None:
-    cloud.neutron.caller.project = None
     foreign = cloud.neutron.add_network(project='evil')
     port = cloud.neutron.make_port(network_id=foreign)
     external = cloud.neutron.add_network('public', 'admin', **{'router:external': True})

@@ -96,12 +96,31 @@ def test_a_server_that_is_restored_is_counted_again(
 
 
 def test_a_shelved_server_keeps_its_place(cloud: Cloud, world: World, limits: Limits) -> None:
-    """Nobody can take it meanwhile, so that it can always be brought back."""
+    """Of our own limits nobody can take it meanwhile, so that it can always be brought back."""
     limits.set(instances=1, cores=1)
     assert world.act(shelve=None).status == 202
     cloud.wait_status(world.server, 'SHELVED_OFFLOADED')
     shown = cloud.get('/os-quota-sets/demo/detail')['quota_set']
-    assert [shown[name]['in_use'] for name in ('instances', 'cores', 'ram')] == [1, 1, 512]
+    assert [shown[name]['in_use'] for name in ('instances', 'cores', 'ram')] == (
+        [1, 0, 0] if limits.unified else [1, 1, 512]
+    )
     assert world.boot().status == 403
     assert world.act(unshelve=None).status == 202
     cloud.wait_status(world.server, 'ACTIVE')
+
+
+@pytest.mark.parametrize('action', ['createImage', 'createBackup'])
+def test_properties_of_an_image_are_limited_as_long_as_nova_knows_them(
+    cloud: Cloud, world: World, limits: Limits, action: str
+) -> None:
+    more = {'backup_type': 'daily', 'rotation': 1} if action == 'createBackup' else {}
+    body = {action: {'name': 'x', 'metadata': {'a': '1', 'b': '1'}, **more}}
+    limits.set(metadata_items=1)
+    before = snapshot.settled(cloud)
+    for version in ('2.1', '2.38'):
+        answer = world.act(version, **body)
+        assert check_fault(answer, 403) == 'Image metadata limit exceeded'
+    assert snapshot.changed(before, snapshot.settled(cloud)) == {}
+    for version in ('2.39', '2.104'):
+        assert world.act(version, **body).status == 202
+        cloud.wait_status(world.server, 'ACTIVE')

@@ -100,3 +100,21 @@ def test_not_while_paused(cloud: Cloud, server: str, image: str) -> None:
     answer = cloud.action(server, rebuild={'imageRef': image})
     assert answer.status == 409
     assert 'while it is in vm_state paused' in answer.text
+
+
+def test_an_image_that_forbids_to_partition_its_disk(
+    cloud: Cloud, flavor: str, server: str
+) -> None:
+    fixed, path = cloud.glance.add('fixed', auto_disk_config='Disabled'), f'/servers/{server}'
+    auto, bigger = {'OS-DCF:diskConfig': 'AUTO'}, cloud.flavor('bigger', disk=2)
+    assert cloud.action(server, rebuild={'imageRef': fixed, **auto}).status == 400
+    assert cloud.action(server, rebuild={'imageRef': fixed}).status == 202
+    assert cloud.wait_status(server, 'ACTIVE')['image']['id'] == fixed
+    for answer in (
+        cloud.call('PUT', path, {'server': auto}),
+        cloud.action(server, resize={'flavorRef': bigger, **auto}),
+        cloud.action(server, rebuild={'imageRef': fixed, **auto}),
+    ):
+        assert answer.status == 400
+        assert f'image {fixed} has automatic disk resize disabled' in answer.text
+    assert cloud.get(path)['server']['OS-DCF:diskConfig'] == 'MANUAL'

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kilonova.common.clients import limits
-from kilonova.tests.functional.cloud import Answer, Cloud
+from kilonova.tests.functional.cloud import Answer, Cloud, wait
 from kilonova.tests.functional.routes import KEY
 
 CLOUD: dict[str, Any] = {'hosts': 2, 'extra': '[quota]\ndriver = nova.quota.UnifiedLimitsDriver\n'}
@@ -176,19 +176,87 @@ def test_a_parent_limits_what_its_children_take_together(
     assert boot('stranger').status == 202
 
 
-def test_a_resize_is_limited_by_what_it_takes_more(cloud: Cloud, image: str) -> None:
-    small, large = cloud.flavor('small', disk=1), cloud.flavor('large', disk=5)
-    cloud.keystone.registered['class:DISK_GB'] = 4
+def _used(cloud: Cloud) -> tuple[int, int, int]:
+    """Return how many servers, processors and megabytes count."""
+    shown = cloud.get('/limits')['limits']['absolute']
+    return shown['totalInstancesUsed'], shown['totalCoresUsed'], shown['totalRAMUsed']
+
+
+def test_a_resize_claims_all_of_the_new_flavor(cloud: Cloud, image: str) -> None:
+    small, large = cloud.flavor('small', disk=1), cloud.flavor('large', disk=5, vcpus=2)
+    cloud.keystone.registered['class:DISK_GB'] = 5
     uuid = _boot(cloud, small, image).json['server']['id']
     cloud.wait_status(uuid, 'ACTIVE')
-    assert 'class:DISK_GB is over limit of 4' in _refused(
-        cloud.action(uuid, resize={'flavorRef': large})
+    assert _refused(cloud.action(uuid, resize={'flavorRef': large})) == (
+        'Project demo is over a limit for [Resource class:DISK_GB is over limit of 5 due to '
+        'current usage 1 and delta 5]'
     )
-    cloud.keystone.registered['class:DISK_GB'] = 5
-    assert _boot(cloud, large, image).status == 403
+    assert _used(cloud) == (1, 1, 512)
+    cloud.keystone.registered['class:DISK_GB'] = 6
+    assert _boot(cloud, small, image, min_count=6, max_count=6).status == 403
     assert cloud.action(uuid, resize={'flavorRef': large}).status == 202
     cloud.wait_status(uuid, 'VERIFY_RESIZE')
+    assert _used(cloud) == (1, 3, 1024)
     assert _boot(cloud, small, image).status == 403
     assert cloud.action(uuid, revertResize=None).status == 202
     cloud.wait_status(uuid, 'ACTIVE')
-    assert _boot(cloud, small, image).status == 202
+    assert _used(cloud) == (1, 1, 512)
+    assert _boot(cloud, large, image).status == 202
+
+
+def test_a_migration_claims_twice_until_it_is_confirmed(
+    cloud: Cloud, flavor: str, image: str
+) -> None:
+    uuid = _boot(cloud, flavor, image).json['server']['id']
+    cloud.wait_status(uuid, 'ACTIVE')
+    # Who moves a server is an administrator, whom no limit of the project stops.
+    cloud.keystone.registered['class:VCPU'] = 1
+    assert cloud.admin('POST', f'/servers/{uuid}/action', {'migrate': None}).status == 202
+    cloud.wait_status(uuid, 'VERIFY_RESIZE')
+    assert _used(cloud) == (1, 2, 1024)
+    assert cloud.action(uuid, confirmResize=None).status == 204
+    cloud.wait_status(uuid, 'ACTIVE')
+    assert _used(cloud) == (1, 1, 512)
+
+
+def test_what_is_off_its_host_claims_nothing(cloud: Cloud, flavor: str, image: str) -> None:
+    cloud.keystone.registered |= {'class:VCPU': 1, 'servers': 2}
+    first = _boot(cloud, flavor, image).json['server']['id']
+    cloud.wait_status(first, 'ACTIVE')
+    assert cloud.action(first, shelve=None).status == 202
+    cloud.wait_status(first, 'SHELVED_OFFLOADED')
+    assert _used(cloud) == (1, 0, 0)
+    second = _boot(cloud, flavor, image).json['server']['id']
+    cloud.wait_status(second, 'ACTIVE')
+    assert _refused(cloud.action(first, unshelve=None)) == (
+        'Project demo is over a limit for [Resource class:VCPU is over limit of 1 due to '
+        'current usage 1 and delta 1]'
+    )
+    cloud.wait_status(first, 'SHELVED_OFFLOADED')
+    assert _used(cloud) == (2, 1, 512)
+    assert cloud.call('DELETE', f'/servers/{second}').status == 204
+    cloud.wait_gone(second)
+    assert cloud.action(first, unshelve=None).status == 202
+    cloud.wait_status(first, 'ACTIVE')
+    assert _used(cloud) == (1, 1, 512)
+
+
+def test_an_unshelving_without_a_host_gives_back(cloud: Cloud, flavor: str, image: str) -> None:
+    uuid = _boot(cloud, flavor, image).json['server']['id']
+    cloud.wait_status(uuid, 'ACTIVE')
+    assert cloud.action(uuid, shelve=None).status == 202
+    cloud.wait_status(uuid, 'SHELVED_OFFLOADED')
+    services = cloud.admin('GET', '/os-services?binary=nova-compute').json['services']
+    for one in services:
+        assert cloud.admin('PUT', f'/os-services/{one["id"]}', {'status': 'disabled'}).status == 200
+    try:
+        assert cloud.action(uuid, unshelve=None).status == 202
+        cloud.wait_status(uuid, 'SHELVED_OFFLOADED')
+        assert _used(cloud) == (1, 0, 0)
+        # Nor does what was never placed.
+        other = _boot(cloud, flavor, image).json['server']['id']
+        cloud.wait_status(other, 'ERROR')
+        wait(lambda: _used(cloud) == (2, 0, 0), 'nothing is claimed')
+    finally:
+        for one in services:
+            cloud.admin('PUT', f'/os-services/{one["id"]}', {'status': 'enabled'})

@@ -215,6 +215,7 @@ class HostPart:
         limit: int | None = None,
         marker: str | None = None,
         hostname_pattern: str | None = None,
+        with_uptime: bool = False,
     ) -> list[Hypervisor]:
         nodes = [one for one in self.nodes if (hostname_pattern or '') in one.hypervisor_hostname]
         if marker is not None:
@@ -222,23 +223,31 @@ class HostPart:
             if marker not in ids and not marker.isdecimal():
                 raise exception.MarkerNotFound(marker=marker)
             nodes = nodes[ids.index(marker) + 1 if marker in ids else int(marker) :]
-        return [self._hypervisor(one, with_servers) for one in nodes[:limit]]
+        return [self._hypervisor(one, with_servers, with_uptime) for one in nodes[:limit]]
 
-    def _hypervisor(self, node: ComputeNode, with_servers: bool) -> Hypervisor:
+    def _hypervisor(
+        self, node: ComputeNode, with_servers: bool, with_uptime: bool = False
+    ) -> Hypervisor:
         (its,) = self.list_services(None, host=node.host, binary='nova-compute')
         servers = [(SERVER, 'one')] if node.host == 'host1' else []
-        return Hypervisor(node=node, service=its, servers=servers if with_servers else None)
+        known = self.uptime if with_uptime and isinstance(self.uptime, str) else None
+        return Hypervisor(
+            node=node, service=its, servers=servers if with_servers else None, uptime=known
+        )
 
-    def get_hypervisor(self, context: Any, node_id: str, with_servers: bool = False) -> Hypervisor:
+    def get_hypervisor(
+        self, context: Any, node_id: str, with_servers: bool = False, with_uptime: bool = False
+    ) -> Hypervisor:
         for one in self.nodes:
             if node_id in (one.uuid, str(one.id)):
-                return self._hypervisor(one, with_servers)
+                return self._hypervisor(one, with_servers, with_uptime)
         raise exception.ComputeHostNotFound(host=node_id)
 
-    def get_host_uptime(self, context: Any, host: str) -> str:
+    def get_hypervisor_uptime(self, context: Any, node_id: str) -> Hypervisor:
+        found = self.get_hypervisor(context, node_id, with_uptime=True)
         if isinstance(self.uptime, Exception):
             raise self.uptime
-        return self.uptime
+        return found
 
 
 class AggregatePart:

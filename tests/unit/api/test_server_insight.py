@@ -1,18 +1,22 @@
 """Diagnostics and topology of servers."""
 
+import pathlib
 from typing import Any
 
 import pytest
 
+from kilonova.api import app
 from kilonova.common import exception
 from kilonova.common.objects.diagnostics import (
     CpuDiagnostics,
     Diagnostics,
     DiskDiagnostics,
     NicDiagnostics,
+    ServerDiagnostics,
 )
 from kilonova.common.objects.numa import NumaNode, NumaTopology
 from kilonova.tests.unit.api import reference
+from kilonova.tests.unit.api.api import make_conf
 from kilonova.tests.unit.api.fake_servers import FakeServers, make_server
 from kilonova.tests.unit.api.frontdoor import Door
 from kilonova.tests.unit.api.reference import sample
@@ -36,10 +40,14 @@ class Conductor(FakeServers):
         super().__init__(PLAIN, LAID_OUT)
         self.error: Exception | None = None
 
-    def get_server_diagnostics(self, context: Any, uuid: str) -> Diagnostics:
+    def get_server_diagnostics(
+        self, context: Any, uuid: str, project_id: str | None = None
+    ) -> ServerDiagnostics:
+        self.calls.append(('get_server_diagnostics', project_id))
+        server = self._find(uuid, project_id)
         if self.error:
             raise self.error
-        return Diagnostics(
+        guest = Diagnostics(
             state='running', driver='libvirt', hypervisor='kvm', hypervisor_os='ubuntu',
             uptime=46664, config_drive=True, memory_maximum=524288, memory_used=0,
             cpus=[CpuDiagnostics(id=0, time=17300000000, utilisation=15)],
@@ -49,6 +57,7 @@ class Conductor(FakeServers):
                                  rx_errors=0, rx_octets=2070139, rx_packets=26701, tx_drop=0,
                                  tx_errors=0, tx_octets=140208, tx_packets=662)],
         )  # fmt: skip
+        return ServerDiagnostics(project_id=server.project_id, user_id=server.user_id, guest=guest)
 
 
 @pytest.fixture
@@ -94,6 +103,27 @@ def test_diagnostics_the_same_for_all(admin: Door) -> None:
 def test_no_diagnostics(admin: Door, conductor: Conductor, error: Exception, status: int) -> None:
     conductor.error = error
     assert admin.refused('GET', DIAGNOSTICS) == status
+
+
+def test_diagnostics_are_one_call(admin: Door, conductor: Conductor) -> None:
+    admin.ok('GET', DIAGNOSTICS)
+    assert conductor.calls == [('get_server_diagnostics', None)]
+
+
+def test_who_sees_diagnostics_of_his_own(conductor: Conductor, tmp_path: pathlib.Path) -> None:
+    """A rule for owners lets an administrator of another project see nothing, not even a state."""
+    policy = tmp_path / 'policy.yaml'
+    policy.write_text('"os_compute_api:os-server-diagnostics": "project_id:%(project_id)s"\n')
+    config = tmp_path / 'nova.conf'
+    config.write_text(f'[oslo_policy]\npolicy_file = {policy}\n')
+    application: Any = app.make_compute_app(make_conf(str(config)), conductor)  # type: ignore[arg-type]
+    door = Door(application)
+    assert door.as_user('demo:demo').ok('GET', DIAGNOSTICS)
+    assert door.as_user('admin:admin').refused('GET', DIAGNOSTICS) == 403
+    conductor.error = exception.InstanceInvalidState('no')
+    assert door.as_user('admin:admin').refused('GET', DIAGNOSTICS) == 403
+    assert door.as_user('demo:demo').refused('GET', DIAGNOSTICS) == 409
+    assert door.as_user('x:other').refused('GET', DIAGNOSTICS) == 404
 
 
 def test_who_sees_diagnostics(admin: Door) -> None:

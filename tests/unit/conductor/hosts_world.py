@@ -36,6 +36,8 @@ class FakeCompute:
             raise self.error
 
     def get_host_uptime(self, context: RequestContext) -> str:
+        if self.error is not None:
+            raise self.error
         return f'up of {self._host}'
 
     def host_power_action(self, context: RequestContext, action: str) -> str:

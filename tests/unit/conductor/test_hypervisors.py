@@ -52,13 +52,32 @@ def test_show_by_uuid_or_number(hosts_world):
 
 
 def test_uptime_is_asked_of_living_hosts_only(hosts_world):
-    hosts_world.add_host('h1')
-    assert hosts_world.hypervisors.get_host_uptime(CTX, 'h1') == 'up of h1'
-    service = hosts_world.services.list_services(CTX)[0]
+    nodes = [hosts_world.add_host(name) for name in ('h1', 'h2')]
+    ask = hosts_world.hypervisors
+    assert ask.get_hypervisor_uptime(CTX, nodes[0].uuid).uptime == 'up of h1'
+    [service] = hosts_world.services.list_services(CTX, host='h1')
     hosts_world.services.update_service(CTX, service.uuid, forced_down=True)
-    for host in ('h1', 'nobody'):
-        with pytest.raises(exception.ComputeServiceUnavailable, match=host):
-            hosts_world.hypervisors.get_host_uptime(CTX, host)
+    with pytest.raises(exception.ComputeServiceUnavailable, match='h1'):
+        ask.get_hypervisor_uptime(CTX, nodes[0].uuid)
+    with pytest.raises(exception.ComputeHostNotFound):
+        ask.get_hypervisor_uptime(CTX, '99')
+    uptimes = [one.uptime for one in ask.list_hypervisors(CTX, with_uptime=True)]
+    assert uptimes == [None, 'up of h2']
+    assert ask.get_hypervisor(CTX, nodes[0].uuid, with_uptime=True).uptime is None
+    assert ask.get_hypervisor(CTX, nodes[1].uuid).uptime is None
+
+
+@pytest.mark.parametrize(
+    'error',
+    [exception.NotSupported(feature='x'), exception.ServiceUnavailable('no answer')],
+    ids=str,
+)
+def test_a_host_that_does_not_say_its_uptime(hosts_world, error):
+    node = hosts_world.add_host('h1')
+    hosts_world.compute.error = error
+    assert hosts_world.hypervisors.get_hypervisor(CTX, node.uuid, with_uptime=True).uptime is None
+    with pytest.raises(type(error)):
+        hosts_world.hypervisors.get_hypervisor_uptime(CTX, node.uuid)
 
 
 def test_host_table(hosts_world):

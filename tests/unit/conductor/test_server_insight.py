@@ -9,8 +9,10 @@ from kilonova.db import servers
 
 def test_diagnostics(world):
     uuid = world.boot()
-    found = world.conductor.get_server_diagnostics(world.context, uuid)
+    found = world.conductor.get_server_diagnostics(world.context, uuid).guest
     assert (found.state, found.driver) == ('running', 'web')
+    with pytest.raises(exception.InstanceNotFound):
+        world.conductor.get_server_diagnostics(world.context, uuid, 'another')
     [unplaced] = world.create()
     with pytest.raises(exception.InstanceNotReady):
         world.conductor.get_server_diagnostics(world.context, unplaced)
