@@ -1,9 +1,10 @@
-"""A cloud of one host whose nova-compute dies, or stands still, when a test wants it to."""
+"""Clouds whose nova-computes die, or stand still, when a test wants them to."""
 
 import contextlib
+import dataclasses
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kilonova.tests.integration.backends import MariaDB, RabbitMQ
@@ -20,19 +21,25 @@ shutdown_timeout = 0
 shelved_offload_time = 0
 allow_resize_to_same_host = true
 vif_plugging_timeout = 10
+[libvirt]
+live_migration_bandwidth = 20
 """
 
 
+@dataclasses.dataclass
 class Killing:
-    """A cloud of one host, whose nova-compute dies to order."""
+    """A host of a cloud, whose nova-compute dies to order."""
 
-    def __init__(self, cloud: GuestCloud, orders: Orders, image: str, network: str) -> None:
-        self.cloud, self.orders, self.image, self.network = cloud, orders, image, network
-        self.flavors = [cloud.flavor(f'm1.{ram}', ram=ram) for ram in (128, 160)]
+    cloud: GuestCloud
+    name: str
+    orders: Orders
+    image: str
+    network: str
+    flavors: list[str]
 
     @property
     def host(self) -> Hypervisor:
-        return self.cloud.hypervisors[HOST]
+        return self.cloud.hypervisors[self.name]
 
     def boot(self) -> str:
         return self.cloud.boot(self.flavors[0], self.image, [{'uuid': self.network}])
@@ -70,12 +77,12 @@ class Killing:
         died = self._died(uuid, *wanted)
         self.orders.cancel()
         if died:
-            self.cloud.revive(HOST)
+            self.cloud.revive(self.name)
         self.settled(uuid, *wanted)
         return died
 
     def _died(self, uuid: str, *wanted: str) -> bool:
-        process, deadline = self.cloud.processes.running[HOST], time.monotonic() + 120
+        process, deadline = self.cloud.processes.running[self.name], time.monotonic() + 120
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 return True
@@ -114,6 +121,45 @@ class Killing:
 
 
 @contextlib.contextmanager
+def on(
+    folder: pathlib.Path,
+    mariadb: MariaDB,
+    rabbitmq: RabbitMQ,
+    guest_image: pathlib.Path,
+    hypervisors: Sequence[Hypervisor],
+) -> Iterator[dict[str, Killing]]:
+    """Give a cloud on hypervisors, by their names."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    processes = Processes(folder)
+    with bridge() as bridge_name:
+        cloud = GuestCloud(
+            folder,
+            mariadb,
+            rabbitmq,
+            processes,
+            hypervisors,
+            EXTRA,
+            mortal.NAME,
+            mortal.install(folder / 'mortal'),
+        )
+        cloud.neutron.bound_as = ('bridge', {'bridge_name': bridge_name})
+        try:
+            cloud.start()
+            image, network = cloud.image(guest_image, name='lab'), cloud.neutron.add_network()
+            flavors = [cloud.flavor(f'm1.{ram}', ram=ram) for ram in (128, 160)]
+            yield {
+                one.name: Killing(
+                    cloud, one.name, Orders(folder / 'mortal' / one.name), image, network, flavors
+                )
+                for one in hypervisors
+            }
+        finally:
+            processes.close()
+            cloud.close()
+
+
+@contextlib.contextmanager
 def standing(
     folder: pathlib.Path,
     libvirtd: Libvirtd,
@@ -121,25 +167,8 @@ def standing(
     rabbitmq: RabbitMQ,
     guest_image: pathlib.Path,
 ) -> Iterator[Killing]:
+    """Give a cloud of one host."""
+    hypervisors = [Hypervisor(HOST, folder / HOST, libvirtd)]
     folder.mkdir()
-    folder.chmod(0o755)
-    processes = Processes(folder)
-    with bridge() as name:
-        made = GuestCloud(
-            folder,
-            mariadb,
-            rabbitmq,
-            processes,
-            [Hypervisor(HOST, folder / HOST, libvirtd)],
-            EXTRA,
-            mortal.NAME,
-            mortal.install(folder / 'mortal'),
-        )
-        made.neutron.bound_as = ('bridge', {'bridge_name': name})
-        try:
-            made.start()
-            image, network = made.image(guest_image, name='lab'), made.neutron.add_network()
-            yield Killing(made, Orders(folder / 'mortal'), image, network)
-        finally:
-            processes.close()
-            made.close()
+    with on(folder, mariadb, rabbitmq, guest_image, hypervisors) as made:
+        yield made[HOST]

@@ -53,6 +53,7 @@ class Orders:
     def __init__(self, folder: pathlib.Path) -> None:
         self._order, self._trace, self._gate = folder / 'order', folder / 'trace', folder / 'gate'
         self._lock = threading.Lock()
+        folder.mkdir(exist_ok=True)
 
     def give(self, step: int, *, hold: bool = False) -> None:
         """Have the process die before that step, or wait there until it is released."""
@@ -101,7 +102,7 @@ class MortalDriver(LibvirtDriver):
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
-        _watch(Orders(pathlib.Path(os.environ[FOLDER])), conf.instances_path)
+        _watch(Orders(pathlib.Path(os.environ[FOLDER]) / conf.host), conf.instances_path)
 
 
 def _watch(orders: Orders, instances: str) -> None:
