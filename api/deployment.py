@@ -55,6 +55,8 @@ class Application:
         return self._built(environ, start_response)
 
     def _build(self) -> WSGI:
+        # How many processes serve is the web server's affair: they share what they remember.
+        self._conf.set_override('metadata_workers', max(2, self._conf.metadata_workers or 0))
         client = interface.client(self._conf, rpc.get_transport(self._conf))
         application: WSGI = service.APPLICATIONS[self._name](self._conf, client)
         return application

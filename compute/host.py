@@ -4,12 +4,15 @@ import dataclasses
 
 from oslo_config import cfg
 
+from kilonova.common.context import RequestContext
 from kilonova.common.objects.server import Server
+from kilonova.compute import report
+from kilonova.compute.doubt import Doubt
 from kilonova.compute.events import PlugEvents
 from kilonova.compute.inventory import HostInventory
 from kilonova.compute.network import Ports
 from kilonova.compute.notices import Notices
-from kilonova.compute.operations import Operations, Slots
+from kilonova.compute.operations import Operations, Slots, Task
 from kilonova.compute.virt.driver import Driver
 from kilonova.compute.volumes import Volumes
 from kilonova.conductor.interface import ConductorInterface
@@ -37,6 +40,9 @@ class Host:
     def __post_init__(self) -> None:
         self.leaving = Slots(self.conf.max_concurrent_live_migrations)
         self.snapshots = Slots(self.conf.max_concurrent_snapshots)
+        self.doubt = Doubt(self.conf.report_interval)
+        self.operations.is_doubtful = self.doubt.is_due
+        self.operations.is_wanted = self._is_wanted
 
     def shutdown_timeout(self, server: Server) -> int:
         """Return how many seconds a guest gets to shut down by itself."""
@@ -45,3 +51,12 @@ class Host:
             return int(wanted) if wanted is not None else int(self.conf.shutdown_timeout)
         except ValueError:
             return int(self.conf.shutdown_timeout)
+
+    def _is_wanted(self, context: RequestContext, task: Task) -> bool:
+        """Ask whether a task's operation goes on as of that attempt."""
+        uuid, fence = task.uuid, task.fence
+        return fence is None or report.deliver_fenced(
+            f'The {task.kind} of server {uuid}',
+            lambda: self.conductor.is_wanted(context, uuid, fence),
+            task,
+        )

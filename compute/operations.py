@@ -3,6 +3,8 @@
 A cast of the conductor is a hint that may come twice.  ``start`` therefore drops what runs
 or has run here already, and lets a newer attempt or a deletion cancel what it supersedes:
 the older task sees it at its next step, undoes its work, and only then the newer begins.
+
+What may have waited in the queue for long (see ``doubt.py``) begins only when it is still wanted.
 """
 
 import collections
@@ -72,6 +74,10 @@ class Operations:
         self.ready = threading.Event()
         """Work that is accepted before this is set waits for it."""
         self.stopping = threading.Event()
+        self.is_doubtful: Callable[[], bool] = lambda: False
+        """Whether what is accepted now may be out of date."""
+        self.is_wanted: Callable[[RequestContext, Task], bool] = lambda context, task: True
+        """Asked, in the background, about what may be out of date."""
         self._lock = threading.Lock()
         self._tasks: dict[str, list[Task]] = {}
         self._seen: collections.OrderedDict[str, int] = collections.OrderedDict()
@@ -86,6 +92,8 @@ class Operations:
         work: Callable[[Task], object],
     ) -> Task | None:
         """Run ``work`` in the background; None: it is not wanted (any more)."""
+        # A deletion is never taken back, so there is nothing to ask.
+        doubtful = kind != 'delete' and (not self.ready.is_set() or self.is_doubtful())
         with self._lock:
             if self.stopping.is_set():
                 LOG.info('%s of server %s is left for the next start', kind, uuid)
@@ -98,7 +106,7 @@ class Operations:
                 if kind == 'delete' or (other.fence and other.fence.operation == fence.operation):
                     other.cancel()
             task = self._append(kind, uuid, fence)
-        concurrency.spawn(self._run, context, task, work)
+        concurrency.spawn(self._run, context, task, work, doubtful)
         return task
 
     @contextlib.contextmanager
@@ -154,12 +162,21 @@ class Operations:
         tasks.append(task)
         return task
 
-    def _run(self, context: RequestContext, task: Task, work: Callable[[Task], object]) -> None:
+    def _run(
+        self,
+        context: RequestContext,
+        task: Task,
+        work: Callable[[Task], object],
+        doubtful: bool,
+    ) -> None:
         context.update_store()  # for the request id in what is logged
         try:
             self.ready.wait()
             task.wait_for_turn()
             task.check()
+            if doubtful and not self.is_wanted(context, task):
+                task.cancel()
+                task.check()
             work(task)
         except exception.Superseded as error:
             LOG.info('%s of server %s ends: %s', task.kind, task.uuid, error)

@@ -151,6 +151,7 @@ class Compute:
             host.conductor.report_state(
                 ctx.get_admin_context(), host.name, BINARY, host.operations.running()
             )
+            host.doubt.heard()
         except exception.NotFound:
             LOG.warning('The record of host %s is gone, registering again', host.name)
             self._register()
@@ -256,6 +257,9 @@ class Computes:
         }
         if running:
             self._conductor.report_states(ctx.get_admin_context(), BINARY, running)
+        for one in self.computes:
+            if one.host.name in running:
+                one.host.doubt.heard()
 
     @staticmethod
     def _together(actions: Iterable[Callable[[], None]]) -> None:

@@ -4,6 +4,7 @@ A drain is a row that says what is wanted and what was done; each server's move 
 of its own.  Whoever looks at the row takes the next step: the conductors' sweep, and who asks.
 """
 
+import datetime
 import secrets
 from collections.abc import Callable
 
@@ -18,7 +19,7 @@ from kilonova.common.objects import drain
 from kilonova.common.objects.drain import Drain, DrainedServer
 from kilonova.common.objects.migration import MigrationQuery
 from kilonova.common.objects.server import Server
-from kilonova.conductor import drain_plan, state
+from kilonova.conductor import drain_forecast, drain_plan, state
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers.live_migration import LiveMigrations
 from kilonova.conductor.servers.resize import ResizeServers
@@ -32,6 +33,8 @@ LOG = logging.getLogger(__name__)
 
 AT_ONCE = 4
 """Servers that are on their way from one host at a time; more only wait for each other."""
+BEGINNING = datetime.timedelta(seconds=60)
+"""What a conductor that has set out to begin a move gets to do so."""
 REASON = 'The host is being drained.'
 Ways = dict[str, Callable[[Ctx, str], None]]
 
@@ -64,17 +67,16 @@ class Drains:
     ) -> Drain:
         self._assert_known(host)
         if dry_run:
-            return self._only_look(host, evacuate)
+            return self._only_look(context, host, evacuate)
         self._disable(context, host)
         self._begin(context, host, evacuate)
         return self._advance(host)
 
     def get_host_drain(self, context: Ctx, host: str) -> Drain:
         self._assert_known(host)
-        found = self._read(host)
-        if found is None:
+        if self._read(host) is None:
             raise exception.HostDrainNotFound(host=host)
-        return found
+        return self._advance(host)
 
     @retry
     def stop_host_drain(self, context: Ctx, host: str) -> None:
@@ -135,21 +137,24 @@ class Drains:
             row = drains.find(session, host)
             return None if row is None else _to_drain(row)
 
-    @retry
-    def _only_look(self, host: str, evacuate: bool) -> Drain:
-        with self._parts.cell_db.reader() as session:
-            up = self._parts.is_up(session, host)
-            found = [drain_plan.look(one, up, evacuate) for one in servers.on_host(session, host)]
-        return Drain(host=host, evacuate=evacuate, servers=found)
+    def _only_look(self, context: Ctx, host: str, evacuate: bool) -> Drain:
+        here, up = self._here(host)
+        found = [(drain_plan.look(one, up, evacuate), one) for one in here.values()]
+        drain_forecast.ask(self._parts, context, found)
+        return Drain(host=host, evacuate=evacuate, servers=[one for one, _server in found])
 
     # -- a step
 
     def _advance(self, host: str) -> Drain:
-        """See what has become of what was begun, begin more, and note all of it."""
+        """See what has become of what was begun, begin more, and note all of it.
+
+        Several may do so at once: who has written down first that a server moves begins its move.
+        """
         found = self._read(host)
         assert found is not None
         if found.state != drain.DRAINING:
             return found
+        before = {one.uuid: one.status for one in found.servers}
         known = {one.uuid: one for one in found.servers}
         here, up = self._here(host)
         for one in known.values():
@@ -157,9 +162,9 @@ class Drains:
         for server in here.values():
             if server.uuid not in known or known[server.uuid].status == drain.WAITING:
                 known[server.uuid] = drain_plan.look(server, up, found.evacuate)
-        self._begin_some(list(known.values()))
         found.servers = list(known.values())
-        return self._note(found)
+        failed = self._begin_moves(self._reserve(found, before))
+        return self._note(found, failed)
 
     @retry
     def _here(self, host: str) -> tuple[dict[str, Server], bool]:
@@ -167,17 +172,35 @@ class Drains:
             there = servers.on_host(session, host)
             return {one.uuid: one for one in there}, self._parts.is_up(session, host)
 
-    def _begin_some(self, found: list[DrainedServer]) -> None:
-        moving = sum(one.status == drain.MOVING for one in found)
-        for one in found:
-            if one.status != drain.WAITING or one.how is None or moving >= AT_ONCE:
-                continue
+    @retry
+    def _reserve(self, found: Drain, before: dict[str, str]) -> list[DrainedServer]:
+        """Note what was seen, unless somebody has noted something else; return what to begin."""
+        with self._parts.cell_db.transaction() as session:
+            row = self._own(session, found)
+            if row is None:
+                return []
+            known = {one.uuid: one for one in _to_drain(row).servers}
+            for one in found.servers:
+                noted = known.get(one.uuid)
+                if (noted.status if noted else None) == before.get(one.uuid):
+                    known[one.uuid] = one
+            free = AT_ONCE - sum(one.status == drain.MOVING for one in known.values())
+            waiting = [one for one in known.values() if one.status == drain.WAITING and one.how]
+            chosen = waiting[: max(free, 0)]
+            for one in chosen:
+                one.status, one.begun_at = drain.MOVING, types.utcnow()
+            _keep(row, known)
+            return chosen
+
+    def _begin_moves(self, chosen: list[DrainedServer]) -> dict[str, str]:
+        """Return what was refused, and why."""
+        failed = {}
+        for one in chosen:
             try:
-                self._ways[one.how](ctx.get_admin_context(), one.uuid)
+                self._ways[one.how or ''](ctx.get_admin_context(), one.uuid)
             except exception.KilonovaError as error:
-                one.status, one.reason = drain.FAILED, error.message
-            else:
-                one.status, moving = drain.MOVING, moving + 1
+                failed[one.uuid] = error.message
+        return failed
 
     def _follow(self, one: DrainedServer, here: dict[str, Server], found: Drain) -> None:
         """Update one that was on its way."""
@@ -196,7 +219,10 @@ class Drains:
             self._confirm(one)
         elif server.host != found.host:
             one.status, one.progress = drain.MOVED, 100
-        elif status in (None, 'error', 'cancelled'):
+        elif status is None:
+            if one.begun_at is None or types.utcnow() - one.begun_at > BEGINNING:
+                one.status = drain.WAITING  # who was to begin it has died
+        elif status in ('error', 'cancelled'):
             one.status = drain.FAILED
             one.reason = server.fault.message if server.fault else 'The move was ended.'
 
@@ -228,21 +254,36 @@ class Drains:
             LOG.info('The move of server %s is not confirmed yet: %s', one.uuid, error)
 
     @retry
-    def _note(self, found: Drain) -> Drain:
+    def _note(self, found: Drain, failed: dict[str, str]) -> Drain:
         with self._parts.cell_db.transaction() as session:
-            row = drains.find(session, found.host, lock=True)
-            assert row is not None
-            if row.state == drain.DRAINING and row.started_at == found.started_at:
-                row.servers = {one.uuid: msgspec.to_builtins(one) for one in found.servers}
-                self._end(session, row, found)
-            return _to_drain(row)
+            row = self._own(session, found)
+            if row is not None:
+                known = {one.uuid: one for one in _to_drain(row).servers}
+                for uuid, reason in failed.items():
+                    known[uuid].status, known[uuid].reason = drain.FAILED, reason
+                _keep(row, known)
+                self._end(row, list(known.values()))
+        now = self._read(found.host)
+        assert now is not None
+        return now
 
     @staticmethod
-    def _end(session: Session, row: HostDrainRow, found: Drain) -> None:
-        if any(one.status in (drain.WAITING, drain.MOVING) for one in found.servers):
+    def _own(session: Session, found: Drain) -> HostDrainRow | None:
+        """Return the row, locked, while it is the same drain and goes on."""
+        row = drains.find(session, found.host, lock=True)
+        goes_on = row is not None and row.state == drain.DRAINING
+        return row if goes_on and row and row.started_at == found.started_at else None
+
+    @staticmethod
+    def _end(row: HostDrainRow, found: list[DrainedServer]) -> None:
+        if any(one.status in (drain.WAITING, drain.MOVING) for one in found):
             return
-        stays = any(one.status in (drain.FAILED, drain.STAYS) for one in found.servers)
+        stays = any(one.status in (drain.FAILED, drain.STAYS) for one in found)
         row.state, row.ended_at = drain.INCOMPLETE if stays else drain.DRAINED, types.utcnow()
+
+
+def _keep(row: HostDrainRow, known: dict[str, DrainedServer]) -> None:
+    row.servers = {uuid: msgspec.to_builtins(one) for uuid, one in known.items()}
 
 
 def _to_drain(row: HostDrainRow) -> Drain:

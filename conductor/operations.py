@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 
 from kilonova.common import concurrency, exception, volumes
 from kilonova.common.objects.server import Server
+from kilonova.conductor.interfaces.reports import HEARTBEAT_TIMEOUT
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import sizes
 from kilonova.db import block_devices, hosts, operations, servers, types
@@ -239,12 +240,13 @@ class Engine:
         """Tell whether a host that does not report is at fault, and not what is between us.
 
         While no conductor ran, or the message bus was down, no host could prolong its leases.
+        Afterwards each gets the time of a heartbeat that is lost, and of the next.
         """
-        conf = self.parts.conf
-        listening = (types.utcnow() - self._listening_since).total_seconds()
-        return listening >= conf.report_interval * 1.5 and hosts.any_heard(
-            session, conf.service_down_time
-        )
+        conf, now = self.parts.conf, types.utcnow()
+        if not hosts.any_heard(session, min(conf.report_interval * 2, conf.service_down_time)):
+            self._listening_since = now
+        listening = (now - self._listening_since).total_seconds()
+        return listening >= conf.report_interval * 1.5 + HEARTBEAT_TIMEOUT
 
     @retry
     def _take(self, operation: Operation) -> Operation | None:

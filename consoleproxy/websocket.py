@@ -9,10 +9,10 @@ from websockify.websocket import WebSocketWantReadError
 
 from kilonova.consoleproxy.wire import Wire
 
-TEXT, BINARY, CLOSE = 0x1, 0x2, 0x8
+MORE, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MOST = 1024 * 1024
 """Bytes of the longest message from a browser; a paste into a terminal is the longest there is."""
-TOO_LONG = 1009
+PROTOCOL_ERROR, TOO_LONG = 1002, 1009
 MOST_CONTROL = 125
 """Bytes of the longest payload of a control frame."""
 
@@ -66,13 +66,36 @@ class Socket(websocketserver.HttpWebSocket):
         self.shutdown(None, TOO_LONG, f'A message may have {MOST} bytes.')
 
     def _decode_hybi(self, buffer: bytes) -> dict[str, Any] | None:
-        """Decode a frame; what terminals send as text is bytes to a serial port."""
+        """Decode a frame; what terminals send as text is bytes to a serial port.
+
+        A frame that cannot be is refused for its first bytes: nobody waits for the rest.
+        """
+        if self.close_code is None and (fault := _fault(buffer)):
+            self._recv_buffer = b''
+            self.shutdown(None, PROTOCOL_ERROR, fault)
+            return None
         frame: dict[str, Any] | None = super()._decode_hybi(buffer)
         if frame is not None and frame['opcode'] == TEXT:
             frame['opcode'] = BINARY
         if frame is not None and frame['opcode'] == CLOSE and not _is_goodbye(frame['payload']):
-            self.shutdown(None, 1002, 'A close frame that means nothing.')
+            self.shutdown(None, PROTOCOL_ERROR, 'A close frame that means nothing.')
         return frame
+
+
+def _fault(buffer: bytes) -> str:
+    """Return what is wrong with the head of a client's frame; '' when nothing is, so far."""
+    if len(buffer) < 2:
+        return ''
+    opcode, length = buffer[0] & 0x0F, buffer[1] & 0x7F
+    if buffer[0] & 0x70:
+        return 'No extension is spoken here.'
+    if opcode not in (MORE, TEXT, BINARY, CLOSE, PING, PONG):
+        return 'A frame of no kind.'
+    if opcode >= CLOSE and (not buffer[0] & 0x80 or length > MOST_CONTROL):
+        return 'A control frame in pieces, or too long.'
+    if not buffer[1] & 0x80:
+        return 'A frame without a mask.'
+    return ''
 
 
 def _is_goodbye(payload: bytes) -> bool:

@@ -125,6 +125,12 @@ def _with_trait(hosts: Hosts, names: Iterable[str]) -> Mask:
 
 def why(hosts: Hosts, i: int, asked: ResourceRequest) -> str:
     """Say what a host that was not offered lacks, as far as the table knows."""
+    if asked.in_tree and hosts.index[asked.in_tree] != i:
+        return 'not the requested one'
+    if not all(hosts.in_any(uuids)[i] for uuids in asked.member_of):
+        return 'not in the required aggregates'
+    if asked.not_member_of and hosts.in_any(asked.not_member_of)[i]:
+        return 'in an isolated aggregate'
     if not hosts.amounts.known[i]:
         return f'without {asked.describe()}'
     missing = []
@@ -140,4 +146,7 @@ def why(hosts: Hosts, i: int, asked: ResourceRequest) -> str:
     missing += [f'trait {name}' for name in sorted(wanted - traits)]
     if not missing and not hosts.enabled[i]:
         return 'disabled'
+    unwanted = asked.root.forbidden.union(*(group.forbidden for group in asked.groups.values()))
+    if not missing and (there := sorted((unwanted - {DISABLED}) & traits)):
+        return f'with trait {", ".join(there)}'
     return f'without {", ".join(missing) or asked.describe()}'

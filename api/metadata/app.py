@@ -21,6 +21,7 @@ from oslo_utils import uuidutils
 
 from kilonova.api import config, pipeline
 from kilonova.api.metadata import remembered
+from kilonova.api.metadata.learning import Learner, VendorData
 from kilonova.common import exception
 from kilonova.common.clients import neutron
 from kilonova.common.config import register
@@ -31,6 +32,7 @@ from kilonova.conductor.interface import ConductorInterface
 
 LOG = logging.getLogger(__name__)
 
+_FAILED = b'An unknown error has occurred. Please try your request again.'
 # A remembered server takes some 20 KB.
 MOST_REMEMBERED = 5000
 
@@ -81,11 +83,10 @@ class MetadataApp:
         self._conf = conf
         self._conductor = conductor
         self._clock = clock
-        self._options = tree.options(conf)
-        self._known = known or remembered.store(conf)
+        self._learner = Learner(known or remembered.store(conf))
+        self._options = tree.options(conf, VendorData(conf, self._learner))
         self._trees: dict[Asker, tuple[float, tuple[bytes, tree.Tree]]] = {}
         self._lock = threading.Lock()
-        self._fetching: dict[str, threading.Lock] = {}
         self._askers: dict[tuple[str, str], tuple[float, Asker]] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -98,9 +99,11 @@ class MetadataApp:
         except exception.ServiceUnavailable as error:
             LOG.warning('Metadata cannot be looked up: %s', error)
             status, content = 503, b'Metadata is unavailable at this time.'
+        except exception.VendorDataFailed:  # the log says so where it has failed
+            status, content = 500, _FAILED
         except Exception:
             LOG.exception('Unexpected error in a metadata request')
-            status, content = 500, b'An unknown error has occurred. Please try your request again.'
+            status, content = 500, _FAILED
         response = webob.Response(body=content, status=status, content_type=kind, charset='UTF-8')
         if request.method == 'HEAD':
             start_response(response.status, response.headerlist)
@@ -133,7 +136,7 @@ class MetadataApp:
             raise Refusal(409, error.message) from None
         except exception.InstanceNotFound:
             raise Refusal(404) from None
-        self._known.drop(asker.server_id)
+        self._learner.forget(asker.server_id)
 
     # -- who asks
 
@@ -191,16 +194,7 @@ class MetadataApp:
         """Return a server, encoded; many requests at once for one are one question."""
         if not uuidutils.is_uuid_like(server_id):
             raise Refusal(404)
-        known = self._known.get(server_id)
-        if known is not None:
-            return known
-        with self._lock:
-            fetching = self._fetching.setdefault(server_id, threading.Lock())
-        try:
-            with fetching, self._known.alone(server_id):
-                return self._known.get(server_id) or self._fetch(server_id)
-        finally:
-            self._fetching.pop(server_id, None)
+        return self._learner.learn(server_id, lambda: self._fetch(server_id))
 
     def _fetch(self, server_id: str) -> bytes:
         try:
@@ -209,9 +203,7 @@ class MetadataApp:
             )
         except exception.InstanceNotFound:
             raise Refusal(404) from None
-        data = msgspec.json.encode(server)
-        self._known.put(server_id, data)
-        return data
+        return msgspec.json.encode(server)
 
     def _remember(
         self, known: dict[K, tuple[float, V]], key: K, value: V

@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 FOLDER = 'metadata-cache'
 MOST = 5000
 """Servers in memory, some 5 KB each."""
-_PAUSE, _PATIENCE = 0.01, 5.0
+_PAUSE, _PATIENCE = 0.01, 30.0
 """Seconds between two looks whether another process has learned it, and until we ask ourselves."""
 
 

@@ -29,11 +29,11 @@ class Options(msgspec.Struct, kw_only=True, frozen=True):
     """EC2 versions that a config drive goes without."""
 
 
-def options(conf: cfg.ConfigOpts) -> Options:
+def options(conf: cfg.ConfigOpts, vendor_data: VendorData | None = None) -> Options:
     """Read ``[api]``; what of vendor data cannot be read is logged and left out."""
     return Options(
         dhcp_domain=conf.api.dhcp_domain,
-        vendor_data=VendorData(conf),
+        vendor_data=vendor_data or VendorData(conf),
         skip_versions=tuple(conf.api.config_drive_skip_versions.split()),
     )
 

@@ -58,7 +58,7 @@ class VendorData:
             answer = self._session.request(
                 target.url,
                 'POST',
-                json=_told(server),
+                json=told(server),
                 headers={'Accept': 'application/json'},
                 user_agent='openstack-nova-vendordata',
                 connect_retries=0,
@@ -78,7 +78,8 @@ class VendorData:
             return {}
 
 
-def _told(server: Server) -> Json:
+def told(server: Server) -> Json:
+    """Return what a service gets to know of a server."""
     return {
         'project-id': server.project_id,
         'instance-id': server.uuid,

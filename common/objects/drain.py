@@ -13,7 +13,7 @@ class DrainedServer(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``how``: 'live-migration', 'migration' or 'evacuation'.  ``status``: 'waiting', 'moving',
     'moved', 'failed', or 'stays' for one that cannot be moved as it is; ``reason`` says why.
-    ``progress``: percent.
+    ``progress``: percent.  ``begun_at``: when it was set out to begin the move.
     """
 
     uuid: str
@@ -23,6 +23,7 @@ class DrainedServer(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str | None = None
     target: str | None = None
     progress: int = 0
+    begun_at: datetime.datetime | None = None
 
 
 class Drain(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -15,12 +15,13 @@ class DrainsInterface(rpc.Interface):
         """Disable a host and begin to move its servers away; go on with it when that has begun.
 
         ``evacuate``: if it is down, make its servers anew elsewhere.  ``dry_run``: only say what
-        would be done.  Raises ComputeHostNotFound.
+        would be done, and where the scheduler would send each server if it were the only one.
+        Raises ComputeHostNotFound.
         """
 
-    @rpc.call()
+    @rpc.call(timeout=90)
     def get_host_drain(self, context: Ctx, host: str) -> Drain:
-        """Return how far it is.  Raises ComputeHostNotFound, HostDrainNotFound."""
+        """Return how far it is, after the next step.  Raises ComputeHostNotFound, HostDrainNotFound."""
 
     @rpc.call()
     def stop_host_drain(self, context: Ctx, host: str) -> None:

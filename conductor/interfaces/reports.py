@@ -20,6 +20,9 @@ from kilonova.common.objects.server import (
 from kilonova.common.objects.volume_usage import VolumeUsage
 from kilonova.common.objects.work import WorkResult
 
+HEARTBEAT_TIMEOUT = 5
+"""Seconds after which a heartbeat counts as lost; waiting longer would hold up the next."""
+
 
 class ReportsInterface(rpc.Interface):
     """What compute hosts and other daemons report, and what the scheduler asks."""
@@ -34,7 +37,7 @@ class ReportsInterface(rpc.Interface):
     ) -> Service:
         """Register a daemon that starts (creates its record); its open operations are sent again."""
 
-    @rpc.call(timeout=15)
+    @rpc.call(timeout=HEARTBEAT_TIMEOUT)
     def report_state(self, context: Ctx, host: str, binary: str, operations: list[str]) -> None:
         """Heartbeat; prolongs the leases of the operations that the host works on."""
 
@@ -66,6 +69,10 @@ class ReportsInterface(rpc.Interface):
     @rpc.call()
     def get_host_moves(self, context: Ctx, host: str) -> list[Migration]:
         """Return the moves for which a host has, or may have, a guest that is not recorded there."""
+
+    @rpc.call()
+    def is_wanted(self, context: Ctx, uuid: str, fence: Fence) -> bool:
+        """Tell a host that was away whether it shall begin what has waited in its queue."""
 
     @rpc.call()
     def server_progress(

@@ -32,7 +32,11 @@ def add_parsers(categories: 'argparse._SubParsersAction[argparse.ArgumentParser]
         'the conductors go on.',
     )
     parser.add_argument('host', metavar='<host>')
-    parser.add_argument('--dry-run', action='store_true', help='Only say how they would be moved.')
+    parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='Only say how they would be moved, and where the scheduler would send them.',
+    )
     parser.add_argument(
         '--evacuate',
         action='store_true',
@@ -50,13 +54,17 @@ def drain(conf: cfg.ConfigOpts, words: argparse.Namespace) -> int:
         while found.state == states.DRAINING:
             _show(found)
             time.sleep(INTERVAL)
-            found = conductor.drain_host(context, words.host, words.evacuate)
+            # Only looked at: another administrator may have stopped it meanwhile.
+            found = conductor.get_host_drain(context, words.host)
     except messaging.MessagingTimeout:
         raise CommandError('No conductor answers.', 1) from None
     if not words.dry_run:
         _show(found)
         print(file=sys.stderr)
     _report(found)
+    if found.state == states.STOPPED:
+        print('The drain was stopped; what had begun to move goes on.', file=sys.stderr)
+        return 1
     return int(any(one.status in (states.FAILED, states.STAYS) for one in found.servers))
 
 

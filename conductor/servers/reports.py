@@ -12,6 +12,7 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import procedure
 from kilonova.conductor.tasks.build import Build
 from kilonova.conductor.tasks.delete import Delete
+from kilonova.db import operations
 
 BUILD_CHANGES = ('root_device_name', 'system_metadata', 'config_drive')
 
@@ -22,6 +23,13 @@ class Reports:
     def __init__(self, parts: Parts, engine: Engine, build: Build, delete: Delete) -> None:
         self._parts, self._engine = parts, engine
         self._build, self._delete = build, delete
+
+    def is_wanted(self, context: Ctx, uuid: str, fence: Fence) -> bool:
+        with self._parts.cell_db.reader() as session:
+            operation = operations.get(session, fence.operation)
+        if operation is None or operation.state != operations.RUNNING:
+            return False
+        return operation.fence == fence
 
     def server_progress(
         self,

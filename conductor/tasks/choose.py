@@ -58,8 +58,7 @@ class Chooser:
                 return [claimed]
         version = self._parts.table_version()
         spec = first.payload.spec
-        if self._parts.several_cells and not self._parts.is_cell0:
-            spec.cell_id = self._parts.cell_id
+        self._keep_cell(spec)
         spec.ignore_hosts = sorted({*spec.ignore_hosts, *first.payload.failed})
         return self._parts.scheduler.select_destinations(
             first.context,
@@ -72,7 +71,13 @@ class Chooser:
     def explain(self, context: Ctx, spec: RequestSpec, number: int) -> Explanation:
         """Say what a choice would be."""
         version = self._parts.table_version()
+        self._keep_cell(spec)
         return self._parts.scheduler.explain(context, self._complete(spec, []), number, version)
+
+    def _keep_cell(self, spec: RequestSpec) -> None:
+        """Let servers that have a cell stay in it."""
+        if self._parts.several_cells and not self._parts.is_cell0:
+            spec.cell_id = self._parts.cell_id
 
     def _complete(self, spec: RequestSpec, servers: Sequence[Server]) -> RequestSpec:
         """Add what changes from one look to the next."""

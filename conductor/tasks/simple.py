@@ -9,6 +9,7 @@ from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects import work
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import HostWork, WorkResult
+from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, shares, waiting
@@ -35,8 +36,17 @@ def _stands(session: Session, job: Job[SimplePayload], result: WorkResult) -> Ch
     return {}
 
 
+def _does_not_run(session: Session, job: Job[SimplePayload], failure: WorkResult) -> Changes:
+    """A guest that was to be rebooted and is off, or nobody knows, is not what it was."""
+    known = failure.power_state
+    return {} if known in (None, RUNNING) else {'vm_state': state.ERROR}
+
+
 ENDED = {'start': _runs, 'reboot': _runs, 'stop': _stands}
 """What else is recorded when an action has ended well."""
+
+FAILED = {'reboot': _does_not_run}
+"""What is recorded when it has not."""
 
 ACTIONS = {
     'start': 'compute_start_instance',
@@ -55,6 +65,8 @@ ACTIONS = {
 }
 """Actions with the events that they show."""
 
+RUNNING = 1
+"""The power state."""
 PATIENCE = 60
 """Seconds that somebody waits for the end of an action."""
 
@@ -73,6 +85,7 @@ class SimpleActions:
                 action,
                 (Phase(name=action, event=event, work=_work, ended=ENDED.get(action, nothing)),),
                 payload=SimplePayload,
+                failed=FAILED.get(action, nothing),
             )
             for action, event in ACTIONS.items()
         }

@@ -7,19 +7,16 @@ else in ``/var/tmp/kilonova-e2e``.
 import json
 import os
 import pathlib
-import subprocess
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from kilonova.tests.e2e import browser
+from kilonova.tests.e2e import browser, client
 from kilonova.tests.integration.processes import wait_for
 
-ROOT = pathlib.Path(os.environ.get('KILONOVA_DEMO_DIR') or '/var/lib/kilonova-demo')
 ARTEFACTS = pathlib.Path(os.environ.get('KILONOVA_ARTEFACTS') or '/var/tmp/kilonova-e2e')
-SECONDS = 300
 # How many different colours tell a screen with text from one that is still black, or from none.
 CANVAS = """
 (() => {
@@ -35,30 +32,13 @@ CANVAS = """
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(browser.PROGRAM is None, reason='chromium is not installed'),
-    pytest.mark.skipif(not (ROOT / 'etc/clouds.yaml').exists(), reason='make demo has not run'),
+    client.NEEDS_DEMO,
 ]
-
-
-def openstack(*words: str) -> str:
-    done = subprocess.run(
-        [str(ROOT / 'bin/openstack'), *words],
-        env={
-            'PATH': '/usr/bin:/bin',
-            'OS_CLOUD': 'kilonova',
-            'OS_CLIENT_CONFIG_FILE': str(ROOT / 'etc/clouds.yaml'),
-        },
-        text=True,
-        capture_output=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def url(server: str, kind: str) -> str:
     found: dict[str, Any] = json.loads(
-        openstack('console', 'url', 'show', kind, '-f', 'json', server)
+        client.openstack('console', 'url', 'show', kind, '-f', 'json', server)
     )
     return str(found['url'])
 
@@ -66,19 +46,12 @@ def url(server: str, kind: str) -> str:
 @pytest.fixture(scope='module')
 def server() -> Iterator[str]:
     name = f'console-{uuid.uuid4().hex[:6]}'
-    openstack(
-        'server', 'create', '--image', 'kilonova-guest', '--flavor', 'm1.micro',
-        '--network', 'private', '--wait', name,
-    )  # fmt: skip
+    client.create(name)
     try:
-        wait_for('the guest', lambda: 'lab-guest: ready' in log(name), SECONDS, 1)
+        client.ready(name)
         yield name
     finally:
-        openstack('server', 'delete', '--wait', name)
-
-
-def log(server: str) -> str:
-    return openstack('console', 'log', 'show', server)
+        client.delete(name)
 
 
 @pytest.fixture
@@ -100,7 +73,7 @@ def test_a_user_sees_the_screen_and_types(server: str, page: browser.Browser, ki
         page.click(400, 300)
         word = f'seen{uuid.uuid4().hex[:8]}'
         page.type(f'echo {word} > /dev/ttyS0\n')
-        wait_for('the word on the serial log', lambda: word in log(server), 60, 1)
+        wait_for('the word on the serial log', lambda: word in client.log(server), 60, 1)
         wait_for('the word on the screen', lambda: page.run(CANVAS) != before, 30, 0.5)
     finally:
         page.screenshot(ARTEFACTS / f'{name}-after.png')
@@ -108,14 +81,11 @@ def test_a_user_sees_the_screen_and_types(server: str, page: browser.Browser, ki
 
 def test_a_url_is_good_for_one_server_as_long_as_it_lives(page: browser.Browser) -> None:
     name = f'gone-{uuid.uuid4().hex[:6]}'
-    openstack(
-        'server', 'create', '--image', 'kilonova-guest', '--flavor', 'm1.micro',
-        '--network', 'private', '--wait', name,
-    )  # fmt: skip
+    client.create(name)
     address = url(name, '--novnc')
     page.open(address)
     wait_for('a picture', lambda: (page.run(CANVAS) or 0) > 500, 90, 0.5)
-    openstack('server', 'delete', '--wait', name)
+    client.delete(name)
     wait_for('the end', lambda: 'connected to' not in status(page), 60, 0.5)
     page.screenshot(ARTEFACTS / 'deleted.png')
     page.open('about:blank')

@@ -125,6 +125,9 @@ class FakeConductor(ConductorInterface):
             raise exception.InstanceNotFound(instance_id=uuid)
         return self.servers[uuid]
 
+    def is_wanted(self, context: Any, uuid: str, fence: Fence) -> bool:
+        return self._fenced('is_wanted', uuid, fence)
+
     def server_progress(
         self,
         context: Any,

@@ -1,11 +1,15 @@
 """Hosts that are emptied for maintenance."""
 
+import argparse
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from kilonova.common import exception
+from kilonova.conductor.manage import host as manage
 from kilonova.tests.functional.cloud import Answer, Cloud, wait
 
 CLOUD = {
@@ -73,6 +77,21 @@ def ended(cloud: Cloud, host: str) -> dict[str, Any]:
     )
 
 
+def names(cloud: Cloud) -> set[str]:
+    found = cloud.admin('GET', '/os-services?binary=nova-compute').json['services']
+    return {str(one['host']) for one in found}
+
+
+def command(cloud: Cloud, *words: str) -> int:
+    """Run nova-manage host drain, on the cloud's bus."""
+    parser = argparse.ArgumentParser()
+    manage.add_parsers(parser.add_subparsers())
+    found = parser.parse_args(['host', 'drain', *words])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manage.rpc, 'get_transport', lambda conf: cloud.transport)
+        return int(found.run(cloud.conf, found))
+
+
 def test_all_leave(cloud: Cloud, flavor: str, image: str, host: str) -> None:
     """Running ones as they run; those that are off are moved, and that is confirmed."""
     running = [boot(cloud, flavor, image, host) for _ in range(2)]
@@ -82,6 +101,8 @@ def test_all_leave(cloud: Cloud, flavor: str, image: str, host: str) -> None:
 
     seen = drain(cloud, host, dry_run=True).json['drain']
     assert seen['state'] == ''
+    assert {one['target'] for one in seen['servers']} <= names(cloud) - {host}
+    assert {one['status'] for one in seen['servers']} == {'waiting'}
     assert {one['id']: one['how'] for one in seen['servers']} == {
         **dict.fromkeys(running, 'live-migration'),
         stopped: 'migration',
@@ -121,6 +142,89 @@ def test_what_stays_is_told(cloud: Cloud, flavor: str, image: str, host: str) ->
         stuck: 'failed',
         paused: 'moved',
     }
+
+
+def test_nothing_is_tried_when_only_looked_at(
+    cloud: Cloud, flavor: str, image: str, host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The scheduler says where to, and why nowhere; nothing changes."""
+    uuid = boot(cloud, flavor, image, host)
+    paused = boot(cloud, flavor, image, host)
+    act(cloud, paused, 'suspend')
+    cloud.wait_status(paused, 'SUSPENDED')
+    before = cloud.admin('GET', f'/kilonova/hosts/{host}/drain').text
+    assert command(cloud, host, '--dry-run') == 1  # one stays
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith('|')]
+    rows = {line.split('|')[1].strip(): line for line in table}
+    assert any(f' {name} ' in rows[uuid] for name in names(cloud) - {host}), rows
+    assert ' live-migration ' in rows[uuid]
+    assert 'It cannot be moved while it is suspended.' in rows[paused]
+
+    services = cloud.admin('GET', '/os-services?binary=nova-compute').json['services']
+    others = [one for one in services if one['host'] != host]
+    for one in others:
+        cloud.admin('PUT', f'/os-services/{one["id"]}', {'status': 'disabled'})
+    try:
+        assert command(cloud, host, '--dry-run') == 1
+    finally:
+        for one in others:
+            cloud.admin('PUT', f'/os-services/{one["id"]}', {'status': 'enabled'})
+    line = next(line for line in capsys.readouterr().out.splitlines() if uuid in line)
+    assert ' stays ' in line and '2 disabled' in line, line
+    assert cloud.admin('GET', f'/kilonova/hosts/{host}/drain').text == before
+    assert where(cloud, uuid) == host
+    now = cloud.admin('GET', f'/os-services?host={host}&binary=nova-compute').json
+    assert now['services'][0]['status'] == 'enabled'
+
+
+def test_the_command(
+    cloud: Cloud, flavor: str, image: str, host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uuid = boot(cloud, flavor, image, host)
+    assert command(cloud, host) == 0
+    told = capsys.readouterr()
+    assert f'| {uuid} |' in told.out and '| moved' in told.out
+    assert '100%  1 of 1 moved' in told.err
+    assert where(cloud, uuid) != host
+    with pytest.raises(exception.ComputeHostNotFound):
+        command(cloud, 'nowhere')
+
+
+def test_stopped_in_the_middle(
+    cloud: Cloud,
+    flavor: str,
+    image: str,
+    host: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has begun to move arrives, all else stays; the command does not begin it again."""
+    both = [boot(cloud, flavor, image, host) for _ in range(2)]
+    monkeypatch.setattr('kilonova.conductor.drains.AT_ONCE', 1)
+    cloud.conf.set_override('live_migration_delay', 3, 'fake_driver')
+    exits: list[int] = []
+    running = threading.Thread(target=lambda: exits.append(command(cloud, host)))
+    running.start()
+    try:
+        wait(
+            lambda: (
+                cloud.admin('GET', f'/kilonova/hosts/{host}/drain').status == 200
+                and any(one['status'] == 'moving' for one in shown(cloud, host)['servers'])
+            ),
+            'one is on its way',
+        )
+        assert cloud.admin('DELETE', f'/kilonova/hosts/{host}/drain').status == 204
+    finally:
+        running.join(60)
+        cloud.conf.clear_override('live_migration_delay', 'fake_driver')
+    assert exits == [1]
+    assert 'The drain was stopped' in capsys.readouterr().err
+    wait(
+        lambda: sorted(where(cloud, uuid) == host for uuid in both) == [False, True],
+        'one is elsewhere',
+    )
+    assert shown(cloud, host)['state'] == 'stopped'
+    assert all(cloud.wait_status(uuid, 'ACTIVE')['id'] for uuid in both)
 
 
 def test_a_host_that_is_down(cloud: Cloud, flavor: str, image: str, host: str) -> None:

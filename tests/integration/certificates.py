@@ -1,8 +1,9 @@
-"""A certificate authority for a day, and a certificate for 127.0.0.1."""
+"""A certificate authority for a day, and a certificate of it for some addresses."""
 
 import datetime
 import ipaddress
 import pathlib
+from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -10,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def make(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
+def make(
+    folder: pathlib.Path, addresses: Sequence[str] = ('127.0.0.1',)
+) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
     """Return the files: authority, certificate, the certificate's key."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = (
@@ -18,10 +21,10 @@ def make(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
-    address = x509.IPAddress(ipaddress.ip_address('127.0.0.1'))
+    names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
     certificate = (
         _builder('broker', 'Test authority', key)
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     paths = tuple(folder / name for name in ('ca.pem', 'broker.pem', 'broker.key'))

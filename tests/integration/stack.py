@@ -212,13 +212,20 @@ ram = -1
         assert answer.status_code == 200, answer.text
         return str(answer.json()['flavor']['id'])
 
-    def boot(self, flavor: str, image: str, networks: Any = 'none', **fields: Any) -> str:
+    def boot(
+        self,
+        flavor: str,
+        image: str,
+        networks: Any = 'none',
+        token: str = 'demo:demo',
+        **fields: Any,
+    ) -> str:
         body = {
             'server': {
                 'name': 'test', 'flavorRef': flavor, 'imageRef': image, 'networks': networks, **fields
             }
         }  # fmt: skip
-        answer = self.call('POST', '/servers', body)
+        answer = self.call('POST', '/servers', body, token=token)
         assert answer.status_code == 202, answer.text
         return str(answer.json()['server']['id'])
 

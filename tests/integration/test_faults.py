@@ -54,7 +54,9 @@ def _building(stack: Stack, uuid: str) -> None:
 
     def check() -> bool:
         server = stack.get(f'/servers/{uuid}', token='admin:admin')['server']
-        return bool(server['OS-EXT-SRV-ATTR:host']) and server['status'] == 'BUILD'
+        if server['status'] != 'BUILD':
+            pytest.fail(f'{server["status"]} before it was caught building: {server.get("fault")}')
+        return bool(server['OS-EXT-SRV-ATTR:host'])
 
     wait_for(f'{uuid} is being built', check, 30, 0.05)
 

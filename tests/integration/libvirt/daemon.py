@@ -29,7 +29,11 @@ stdio_handler = "logd"
 user = "{user}"
 group = "{user}"
 max_core = 0
+remote_display_port_min = {first}
+remote_display_port_max = {last}
 """
+# Several suites on one machine must not try the same ports for displays at the same time.
+FIRST_DISPLAY, DISPLAYS, RANGES = 6000, 100, 250
 # The first process of the namespaces: libvirtd is started again when it ends.
 SCRIPT = """
 set -e
@@ -102,7 +106,10 @@ class Libvirtd:
         (folder / 'etc' / 'libvirtd.conf').write_text(
             LIBVIRTD_CONF.format(folder=folder) + identity
         )
-        (folder / 'etc' / 'qemu.conf').write_text(QEMU_CONF.format(user=user) + qemu_conf)
+        first = FIRST_DISPLAY + os.getpid() % RANGES * DISPLAYS
+        (folder / 'etc' / 'qemu.conf').write_text(
+            QEMU_CONF.format(user=user, first=first, last=first + DISPLAYS - 1) + qemu_conf
+        )
         network = NETWORK.format(name=name, folder=folder) if name else ''
         script = SCRIPT.format(folder=folder, hide=int(hide_kvm), network=network)
         own = ['--net', '--uts'] if name else []

@@ -56,7 +56,7 @@ lock_path = {self.folder}/locks
 
     def left(self) -> list[str]:
         """Return what is here of any server: domains, and files but for the images' cache."""
-        known = {'_base', 'locks', 'snapshots', 'compute_nodes'}
+        known = {'_base', 'locks', 'snapshots', 'compute_nodes', '.hosts'}
         if not self.instances.exists():
             return self.domains()
         return self.domains() + [p.name for p in self.instances.iterdir() if p.name not in known]

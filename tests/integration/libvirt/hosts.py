@@ -34,10 +34,18 @@ READY = 240
 class Host:
     """A libvirtd and the driver on it."""
 
-    def __init__(self, root: pathlib.Path, number: int, shared: pathlib.Path | None) -> None:
+    def __init__(
+        self,
+        root: pathlib.Path,
+        number: int,
+        shared: pathlib.Path | None,
+        qemu_conf: str = '',
+    ) -> None:
         self.address = ADDRESSES[number]
         self.name = f'knhost{number}-{os.getpid()}'
-        self.daemon = Libvirtd(root / self.address, user='root', name=self.name)
+        self.daemon = Libvirtd(
+            root / self.address, user='root', name=self.name, qemu_conf=qemu_conf
+        )
         self.conf = make_conf(root / f'state{number}', self.daemon)
         self.conf.set_override('host', self.name)
         self.conf.set_override('my_ip', self.address)
@@ -137,7 +145,9 @@ def one(root: pathlib.Path) -> Iterator[Host]:
 
 
 @contextlib.contextmanager
-def two(root: pathlib.Path, *, shared: bool = False) -> Iterator[tuple[Host, Host]]:
+def two(
+    root: pathlib.Path, *, shared: bool = False, qemu_conf: Sequence[str] = ('', '')
+) -> Iterator[tuple[Host, Host]]:
     """Give two hosts; with ``shared`` their instances are on a file system of both."""
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(tempfile.mkdtemp(dir=root))
@@ -146,7 +156,7 @@ def two(root: pathlib.Path, *, shared: bool = False) -> Iterator[tuple[Host, Hos
         common = stack.enter_context(_shared(folder)) if shared else None
         found = []
         for number in range(2):
-            host = Host(folder, number, common)
+            host = Host(folder, number, common, qemu_conf[number])
             stack.callback(host.close)
             found.append(host)
         cable([(host.daemon, host.address) for host in found])

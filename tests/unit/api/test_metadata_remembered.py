@@ -30,15 +30,27 @@ def configured(tmp_path, workers=4, **cache):
     return conf
 
 
-def ask(application, server, path='/latest/meta-data/instance-id', method='GET', body=b''):
+def sent(
+    application,
+    server,
+    path='/latest/meta-data/instance-id',
+    method='GET',
+    body=b'',
+    address='10.0.0.5',
+):
+    """Return the answer to what a guest's agent sends."""
     request = webob.Request.blank(path, method=method)
     request.body = body
     signed = hmac.new(SECRET.encode(), server.uuid.encode(), hashlib.sha256).hexdigest()
     request.headers.update({
         'X-Instance-ID': server.uuid, 'X-Tenant-ID': server.project_id,
-        'X-Instance-ID-Signature': signed, 'X-Forwarded-For': '10.0.0.5',
+        'X-Instance-ID-Signature': signed, 'X-Forwarded-For': address,
     })  # fmt: skip
-    response = request.get_response(application)
+    return request.get_response(application)
+
+
+def ask(*arguments, **more):
+    response = sent(*arguments, **more)
     assert response.status_int == 200, response.text
     return response.text
 

@@ -1,8 +1,6 @@
 """Vendor data: the operator's file, and services that are asked about each server."""
 
-import http.server
 import json
-import threading
 import time
 
 import pytest
@@ -10,41 +8,16 @@ import pytest
 from kilonova.common import exception
 from kilonova.common.metadata import tree
 from kilonova.common.metadata.vendordata import VendorData
+from kilonova.tests.fakes.vendor import FakeVendor
 from kilonova.tests.unit.api.api import make_conf
 from kilonova.tests.unit.api.fake_servers import make_server
 
 
-class Service:
-    """Answers with ``status`` and ``content`` after ``pause``, and remembers what it was told."""
-
-    def __init__(self):
-        outer = self
-        self.told, self.status, self.content, self.pause = [], 200, b'{"role": "web"}', 0.0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                length = int(self.headers['Content-Length'])
-                outer.told.append((self.path, self.headers, json.loads(self.rfile.read(length))))
-                time.sleep(outer.pause)
-                self.send_response(outer.status)
-                self.send_header('Content-Length', str(len(outer.content)))
-                self.end_headers()
-                self.wfile.write(outer.content)
-
-            def log_message(self, *args):
-                """Keep the test's output readable."""
-
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self.url = f'http://127.0.0.1:{self.server.server_port}'
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-
 @pytest.fixture
 def service():
-    made = Service()
+    made = FakeVendor()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
 def make(targets=(), providers=('StaticJSON', 'DynamicJSON'), **options):

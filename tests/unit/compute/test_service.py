@@ -175,6 +175,24 @@ def test_work_that_comes_before_the_host_is_ready_waits(bus: Bus) -> None:
     assert names.index('get_host_servers') < names.index('build_finished')
 
 
+def test_what_has_waited_for_a_dead_host_begins_only_when_it_is_wanted(bus: Bus) -> None:
+    bus.conductor.away = True
+    bus.conductor.refuse = {'is_wanted'}
+    compute = bus.start(wait_for_it=False)
+    wait(lambda: compute._server is not None, 'it listens')
+    _, fence = bus.build()
+    wait(lambda: compute.host.operations.running() == [fence.operation], 'the build waits')
+    bus.conductor.away = False
+    assert bus.conductor.wait_for('is_wanted')['fence'] == fence
+    wait(lambda: not compute.host.operations.running(), 'the build ends')
+    assert spawned(compute) == 0
+    assert not bus.conductor.named('server_progress') + bus.conductor.named('build_failed')
+    # What comes to a host that is well is not asked about.
+    bus.build()
+    bus.conductor.wait_for('build_finished')
+    assert len(bus.conductor.named('is_wanted')) == 1
+
+
 def test_placement_that_is_away_keeps_no_host_down(bus: Bus) -> None:
     bus.placement.intercept = lambda method, path: (503, '', 'away')
     compute = bus.start()

@@ -4,7 +4,7 @@ import pytest
 
 from kilonova.common.objects.network import Networks
 from kilonova.common.objects.server import ServerQuery
-from kilonova.tests.unit.conductor.world import Killed
+from kilonova.tests.unit.conductor.crashing import Killed
 
 STEPS = range(1, 60)
 WITH_PORTS = Networks(mode='auto')

@@ -7,7 +7,7 @@ import pytest
 from kilonova.common import exception
 from kilonova.common.objects.server_group import ServerGroup
 from kilonova.conductor.server_groups import ServerGroups
-from kilonova.tests.unit.conductor.world import Killed
+from kilonova.tests.unit.conductor.crashing import Killed
 
 
 @pytest.fixture

@@ -54,6 +54,21 @@ class TestSweep:
         world.advance(world.conf.report_interval * 2)
         assert fresh.engine.sweep() == 1
 
+    def test_hosts_get_time_to_report_when_the_bus_is_back(self, world):
+        world.create()
+        world.hosts['h1'].silent = True
+        world.run()
+        world.bus_is_down = True
+        world.advance(3600)
+        assert world.conductor.engine.sweep() == 0
+        world.bus_is_down = False
+        world.heartbeat()  # of all but the host
+        world.advance(world.conf.report_interval)
+        assert world.conductor.engine.sweep() == 0
+        world.heartbeat()
+        world.advance(world.conf.report_interval)
+        assert world.conductor.engine.sweep() == 1
+
     def test_a_bus_that_is_down_is_not_taken_for_dead_hosts(self, world):
         uuid = world.boot()
         world.hosts['h1'].silent = True

@@ -171,7 +171,11 @@ def test_a_report_that_nobody_waited_for_is_refused(world, uuid):
 def test_a_deletion_takes_over(world, uuid):
     Trip(world.conductor).accept(world, uuid)
     fence = Fence(world.server(uuid).operation, world.server(uuid).attempt)
+    assert world.conductor.call('is_wanted', uuid, fence)
+    assert not world.conductor.call('is_wanted', uuid, Fence(fence.operation, 9))
+    assert not world.conductor.call('is_wanted', uuid, Fence('unknown', 1))
     world.conductor.call('delete_server', uuid)
+    assert not world.conductor.call('is_wanted', uuid, fence)
     assert not world.conductor.call('work_finished', uuid, fence, WorkResult())
     world.settle()
     assert world.server(uuid).deleted

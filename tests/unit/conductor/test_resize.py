@@ -10,8 +10,8 @@ from kilonova.common.objects.migration import MigrationQuery
 from kilonova.common.objects.network import Networks
 from kilonova.db import quotas, server_migrations
 from kilonova.db.models.api import FlavorRow, InstanceMapping
+from kilonova.tests.unit.conductor.crashing import Killed
 from kilonova.tests.unit.conductor.test_crashes import arm, ask, finish
-from kilonova.tests.unit.conductor.world import Killed
 
 WITH_PORTS = Networks(mode='auto')
 

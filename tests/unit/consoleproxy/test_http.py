@@ -186,8 +186,12 @@ def test_a_message_in_pieces_with_a_ping_between(proxy):
         ([(b'x', 0, True, True)], 1002),  # goes on with nothing
         ([(b'x', 2, False, True), (b'y', 2, True, True)], 1002),  # begins anew in the middle
         ([(b'x', 2, True, False)], 1002),  # without a mask
-        ([(b'x', 3, True, True)], 1003),  # of no kind
-        ([(b'x', 9, False, True)], 1003),  # a ping in pieces
+        ([(b'x', 3, True, True)], 1002),  # of no kind
+        ([(b'x', 11, True, True)], 1002),
+        ([(b'x', 0x42, True, True)], 1002),  # of an extension that was not agreed on
+        ([(b'x', 9, False, True)], 1002),  # a ping in pieces
+        ([(b'x', 8, False, True)], 1002),
+        ([(b'x' * 126, 9, True, True)], 1002),  # and one that is too long
     ],
 )
 def test_frames_out_of_order(proxy, frames, code):

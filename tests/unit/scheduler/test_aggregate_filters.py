@@ -81,6 +81,15 @@ def test_aggregate_image_properties():
         'windows',
         'none',
     ]
+    conf = make_conf(
+        filter_scheduler__aggregate_image_properties_isolation_namespace='os',
+        filter_scheduler__aggregate_image_properties_isolation_separator='_',
+    )
+    one = aggregates.AggregateImagePropertiesIsolation(conf)
+    assert survivors(one, states, make_spec(properties={'os_distro': 'ubuntu'})) == [
+        'linux',
+        'none',
+    ]
 
 
 def test_counts():

@@ -5,7 +5,7 @@ import pytest
 from kilonova.common import exception
 from kilonova.scheduler import loader
 from kilonova.scheduler.filters.base import PerHost
-from kilonova.tests.unit.scheduler.builders import make_conf, make_host, make_spec, survivors
+from kilonova.tests.unit.scheduler.builders import make_conf, make_host, make_spec, new, survivors
 
 HERE = __name__
 
@@ -91,3 +91,68 @@ def test_weighers():
     assert weighers('nova.scheduler.weights.ram.RAMWeigher') == ['RAMWeigher']
     with pytest.raises(exception.InvalidInput):
         weighers('nova.scheduler.weights.image_props.OtherWeigher')
+
+
+OPERATORS = '''
+import numpy as np
+from kilonova.scheduler.filters.base import Filter, HostFilter
+from kilonova.scheduler.weights.base import Weigher
+
+
+class EvenArray(Filter):
+    """Written for all hosts at once."""
+
+    def passes(self, hosts, alive, spec):
+        return np.array([int(hosts.states[i].service.host[-1]) % 2 == 0 for i in alive])
+
+
+class NotTwo(HostFilter):
+    """Written for one host."""
+
+    def host_passes(self, host, spec):
+        return host.service.host != 'h2'
+
+
+class LastName(Weigher):
+    option = 'ram_weight_multiplier'
+
+    def weigh(self, hosts, alive, spec):
+        return np.array([float(hosts.states[i].service.host[-1]) for i in alive])
+'''
+ENTRY_POINTS = """
+[kilonova.scheduler.filters]
+Even = operators_own:EvenArray
+NotTwo = operators_own:NotTwo
+
+[kilonova.scheduler.weights]
+last = operators_own:LastName
+"""
+
+
+def test_what_an_operator_has_installed(cloud, tmp_path, monkeypatch):
+    """A distribution with entry points, as pip leaves it: they are found, enabled by name, and decide."""
+    about = tmp_path / 'operators_own-1.0.dist-info'
+    about.mkdir()
+    (tmp_path / 'operators_own.py').write_text(OPERATORS)
+    (about / 'METADATA').write_text('Metadata-Version: 2.1\nName: operators-own\nVersion: 1.0\n')
+    (about / 'entry_points.txt').write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for n in range(6):
+        cloud.add(f'h{n}')
+    options = {'filter_scheduler__weight_classes': ['last']}
+
+    def chosen(*names):
+        enabled = {'filter_scheduler__enabled_filters': list(names)}
+        selector = cloud.selector(**options, **enabled)
+        [[claimed, *others]] = selector.select(make_spec(), new(), 1, alternates=9)
+        return [claimed.host, *(one.host for one in others)]
+
+    assert chosen('ComputeFilter') == ['h5', 'h4', 'h3', 'h2', 'h1', 'h0']
+    assert chosen('Even') == ['h4', 'h2', 'h0']
+    assert chosen('NotTwo', 'Even') == ['h4', 'h0']
+    with pytest.raises(
+        exception.NoValidHost, match='EvenArray: 1 of 1 host left out: 1 refused by the'
+    ):
+        cloud.selector(filter_scheduler__enabled_filters=['Even']).select(
+            make_spec(requested_host='h1'), new(), 1
+        )

@@ -63,10 +63,21 @@ def test_weigher(row: dict[str, str]) -> None:
 OPTIONS = sorted({option for row in ROWS for option in row['options'].split()})
 
 
+BY_NAME = '_weight_multiplier'
+"""What test_choices.test_a_multiplier_and_its_opposite adds to the names that it goes through."""
+
+
 @pytest.mark.parametrize('option', OPTIONS)
 def test_option(option: str) -> None:
+    """It is there, and a test here gives it another value."""
     group, name = option.split('.')
     assert name in CONF[group]
+    own = pathlib.Path(__file__)
+    texts = [one.read_text() for one in own.parent.glob('test_*.py') if one != own]
+    short = name.removesuffix(BY_NAME)
+    assert any(
+        name in text or (name.endswith(BY_NAME) and f"('{short}', " in text) for text in texts
+    )
 
 
 KEY = re.compile(r'[a-z][a-z_]*[a-z](?::[a-z_*]+)?')

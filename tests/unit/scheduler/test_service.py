@@ -91,3 +91,13 @@ def test_what_comes_back_now_and_then(daemon, call):
     while call not in daemon.conductor.calls:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize('is_on', [False, True])
+def test_neutron_is_asked_for_segments_when_it_is_wanted(cloud, is_on):
+    conf = make_conf(scheduler__query_placement_for_routed_network_aggregates=is_on)
+    transport = messaging.get_rpc_transport(
+        cfg.CONF, url='fake://', allowed_remote_exmods=rpc.ALLOWED_REMOTE
+    )
+    scheduler = Scheduler(conf, transport, cloud.client)
+    assert (scheduler.selector.routed is not None) == is_on
