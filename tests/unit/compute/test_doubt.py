@@ -2,13 +2,12 @@
 
 import pytest
 
-from kilonova.compute import doubt
 from kilonova.compute.doubt import Doubt
 
 
 def test_after_a_time_without_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr(doubt.time, 'monotonic', lambda: clock[0])
+    monkeypatch.setattr('kilonova.compute.doubt.time.monotonic', lambda: clock[0])
     made = Doubt(interval=10)
     for clock[0] in (110.0, 120.0, 149.0):  # one came late
         assert not made.is_due()
