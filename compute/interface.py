@@ -47,6 +47,17 @@ class ComputeInterface(rpc.Interface):
         """Neutron (or Cinder) says that something of a server here has happened."""
 
     @rpc.call(timeout=60)
+    def quiesce_server(self, context: Ctx, server: Server) -> bool:
+        """Have a guest's file systems stand still; False: they cannot, and need not.
+
+        It goes on by itself after some minutes.  Raises VirtDriverError when they must.
+        """
+
+    @rpc.call(timeout=60)
+    def unquiesce_server(self, context: Ctx, server: Server) -> None:
+        """Let a guest go on."""
+
+    @rpc.call(timeout=60)
     def get_console_output(self, context: Ctx, server: Server, length: int | None) -> str:
         """Return the last lines of the console log.  Raises ConsoleNotAvailable."""
 

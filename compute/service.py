@@ -34,6 +34,7 @@ from kilonova.compute.notices import Notices, Telling
 from kilonova.compute.orphans import Orphans
 from kilonova.compute.periodic import Periodic
 from kilonova.compute.power_sync import PowerSync
+from kilonova.compute.quiesce import QuiesceEndpoint
 from kilonova.compute.recovery import Recovery
 from kilonova.compute.virt import loader
 from kilonova.compute.volumes import Volumes
@@ -140,6 +141,7 @@ class Compute:
             ConsoleEndpoint(self.host),
             ImageCachingEndpoint(self.host),
             HostEndpoint(self.host),
+            QuiesceEndpoint(self.host),
             EventsEndpoint(self.host.events, self.network_refresh),
         ]
         return [Telling(one, self.host.notices) for one in made]

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from oslo_log import log as logging
+
 from kilonova.api import image_metadata, params, policies, schema
 from kilonova.api.faults import Fault
 from kilonova.api.operation import Answer, operation
@@ -12,6 +14,8 @@ from kilonova.api.servers import lookup, volume_image
 from kilonova.common import exception
 from kilonova.common.clients import glance, glance_snapshots
 from kilonova.common.objects.server import Server
+
+LOG = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 BODY_SINCE = 45
@@ -100,8 +104,20 @@ def _metadata(request: Request, asked: Json) -> dict[str, str]:
 def _of_volumes(request: Request, server: Server, asked: Json) -> str:
     request.can(VOLUME_BACKED.name, project_id=server.project_id, user_id=server.user_id)
     metadata = _metadata(request, asked)
-    request.conductor.snapshot_volume_backed_server(request.context, server.uuid)
-    return volume_image.create(request, server, asked['name'].strip(), metadata)
+    stands_still = request.conductor.snapshot_volume_backed_server(request.context, server.uuid)
+    try:
+        return volume_image.create(request, server, asked['name'].strip(), metadata)
+    finally:
+        if stands_still:
+            _go_on(request, server)
+
+
+def _go_on(request: Request, server: Server) -> None:
+    """Let the guest go on; if that fails its host does it after a while."""
+    try:
+        request.conductor.volumes_are_snapshot(request.context, server.uuid)
+    except exception.KilonovaError as error:
+        LOG.warning('Server %s stands still for a while: %s', server.uuid, error)
 
 
 def _make(

@@ -338,6 +338,16 @@ class Images:
         """
         raise exception.NotSupported(feature='snapshots')
 
+    def quiesce(self, server: Server) -> bool:
+        """Have the guest's file systems stand still; false when they cannot.
+
+        Raises VirtDriverError when the image requires it and it cannot be had.
+        """
+        return False
+
+    def unquiesce(self, server: Server) -> None:
+        """Let them go on; nothing if they do."""
+
     keeps_images = False
     """``age_images`` has something to do."""
 

@@ -112,6 +112,14 @@ class ActionsInterface(rpc.Interface):
     def restore_server(self, context: Ctx, uuid: str) -> None:
         """Accept the restoration of a soft-deleted server.  Raises QuotaExceeded."""
 
-    @rpc.call()
-    def snapshot_volume_backed_server(self, context: Ctx, uuid: str) -> None:
-        """Note that the API snapshots a server's volumes.  Raises InstanceInvalidState."""
+    @rpc.call(timeout=90)
+    def snapshot_volume_backed_server(self, context: Ctx, uuid: str) -> bool:
+        """Note that the API snapshots a server's volumes; tell whether the guest stands still.
+
+        Then ``volumes_are_snapshot`` is to follow.  Raises InstanceInvalidState, and Invalid when the
+        image requires that file systems stand still and they cannot.
+        """
+
+    @rpc.call(timeout=90)
+    def volumes_are_snapshot(self, context: Ctx, uuid: str) -> None:
+        """Let a guest go on that stood still for snapshots of its volumes."""

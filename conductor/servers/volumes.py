@@ -2,12 +2,13 @@
 
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.block_device import BlockDevice
+from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import SnapshotVolume as SnapshotWork
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept
-from kilonova.conductor.tasks.volumes import common
+from kilonova.conductor.tasks.volumes import common, quiesce
 from kilonova.conductor.tasks.volumes.attach import AttachVolume
 from kilonova.conductor.tasks.volumes.detach import DetachVolume
 from kilonova.conductor.tasks.volumes.swap import SwapVolume
@@ -46,13 +47,22 @@ class ServerVolumes:
             device.delete_on_termination = delete_on_termination
             block_devices.save(session, uuid, [device])
 
+    def snapshot_volume_backed_server(self, context: Ctx, uuid: str) -> bool:
+        return quiesce.begin(self._parts, context, self._note_snapshot(context, uuid))
+
     @retry
-    def snapshot_volume_backed_server(self, context: Ctx, uuid: str) -> None:
+    def _note_snapshot(self, context: Ctx, uuid: str) -> Server:
         rule = state.RULES['snapshot_volume_backed']
         with self._parts.cell_db.transaction() as session:
             server = servers.get(session, uuid, lock=True, parts=False)
             state.check(context, server, rule)
             accept.note(session, context, server, rule, self._parts.conf.host)
+            return server
+
+    def volumes_are_snapshot(self, context: Ctx, uuid: str) -> None:
+        with self._parts.cell_db.reader() as session:
+            server = servers.get(session, uuid, parts=False)
+        quiesce.end(self._parts, context, server)
 
     def assist_volume_snapshot(self, context: Ctx, request: SnapshotWork) -> None:
         self._snapshots.begin(context, request)

@@ -88,7 +88,7 @@ def command(cloud: Cloud, *words: str) -> int:
     manage.add_parsers(parser.add_subparsers())
     found = parser.parse_args(['host', 'drain', *words])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manage.rpc, 'get_transport', lambda conf: cloud.transport)
+        patch.setattr('kilonova.common.rpc.get_transport', lambda conf: cloud.transport)
         return int(found.run(cloud.conf, found))
 
 

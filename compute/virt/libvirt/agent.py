@@ -38,15 +38,16 @@ def quiesced(guest: Guest, server: Server) -> Iterator[None]:
 
     Raises VirtDriverError when the image requires it and it cannot be had.
     """
-    frozen = _freeze(guest, server)
+    frozen = freeze(guest, server)
     try:
         yield
     finally:
         if frozen:
-            _thaw(guest)
+            thaw(guest)
 
 
-def _freeze(guest: Guest, server: Server) -> bool:
+def freeze(guest: Guest, server: Server) -> bool:
+    """Have file systems stand still; tell whether they do.  Raises VirtDriverError: they must."""
     required = ImageProps(server.image).flag('os_require_quiesce')
     if not is_there(server) or guest.power_state() != PowerState.RUNNING:
         if required:
@@ -59,7 +60,7 @@ def _freeze(guest: Guest, server: Server) -> bool:
         guest.freeze()
     except connection.HypervisorError as error:
         # A crash of ours may have left it frozen.
-        _thaw(guest)
+        thaw(guest)
         if required:
             raise
         LOG.warning('The file systems of server %s are not frozen: %s', server.uuid, error)
@@ -67,7 +68,8 @@ def _freeze(guest: Guest, server: Server) -> bool:
     return True
 
 
-def _thaw(guest: Guest) -> None:
+def thaw(guest: Guest) -> None:
+    """Let file systems go on; that they do is not an error."""
     try:
         guest.thaw()
     except connection.HypervisorError as error:

@@ -67,6 +67,12 @@ class Care(driver.Suspending, driver.Rescue, driver.Images, driver.Shares):
         with self._working_on(server.uuid):
             self._rescuer.unrescue(server, vifs)
 
+    def quiesce(self, server: Server) -> bool:
+        return agent.freeze(self._guests.find(server.uuid), server)
+
+    def unquiesce(self, server: Server) -> None:
+        agent.thaw(self._guests.find(server.uuid))
+
     def set_admin_password(self, server: Server, password: str) -> None:
         agent.set_password(self._guests.find(server.uuid), server, password)
 

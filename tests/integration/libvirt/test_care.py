@@ -76,6 +76,15 @@ def test_crash_dump(guest: Booted) -> None:
     wait_for('the kernel', lambda: 'NMI' in guest.run('dmesg | grep -i NMI || true'), 30, 0.5)
 
 
+def test_file_systems_stand_still(guest: Booted) -> None:
+    for _ in range(2):
+        assert guest.driver.quiesce(guest.server)
+        assert guest.agent('guest-fsfreeze-status') == 'frozen'
+        for _ in range(2):
+            guest.driver.unquiesce(guest.server)
+        assert guest.agent('guest-fsfreeze-status') == 'thawed'
+
+
 def test_image_of_a_running_guest(guest: Booted, tmp_path: pathlib.Path) -> None:
     guest.run('echo before > /root/mark; sync')
     sink = Kept(tmp_path)
