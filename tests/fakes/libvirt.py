@@ -57,6 +57,8 @@ class FakeLibvirt:
     VIR_DOMAIN_JOB_STATS_COMPLETED = 1
     VIR_NODE_MEMORY_STATS_ALL_CELLS = VIR_NODE_CPU_STATS_ALL_CPUS = -1
     VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES = 1
+    VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV = 2
+    VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET, VIR_CONNECT_LIST_NODE_DEVICES_CAP_VDPA = 16, 1 << 17
 
     def __init__(self) -> None:
         self.connection = FakeConnection()
@@ -68,6 +70,14 @@ class FakeLibvirt:
             raise libvirtError('no socket', self.VIR_ERR_SYSTEM_ERROR, self.VIR_FROM_RPC)
         self.opened += 1
         return self.connection
+
+
+class FakeNodeDevice:
+    def __init__(self, xml: str) -> None:
+        self._xml = xml
+
+    def XMLDesc(self, flags: int) -> str:  # noqa: N802
+        return self._xml
 
 
 class FakeConnection:
@@ -120,6 +130,11 @@ class FakeConnection:
         root.find('domain').text = kind  # type: ignore[union-attr]
         root.find('machine').text = machine  # type: ignore[union-attr]
         return etree.tostring(root, encoding='unicode')
+
+    def listAllDevices(self, flags: int) -> list[Any]:  # noqa: N802
+        self.note('listAllDevices')
+        root = etree.parse(str(DATA / 'node-devices.xml')).getroot()
+        return [FakeNodeDevice(etree.tostring(node, encoding='unicode')) for node in root]
 
     def baselineHypervisorCPU(self, *args: Any) -> str:  # noqa: N802
         self.note('baselineHypervisorCPU')

@@ -14,6 +14,7 @@ from kilonova.compute.virt.libvirt.image_props import ImageProps
 from kilonova.compute.virt.libvirt.wishes import Wishes
 from kilonova.compute.virt.libvirt.xml import chardev, device, display
 from kilonova.compute.virt.libvirt.xml.element import Element
+from kilonova.compute.virt.libvirt.xml.hostdev import Address, Hostdev
 
 IOTHREAD = 1
 AGENT = 'org.qemu.guest_agent.0'
@@ -52,6 +53,7 @@ class Devices:
             *self.tpm(),
             *self.iommu(),
             *self.filesystems(),
+            *self.passed_through(),
             self.balloon(),
         ]
 
@@ -219,6 +221,14 @@ class Devices:
             device.Filesystem(directory=mounts.path(self._conf, share), tag=share.tag)
             for share in self._server.shares
             if share.status not in (DETACHING, ERROR)
+        ]
+
+    def passed_through(self) -> list[Element]:
+        """Return the host's devices that were asked for by alias; those of ports come with them."""
+        return [
+            Hostdev(source=Address.of(one.address))
+            for one in self._server.pci_devices
+            if one.port_id is None
         ]
 
     def _refused(self, reason: str) -> exception.BuildAborted:

@@ -9,6 +9,7 @@ from kilonova.compute.virt.libvirt import hotplug, places, vif
 from kilonova.compute.virt.libvirt.guest import Guests
 from kilonova.compute.virt.libvirt.host import Host
 from kilonova.compute.virt.libvirt.xml.element import Node
+from kilonova.compute.virt.libvirt.xml.hostdev import Address
 
 
 class Interfaces:
@@ -41,7 +42,14 @@ class Interfaces:
 
 
 def _finder(port: VIF) -> hotplug.Find:
+    """Find by MAC address, or by the PCI address of a device that has none of its own."""
+    slot = port.profile.get('pci_slot')
+
     def find(domain: Node) -> Node | None:
+        for node in domain.findall('devices/hostdev'):
+            source = node.find('source/address')
+            if source is not None and str(Address.parse(source)) == slot:
+                return node
         for node in domain.findall('devices/interface'):
             mac = node.find('mac')
             if mac is not None and str(mac.get('address')).lower() == port.address.lower():

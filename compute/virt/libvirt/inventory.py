@@ -10,7 +10,7 @@ from oslo_config import cfg
 from kilonova.common import exception
 from kilonova.common.objects.host import ComputeNode
 from kilonova.compute.virt.driver import Inventory
-from kilonova.compute.virt.libvirt import host_topology, traits
+from kilonova.compute.virt.libvirt import host_topology, pci, traits
 from kilonova.compute.virt.libvirt.capabilities import HostCapabilities
 from kilonova.compute.virt.libvirt.disk import choice
 from kilonova.compute.virt.libvirt.host import Host
@@ -36,6 +36,7 @@ def node(conf: cfg.ConfigOpts, host: Host, service_host: str, uuid: str) -> Comp
         disk_available_least=free - math.ceil(overcommitted(conf.instances_path) / GIB),
         cpu_info=cpu_info(host.capabilities),
         numa_topology=host_topology.report(conf, host),
+        pci_devices=pci.report(conf, host),
         supported_instances=list(host.capabilities.guests),
         cpu_allocation_ratio=ratios['VCPU'],
         ram_allocation_ratio=ratios['MEMORY_MB'],

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import os_vif
+import os_vif.objects.fields
 import os_vif.objects.instance_info
 import os_vif.objects.network
 import os_vif.objects.subnet
@@ -24,9 +25,12 @@ from oslo_log import log as logging
 from kilonova.common import exception
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
+from kilonova.compute.virt.libvirt import pci
 from kilonova.compute.virt.libvirt.image_props import ImageProps
 from kilonova.compute.virt.libvirt.wishes import Wishes
 from kilonova.compute.virt.libvirt.xml import interface
+from kilonova.compute.virt.libvirt.xml.element import Element
+from kilonova.compute.virt.libvirt.xml.hostdev import Address, Hostdev
 
 LOG = logging.getLogger(__name__)
 
@@ -37,6 +41,10 @@ UNUSABLE = {
     'binding_failed': 'Neutron could not bind it to this host',
 }
 MAX_QUEUES = 256
+CARDS = ('hw_veb', 'hostdev_physical', 'ib_hostdev')
+"""Types of ports that are PCI devices of the host."""
+OFFLOADED = ('direct', 'vdpa')
+"""Kinds of ports of Open vSwitch that are virtual functions of a card."""
 # Ports with a tap of the kernel, whose traffic libvirt can limit.
 LIMITED = ('ovs', 'tap', 'bridge')
 LIMITS = tuple(
@@ -99,6 +107,8 @@ def _instance(server: Server, name: str) -> Any:
 
 def to_os_vif(vif: VIF) -> Any:
     """Return what os-vif is to plug, or None for ports that libvirt alone wires."""
+    if vif.type == 'ovs' and vif.vnic_type in OFFLOADED:
+        return _representor(vif)
     if vif.type == 'ovs':
         return _ovs_hybrid(vif) if vif.details.get('ovs_hybrid_plug') else _ovs(vif)
     if vif.type == 'vhostuser' and vif.details.get('vhostuser_ovs_plug'):
@@ -118,6 +128,21 @@ def _ovs(vif: VIF) -> Any:
     profile.create_tap = bool(vif.details.get('ovs_create_tap'))
     return objects.vif.VIFOpenVSwitch(
         **_common(vif), vif_name=tap_name(vif), bridge_name=_bridge(vif), port_profile=profile
+    )
+
+
+def _representor(vif: VIF) -> Any:
+    """Return a virtual function whose other end, its representor, is on the switch."""
+    profile = objects.vif.VIFPortProfileOVSRepresentor(
+        interface_id=vif.id, representor_name=tap_name(vif), representor_address=_slot(vif)
+    )
+    if vif.details.get('datapath_type'):
+        profile.datapath_type = vif.details['datapath_type']
+    return objects.vif.VIFHostDevice(
+        **_common(vif),
+        dev_address=_slot(vif),
+        dev_type=os_vif.objects.fields.VIFHostDeviceDevType.ETHERNET,
+        port_profile=profile,
     )
 
 
@@ -171,8 +196,10 @@ def hybrid_bridge(vif: VIF) -> str:
     return ('qbr' + vif.id)[:NAME_LENGTH]
 
 
-def to_xml(conf: cfg.ConfigOpts, server: Server, vif: VIF) -> interface.Interface:
-    """Return the port's <interface>.  Raises VirtDriverError for types we do not know."""
+def to_xml(conf: cfg.ConfigOpts, server: Server, vif: VIF) -> Element:
+    """Return the port's <interface> or <hostdev>.  Raises VirtDriverError for types we do not know."""
+    if vif.type in CARDS or (vif.type == 'ovs' and vif.vnic_type in OFFLOADED):
+        return _of_card(conf, server, vif)
     common = _hardware(conf, server, vif)
     details = vif.details
     if vif.type == 'ovs' and details.get('ovs_hybrid_plug'):
@@ -197,6 +224,29 @@ def to_xml(conf: cfg.ConfigOpts, server: Server, vif: VIF) -> interface.Interfac
         )
     why = UNUSABLE.get(vif.type, f'ports of type {vif.type} are not supported')
     raise exception.VirtDriverError(reason=f'Port {vif.id}: {why}.')
+
+
+def _of_card(conf: cfg.ConfigOpts, server: Server, vif: VIF) -> Element:
+    """Return a port that is a PCI device of the host."""
+    slot = _slot(vif)
+    if vif.type in ('hostdev_physical', 'ib_hostdev') or vif.vnic_type == 'direct-physical':
+        return Hostdev(source=Address.of(slot))
+    if vif.vnic_type == 'vdpa':
+        return interface.Vdpa(source=pci.vdpa_of(slot), **_hardware(conf, server, vif))
+    vlan = vif.details.get('vlan') if vif.type == 'hw_veb' else None
+    tag = int(vlan) if vlan else None
+    if vif.vnic_type == 'macvtap':
+        source = pci.interface_of(slot)
+        hardware = _hardware(conf, server, vif)
+        return interface.Direct(source=source, mode='passthrough', vlan=tag, **hardware)
+    return interface.Function(mac=vif.address, address=Address.of(slot, 'pci'), vlan=tag)
+
+
+def _slot(vif: VIF) -> str:
+    slot = vif.profile.get('pci_slot')
+    if not slot:
+        raise exception.VirtDriverError(reason=f'Port {vif.id}: no PCI device was chosen for it.')
+    return str(slot)
 
 
 def _hardware(conf: cfg.ConfigOpts, server: Server, vif: VIF) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """When a host asks whether what it is sent is still wanted."""
 
+import time
+
 import pytest
 
 from kilonova.compute.doubt import Doubt
@@ -7,7 +9,7 @@ from kilonova.compute.doubt import Doubt
 
 def test_after_a_time_without_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr('kilonova.compute.doubt.time.monotonic', lambda: clock[0])
+    monkeypatch.setattr(time, 'monotonic', lambda: clock[0])
     made = Doubt(interval=10)
     for clock[0] in (110.0, 120.0, 149.0):  # one came late
         assert not made.is_due()

@@ -1,6 +1,7 @@
 """<interface>: one class for each way a port is wired."""
 
 from kilonova.compute.virt.libvirt.xml.element import Element, at
+from kilonova.compute.virt.libvirt.xml.hostdev import Address
 
 
 class Interface(Element):
@@ -55,4 +56,21 @@ class Direct(Interface):
     type: str = at('@type', default='direct')
     source: str = at('source/@dev')
     mode: str = at('source/@mode')
-    target: str = at('target/@dev')
+    target: str | None = at('target/@dev', default=None)
+    vlan: int | None = at('vlan/tag/@id', default=None)
+
+
+class Function(Interface):
+    """A virtual function that the guest has whole; its card knows MAC address and VLAN."""
+
+    type: str = at('@type', default='hostdev')
+    managed: str = at('@managed', default='yes')
+    address: Address = at('source')
+    vlan: int | None = at('vlan/tag/@id', default=None)
+
+
+class Vdpa(Interface):
+    """A function whose driver on the host speaks virtio with the guest."""
+
+    type: str = at('@type', default='vdpa')
+    source: str = at('source/@dev')

@@ -4,6 +4,7 @@ from oslo_config import cfg
 
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.numa import NumaNode, NumaTopology
+from kilonova.common.objects.pci import PciDevice
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.share import Share
 
@@ -145,7 +146,40 @@ def ports(ovs: VIF) -> list[VIF]:
     return found
 
 
+def cards(conf: cfg.ConfigOpts, server: Server) -> None:
+    """Devices of the host: by alias, and one that belongs to a port."""
+    server.pci_devices = [
+        PciDevice(address='0000:81:00.0', vendor_id='10de', product_id='1eb8', alias='gpu'),
+        PciDevice(address='0000:03:10.1', vendor_id='8086', product_id='10ed', port_id='p'),
+    ]
+
+
+def functions(ovs: VIF) -> list[VIF]:
+    """A port of each kind that is a PCI device."""
+    kinds = [
+        ('hw_veb', 'direct', {'vlan': '7'}),
+        ('hw_veb', 'macvtap', {'vlan': '8'}),
+        ('hostdev_physical', 'direct-physical', {'vlan': '9'}),
+        ('ovs', 'direct', {}),
+        ('ovs', 'vdpa', {}),
+    ]
+    return [
+        VIF(
+            id=f'0a1b2c3d-0000-4000-8000-00000000000{number}',
+            address=f'fa:16:3e:00:00:0{number}',
+            network_id=ovs.network_id,
+            type=kind,
+            vnic_type=vnic,
+            details=details,
+            profile={'pci_slot': f'0000:03:10.{number}'},
+            mtu=1450,
+        )
+        for number, (kind, vnic, details) in enumerate(kinds, 1)
+    ]
+
+
 ALL = [
+    cards,
     security,
     windows,
     spice_usb,

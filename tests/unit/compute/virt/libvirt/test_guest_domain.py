@@ -13,7 +13,7 @@ from oslo_config import cfg
 from kilonova.common import exception, version
 from kilonova.common.objects.network import VIF
 from kilonova.common.objects.server import Server
-from kilonova.compute.virt.libvirt import guest_domain, guest_system
+from kilonova.compute.virt.libvirt import guest_domain, guest_system, pci
 from kilonova.compute.virt.libvirt.disk import description, layout
 from kilonova.compute.virt.libvirt.disk.qcow2 import Qcow2
 from kilonova.compute.virt.libvirt.disk.raw import Raw
@@ -91,10 +91,15 @@ def test_golden(
     ovs_vif: VIF,
     request: Any,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
 ) -> None:
     monkeypatch.setattr(version, 'VERSION', '1.0')
     shape(conf, server)
-    vifs = [ovs_vif] if shape is not shapes.networks else shapes.ports(ovs_vif)
+    monkeypatch.setattr(pci, 'SYS', tmp_path)
+    (tmp_path / '0000:03:10.2' / 'net' / 'ens1v2').mkdir(parents=True)
+    (tmp_path / '0000:03:10.5' / 'vdpa0' / 'vhost-vdpa-3').mkdir(parents=True)
+    ports = {'networks': shapes.ports, 'cards': shapes.functions}.get(shape.__name__)
+    vifs = ports(ovs_vif) if ports else [ovs_vif]
     domain = guest_domain.build(host, server, vifs, _parts(conf, host, server))
     golden: pathlib.Path = DATA / f'domain-{shape.__name__.replace("_", "-")}.xml'
     if request.config.getoption('regenerate', default=False):

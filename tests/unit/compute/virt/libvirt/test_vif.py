@@ -96,8 +96,8 @@ def test_unbound_ports(conf: cfg.ConfigOpts, server: Server, ovs_vif: VIF, kind:
 
 
 def test_unknown_types(conf: cfg.ConfigOpts, server: Server, ovs_vif: VIF) -> None:
-    with pytest.raises(exception.VirtDriverError, match='ib_hostdev are not supported'):
-        vif.to_xml(conf, server, _with(ovs_vif, 'ib_hostdev'))
+    with pytest.raises(exception.VirtDriverError, match='vrouter are not supported'):
+        vif.to_xml(conf, server, _with(ovs_vif, 'vrouter'))
 
 
 def test_models(conf: cfg.ConfigOpts, server: Server, ovs_vif: VIF) -> None:
@@ -122,3 +122,24 @@ def test_failures_name_the_port(
     for change in (vif.plug, vif.unplug):
         with pytest.raises(exception.VirtDriverError, match=ovs_vif.id):
             change(server, 'i', [ovs_vif])
+
+
+def test_a_function_behind_the_switch(ovs_vif: VIF) -> None:
+    port = _with(ovs_vif, 'ovs', datapath_type='system')
+    port.vnic_type, port.profile = 'direct', {'pci_slot': '0000:03:10.1'}
+    plugged = vif.to_os_vif(port)
+    assert (plugged.dev_address, plugged.dev_type) == ('0000:03:10.1', 'ethernet')
+    profile = plugged.port_profile
+    assert (profile.representor_name, profile.representor_address) == (
+        vif.tap_name(port),
+        '0000:03:10.1',
+    )
+
+
+def test_a_port_that_was_given_no_device(
+    conf: cfg.ConfigOpts, server: Server, ovs_vif: VIF
+) -> None:
+    port = _with(ovs_vif, 'hw_veb')
+    port.vnic_type = 'direct'
+    with pytest.raises(exception.VirtDriverError, match='no PCI device was chosen'):
+        vif.to_xml(conf, server, port)
