@@ -8,6 +8,7 @@ from kilonova.api.params import array, obj
 from kilonova.api.policies import ADMIN
 from kilonova.api.request import Request
 from kilonova.common import exception
+from kilonova.common.clients import glance
 
 CACHE = obj({'cache': array(obj({'id': params.UUID}, ['id']), minItems=1)}, ['cache'])
 
@@ -20,4 +21,9 @@ def cache(request: Request, aggregate_id: str, body: dict[str, Any]) -> None:
     if len(set(images)) != len(images):
         raise exception.Invalid('Duplicate images in request')
     number = aggregates.to_number(aggregate_id)
+    for image in images:
+        try:
+            glance.get_image(request.conf, request.context, image)
+        except exception.ImageNotFound as error:
+            raise exception.Invalid(error.message) from error
     request.conductor.cache_images(request.context, number, images)

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import urllib.parse
 from typing import Any, Protocol
 
 from oslo_config import cfg
@@ -146,6 +147,7 @@ class _Cheroot:
             # After that nothing more is read, and what is being answered is waited for.
             shutdown_timeout=1,
         )
+        self._server.gateway = _gateway()
         self._server.max_request_header_size = 8 * conf.wsgi.max_header_line
         self._server.keep_alive_conn_limit = threads if conf.wsgi.keep_alive else 0
         if context is not None:
@@ -162,6 +164,23 @@ class _Cheroot:
     def stop(self) -> None:
         self._server.stop()
         self._thread.join()
+
+
+def _gateway() -> type:
+    """Return what hands requests on; cheroot alone of all servers leaves %2F in paths."""
+    from cheroot import wsgi
+
+    class Gateway(wsgi.Gateway_10):  # type: ignore[misc]
+        def get_environ(self) -> dict[str, Any]:
+            environ: dict[str, Any] = super().get_environ()
+            path = self.req.uri.partition(b'?')[0]
+            if b'%2f' in path.lower():
+                if not path.startswith(b'/'):
+                    path = urllib.parse.urlsplit(path).path
+                environ['PATH_INFO'] = urllib.parse.unquote_to_bytes(path).decode('latin-1')
+            return environ
+
+    return Gateway
 
 
 def _adapter(conf: cfg.ConfigOpts, context: ssl.SSLContext) -> Any:

@@ -79,6 +79,7 @@ def update_by_host(request: Request, what: str, body: dict[str, Any]) -> dict[st
     """Enable, disable or force down a service, named by host and binary."""
     changes = _changes_by_host(request, what, body)
     host, binary = body['host'], body['binary']
+    _require_compute(binary)
     found = request.conductor.list_services(request.context, host=host, binary=binary)
     if not found:
         raise exception.NotFound(f'Could not find binary {binary} on host {host}.')
@@ -116,13 +117,17 @@ def update(request: Request, service_id: str, body: dict[str, Any]) -> dict[str,
     _require_uuid(service_id)
     changes = _changes(body)
     service = request.conductor.get_service(request.context, service_id)
-    if service.binary != 'nova-compute':
-        raise exception.Invalid(
-            f'Updating a {service.binary} service is not supported. '
-            'Only nova-compute services can be updated.'
-        )
+    _require_compute(service.binary)
     changed = request.conductor.update_service(request.context, service_id, **changes)
     return {'service': _view(request, changed)}
+
+
+def _require_compute(binary: str) -> None:
+    if binary != 'nova-compute':
+        raise exception.Invalid(
+            f'Updating a {binary} service is not supported. '
+            'Only nova-compute services can be updated.'
+        )
 
 
 def _changes(body: dict[str, Any]) -> dict[str, Any]:

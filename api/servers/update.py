@@ -80,7 +80,11 @@ def _pin(asked: Json, zone: str | None) -> str | None:
     """Only unpinning, or pinning to the zone where the server is, needs no move."""
     pinned: str | None = asked['pinned_availability_zone']
     if pinned is not None and pinned != zone:
-        raise Fault(400, f'pinned_availability_zone must be null or the current zone, {zone}.')
+        raise Fault(
+            409,
+            f"Server can only be pinned to its current availability zone '{zone}', but "
+            f"'{pinned}' was requested.",
+        )
     return pinned
 
 

@@ -216,7 +216,9 @@ def _host_status(server: Server, scene: Scene) -> Any:
 
 
 def _security_groups(server: Server, _scene: Scene) -> Any:
-    return [{'name': name} for name in server.security_groups] or _OMIT
+    """Groups are those of ports: who has none is in none."""
+    groups = server.security_groups if server.network_info else ()
+    return [{'name': name} for name in groups] or _OMIT
 
 
 def _volumes(server: Server) -> list[tuple[str, bool]]:

@@ -13,6 +13,8 @@ from kilonova.db import servers
 from kilonova.db.engine import retry
 
 OWNER, ADMIN = 'owner', 'admin'
+RESET = state.Rule(name='reset state', action='resetState')
+"""Shown among the actions; no state refuses it."""
 
 
 def lock_of(context: Ctx, server: Server) -> str:
@@ -54,3 +56,4 @@ class ServerLocks:
             if server.operation is not None:
                 self._engine.supersede(session, server)
             servers.update(session, uuid, vm_state=vm_state, task_state=None, operation=None)
+            accept.note(session, context, server, RESET, self._parts.conf.host)

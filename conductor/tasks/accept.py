@@ -80,5 +80,6 @@ def note(session: Session, context: Ctx, server: Server, rule: Rule, host: str) 
     operation.owner = operation.lease_until = None
     operation.state, operation.finished_at = operations.DONE, operation.started_at
     operations.add(session, [operation])
-    operations.start_events(session, rule.event, [(operation, host)])
-    operations.finish_events(session, operation.id, 'Success', None)
+    if rule.event:
+        operations.start_events(session, rule.event, [(operation, host)])
+        operations.finish_events(session, operation.id, 'Success', None)

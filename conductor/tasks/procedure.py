@@ -84,7 +84,7 @@ class Phase(Generic[P]):
     """
 
     name: str
-    event: str = ''
+    event: str | Callable[[Job[P]], str] = ''
     task_state: str | None = None
     host: Callable[[Job[P]], str | None] = _own_host
     work: Callable[[Job[P]], HostWork] | None = None
@@ -185,7 +185,8 @@ class Procedure(Generic[P]):
     def _start_event(self, session: Session, job: Job[P], phase: Phase[P]) -> None:
         host = phase.host(job) if phase.work else None
         where = host or self._parts.conf.host
-        for event in phase.event.split():
+        events = phase.event(job) if callable(phase.event) else phase.event
+        for event in events.split():
             operations.start_events(session, event, [(job.operation, where)])
 
     # -- doing a phase

@@ -45,7 +45,7 @@ class Rebuild:
             (
                 Phase[RebuildPayload](
                     name='rebuild',
-                    event='compute_rebuild_instance',
+                    event='rebuild_server compute_rebuild_instance',
                     work=_work,
                     ended=_ended,
                     breaks=True,

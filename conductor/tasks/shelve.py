@@ -121,7 +121,7 @@ class Shelving:
             ),
             Phase(
                 name='choose',
-                event='conductor_unshelve_instance',
+                event=_scheduling,
                 run=self._choose,
                 undo=(put_away,),
                 claims=True,
@@ -302,6 +302,11 @@ class Shelving:
     def _discard(self, job: UnshelveJob) -> None:
         if job.payload.image_id is not None:
             discard_image(self._parts.conf, job.server.uuid, job.payload.image_id)
+
+
+def _scheduling(job: UnshelveJob) -> str:
+    """Return the events of the choice, as Nova's conductor has them."""
+    return 'get_image_info schedule_instances' if job.payload.image else 'schedule_instances'
 
 
 def _is_due(server: Server, after: int) -> bool:

@@ -1,5 +1,7 @@
 """Diagnostics of servers, topology, os-hosts, and images kept ready on hosts."""
 
+import uuid as uuids
+
 from kilonova.tests.functional import compare
 from kilonova.tests.functional.cloud import Cloud, wait
 from kilonova.tests.unit.api.reference import sample
@@ -69,7 +71,8 @@ def test_images_are_kept_ready(cloud: Cloud) -> None:
     wait(lambda: drivers[member].cached == {wanted}, 'the image is there')  # type: ignore[attr-defined]
     assert drivers['controller-2'].cached == set()  # type: ignore[attr-defined]
     assert cloud.admin('POST', '/os-aggregates/99/images', body).status == 404
-    assert cloud.admin('POST', f'{path}/images', {'cache': []}).status == 400
+    for bad in ([], [{'id': str(uuids.uuid4())}], [{'id': wanted}, {'id': str(uuids.uuid4())}]):
+        assert cloud.admin('POST', f'{path}/images', {'cache': bad}).status == 400
     assert cloud.call('POST', f'{path}/images', body).status == 403
     cloud.admin('POST', f'{path}/action', {'remove_host': {'host': member}})
     assert cloud.admin('DELETE', path).status == 200

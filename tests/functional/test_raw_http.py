@@ -177,3 +177,14 @@ def test_what_is_not_json(raw: Raw, clients: Clients) -> None:
     assert raw.status in (404, 405)
     raw.ask('GET', '/v2.1/servers', None, '2.90', **{'X-Auth-Token': ''})
     assert raw.status in (200, 401)
+
+
+@pytest.mark.parametrize('slash', ['%2F', '%2f', '/'])
+def test_an_encoded_slash_is_a_slash(raw: Raw, server: str, slash: str) -> None:
+    """On every server: no name of anything has one, and none is to get the letters ``%2F``."""
+    for path in (f'/servers/{server}/tags/a{slash}b', f'/servers/{server}{slash}tags{slash}a/b'):
+        raw.ask('PUT', f'/v2.1{path}')
+        assert raw.status == 404
+    raw.ask('PUT', f'/v2.1/servers{slash}{server}/tags/a%252Fb?x=%2F')
+    assert raw.status == 201
+    assert raw.ask('GET', f'/v2.1/servers/{server}/tags') == {'tags': ['a%2Fb']}

@@ -120,6 +120,8 @@ def test_services(cloud: Cloud) -> None:
     old = {'host': compute['host'], 'binary': 'nova-compute'}
     assert cloud.admin('PUT', '/os-services/disable', old, version='2.1').status == 200
     assert cloud.admin('PUT', '/os-services/enable', old, version='2.1').status == 200
+    other = {'host': 'controller', 'binary': 'nova-scheduler'}
+    assert cloud.admin('PUT', '/os-services/disable', other, version='2.1').status == 400
 
 
 def test_hypervisors(cloud: Cloud) -> None:

@@ -1,12 +1,14 @@
 """Cinder, with volumes as files in one directory.
 
 Its driver is the one for NFS, which needs no kernel support for block devices.  It believes that
-its share is mounted, since it is: a directory of ours, in the mount namespace of this one process.
+its share is mounted, since it is: a directory of ours, mounted over itself in the mount namespace
+of that one process.  nova-compute gets the same, and libvirtd finds the files without.
 """
 
 import hashlib
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from devcloud import ini, uwsgi, venvs
@@ -18,6 +20,24 @@ from devcloud.settings import IP, REGION, Settings, write
 
 BACKEND = 'files'
 _SHARE = f'{IP}:/volumes'
+_MOUNTED = 'mount --bind "$0" "$0" && PATH="$1:$PATH" && shift && exec "$@"'
+
+
+def mount_base(settings: Settings) -> Path:
+    """Return the folder of all shares that are mounted."""
+    return settings.state / 'cinder/mnt'
+
+
+def mounted(settings: Settings, command: Sequence[Path | str]) -> list[Path | str]:
+    """Return the command with the share mounted for it."""
+    # Named as os-brick names it.
+    digest = hashlib.md5(_SHARE.encode(), usedforsecurity=False).hexdigest()
+    folder = mount_base(settings) / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    # The commands of NFS; all that is wanted of them is that they are there.
+    tools = settings.state / 'cinder/bin'
+    write(tools / 'mount.nfs', '#!/bin/sh\nexit 1\n', 0o755)
+    return ['unshare', '--mount', 'sh', '-c', _MOUNTED, folder, tools, *command]
 
 
 class Cinder:
@@ -35,11 +55,7 @@ class Cinder:
         self._etc.mkdir(exist_ok=True)
         for name in ('api-paste.ini', 'resource_filters.json'):
             shutil.copy(etc / name, self._etc / name)
-        for path in (self._volumes, self._mount_point):
-            path.mkdir(parents=True, exist_ok=True)
         write(self._etc / 'shares', _SHARE + '\n', 0o644)
-        # All that the driver wants of it is that it is there.
-        write(self._state / 'bin/mount.nfs', '#!/bin/sh\nexit 1\n', 0o755)
         ini.save(self._conf, self._sections())
         sync(
             self._settings,
@@ -47,16 +63,6 @@ class Cinder:
             venvs.services_key(self._settings),
             [[self._program('cinder-manage'), '--config-file', self._conf, 'db', 'sync']],
         )
-
-    @property
-    def _volumes(self) -> Path:
-        return self._state / 'volumes'
-
-    @property
-    def _mount_point(self) -> Path:
-        # Named as os-brick names it.
-        digest = hashlib.md5(_SHARE.encode(), usedforsecurity=False).hexdigest()
-        return self._state / 'mnt' / digest
 
     def _sections(self) -> dict[str, ini.Section]:
         settings = self._settings
@@ -78,7 +84,7 @@ class Cinder:
                 'volume_driver': 'cinder.volume.drivers.nfs.NfsDriver',
                 'volume_backend_name': BACKEND,
                 'nfs_shares_config': self._etc / 'shares',
-                'nfs_mount_point_base': self._mount_point.parent,
+                'nfs_mount_point_base': mount_base(settings),
                 'nas_secure_file_operations': 'false',
                 'nas_secure_file_permissions': 'false',
                 'nfs_snapshot_support': 'true',
@@ -123,15 +129,10 @@ class Cinder:
             [self._program('cinder-scheduler'), '--config-file', self._conf],
             depends_on=self._depends,
         )
-        script = 'mount --bind "$0" "$1" && PATH="$2:$PATH" && shift 2 && exec "$@"'
+        volume = [self._program('cinder-volume'), '--config-file', self._conf]
         self._processes.start(
-            'cinder-volume',
-            [
-                'unshare', '--mount', 'sh', '-c', script, self._volumes, self._mount_point,
-                self._state / 'bin', self._program('cinder-volume'), '--config-file', self._conf,
-            ],
-            depends_on=self._depends,
-        )  # fmt: skip
+            'cinder-volume', mounted(self._settings, volume), depends_on=self._depends
+        )
         self._processes.wait_http('cinder', self._settings.url('cinder', '/'))
 
     def programs(self) -> list[str]:

@@ -2,10 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from devcloud import ini, novaconf, uwsgi, venvs
+from devcloud import cinder, ini, novaconf, uwsgi, venvs
 from devcloud.commands import CommandError, run
 from devcloud.database import compute_url, sync
 from devcloud.processes import Processes
@@ -113,17 +113,21 @@ class Kilonova:
             self._processes.wait_port(name, getattr(self._settings.ports, port))
 
     def start_compute(self) -> None:
-        self._start('nova-compute')
+        with_volumes = self._settings.cinder and not self._settings.fake
+        self._start('nova-compute', cinder.mounted if with_volumes else None)
 
     def _program(self, name: str) -> Path:
         return self._settings.compute_venv / 'bin' / name
 
-    def _start(self, name: str) -> None:
-        self._processes.start(
-            name,
-            [self._program(name), '--config-file', self._conf],
-            depends_on=self._depends,
-        )
+    def _start(
+        self,
+        name: str,
+        within: Callable[[Settings, Sequence[Path | str]], list[Path | str]] | None = None,
+    ) -> None:
+        command: list[Path | str] = [self._program(name), '--config-file', self._conf]
+        if within:
+            command = within(self._settings, command)
+        self._processes.start(name, command, depends_on=self._depends)
 
     @property
     def _depends(self) -> list[Path | str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from devcloud import ini
+from devcloud.cinder import mount_base
 from devcloud.database import compute_url
 from devcloud.settings import IP, REGION, Settings
 
@@ -101,9 +102,12 @@ def _default(settings: Settings) -> ini.Section:
 
 def _real_host(settings: Settings, path: Path) -> dict[str, ini.Section]:
     helper = {'helper_command': f'{settings.compute_venv}/bin/privsep-helper --config-file {path}'}
+    # Kilonova finds out itself whether /dev/kvm works; Nova has to be told.
+    libvirt: ini.Section = {'virt_type': 'qemu'} if settings.choices.compute_venv else {}
+    if settings.cinder:
+        libvirt['nfs_mount_point_base'] = mount_base(settings)
     return {
-        # Kilonova finds out itself whether /dev/kvm works; Nova has to be told.
-        'libvirt': {'virt_type': 'qemu'} if settings.choices.compute_venv else {},
+        'libvirt': libvirt,
         'os_vif_ovs': {'ovsdb_connection': f'tcp:{IP}:{settings.ports.ovsdb}'},
         **dict.fromkeys(_PRIVSEP, helper),
     }

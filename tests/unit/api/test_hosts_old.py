@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from kilonova.common import exception
+from kilonova.common.clients import keystone
 from kilonova.common.objects.host import Amounts, HostResources
 from kilonova.tests.unit.api import reference
 from kilonova.tests.unit.api.fake_conductor import FakeConductor
+from kilonova.tests.unit.api.fellows import FakeAdapter, FakeGlance
 from kilonova.tests.unit.api.frontdoor import Door
 
 IMAGE = '70a599e0-31e7-49b7-b260-868f441e862b'
@@ -130,7 +132,10 @@ def test_gone_since_2_43_and_not_for_users(admin: Door) -> None:
         assert admin.as_user('demo:demo').refused('GET', path) == 403
 
 
-def test_cache_images(admin: Door, conductor: Conductor) -> None:
+def test_cache_images(admin: Door, conductor: Conductor, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = FakeGlance()
+    known.add(id=IMAGE)
+    monkeypatch.setattr(keystone, 'adapter', lambda *_: FakeAdapter(known))
     conductor.create_aggregate(None, 'a', None)
     new, body = admin.at('2.81'), {'cache': [{'id': IMAGE}]}
     new.ok('POST', '/os-aggregates/1/images', body, status=202)
@@ -140,6 +145,7 @@ def test_cache_images(admin: Door, conductor: Conductor) -> None:
     assert admin.at('2.80').refused('POST', '/os-aggregates/1/images', body) == 404
     assert new.as_user('demo:demo').refused('POST', '/os-aggregates/1/images', body) == 403
     twice = {'cache': [{'id': IMAGE}, {'id': IMAGE}]}
-    for bad in ({}, {'cache': []}, {'cache': [{'id': 'x'}]}, {'cache': [{}]}, twice):
+    unknown = {'cache': [{'id': IMAGE}, {'id': IMAGE.replace('7', '8')}]}
+    for bad in ({}, unknown, {'cache': []}, {'cache': [{'id': 'x'}]}, {'cache': [{}]}, twice):
         assert new.refused('POST', '/os-aggregates/1/images', bad) == 400
     assert len(conductor.orders) == 1

@@ -97,7 +97,7 @@ def test_pinning_needs_no_move(door, fake):
     assert state(fake).requested_zone == 'nova'
     assert door.ok('PUT', URL, {'server': {'pinned_availability_zone': None}})
     assert state(fake).requested_zone is None
-    assert door.refused('PUT', URL, {'server': {'pinned_availability_zone': 'other'}}) == 400
+    assert door.refused('PUT', URL, {'server': {'pinned_availability_zone': 'other'}}) == 409
 
 
 @pytest.mark.parametrize(
