@@ -170,8 +170,8 @@ def _gateway() -> type:
     """Return what hands requests on; cheroot alone of all servers leaves %2F in paths."""
     from cheroot import wsgi
 
-    class Gateway(wsgi.Gateway_10):  # type: ignore[misc]
-        def get_environ(self) -> dict[str, Any]:
+    class Gateway(wsgi.Gateway_10):
+        def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
             environ: dict[str, Any] = super().get_environ()
             path = self.req.uri.partition(b'?')[0]
             if b'%2f' in path.lower():

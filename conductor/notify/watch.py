@@ -76,6 +76,7 @@ STEPS: dict[str, tuple[str, ...]] = {
 SILENT = {('compute_revert_resize', 'end'), ('compute_finish_revert_resize', 'start')}
 STATES = ('vm_state', 'task_state')
 REBUILD = 'compute_rebuild_instance'
+SCHEDULED = 'rebuild_server'
 
 
 class Told(msgspec.Struct):
@@ -132,6 +133,8 @@ class Watch:
             name = 'instance.rebuild_scheduled'
             self._send(told, name, EVENTS[name].payload, None)
         names = STEPS.get(told.happening.event, ())
+        if told.happening.event == SCHEDULED and told.operation.action != 'evacuate':
+            names = ()  # a server that is made anew where it is
         for name in names if isinstance(told.happening, Began) else reversed(names):
             event = EVENTS[f'instance.{name}']
             phase = _phase(told.happening, event.phases)

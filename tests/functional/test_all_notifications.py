@@ -14,11 +14,7 @@ from kilonova.tests.functional.cloud import Cloud, wait
 from kilonova.tests.functional.routes import KEY
 from kilonova.tests.unit.api import reference
 
-pytestmark = [
-    reference.needed,
-    pytest.mark.usefixtures('clean'),
-    pytest.mark.xdist_group('all notifications'),  # the last one asks what the others heard
-]
+pytestmark = [reference.needed, pytest.mark.usefixtures('clean')]
 
 MORE = """
 notify_on_state_change = vm_and_task_state

@@ -86,4 +86,6 @@ def test_reset_state(cloud: Cloud, flavor: str, image: str) -> None:
     shown = cloud.get(f'/servers/{uuid}')['server']
     assert (shown['status'], shown['OS-EXT-STS:task_state']) == ('ACTIVE', None)
     actions = cloud.get(f'/servers/{uuid}/os-instance-actions')['instanceActions']
-    assert [one['action'] for one in actions] == ['create']
+    assert [one['action'] for one in actions] == ['resetState', 'resetState', 'create']
+    shown = cloud.get(f'/servers/{uuid}/os-instance-actions/{actions[0]["request_id"]}')
+    assert shown['instanceAction']['events'] == []

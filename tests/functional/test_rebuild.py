@@ -43,6 +43,9 @@ def test_a_new_image_name_and_metadata(cloud: Cloud, server: str) -> None:
     assert f'image {other}' in output
     (action, _) = cloud.get(f'/servers/{server}/os-instance-actions')['instanceActions']
     assert (action['action'], action['message']) == ('rebuild', None)
+    path = f'/servers/{server}/os-instance-actions/{action["request_id"]}'
+    events = {one['event'] for one in cloud.get(path)['instanceAction']['events']}
+    assert events == {'rebuild_server', 'compute_rebuild_instance'}
 
 
 def test_an_image_that_the_host_is_not_meant_for(cloud: Cloud, server: str, image: str) -> None:

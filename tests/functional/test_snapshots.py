@@ -73,8 +73,13 @@ def test_a_failure_leaves_no_image(cloud: Cloud, flavor: str, image: str) -> Non
 
 
 def test_too_much_metadata(cloud: Cloud, server: str) -> None:
+    """Up to 2.38 it is we who look; above, the limits are Glance's."""
     metadata = {f'k{n}': 'v' for n in range(129)}
-    assert cloud.action(server, createImage={'name': 'x', 'metadata': metadata}).status == 403
+    body = {'createImage': {'name': 'x', 'metadata': metadata}}
+    path = f'/servers/{server}/action'
+    assert cloud.call('POST', path, body, version='2.38').status == 403
+    assert cloud.call('POST', path, body, version='2.39').status == 202
+    idle(cloud, server)
 
 
 def backup(cloud: Cloud, uuid: str, name: str, rotation: int, kind: str = 'daily') -> Any:

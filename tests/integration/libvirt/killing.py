@@ -55,7 +55,16 @@ class Killing:
         self.settled(uuid, *wanted)
 
     def settled(self, uuid: str, *wanted: str) -> None:
-        wait_for(f'{uuid} is {wanted}', lambda: self.is_settled(uuid, *wanted), 120, 0.2)
+        try:
+            wait_for(f'{uuid} is {wanted}', lambda: self.is_settled(uuid, *wanted), 120, 0.2)
+        except AssertionError as error:
+            raise AssertionError(f'{error}: {self.orders.steps()}, {self._why(uuid)}') from None
+
+    def _why(self, uuid: str) -> Any:
+        """Return what a server's last action says."""
+        path = f'/servers/{uuid}/os-instance-actions'
+        (action, *_) = self.cloud.get(path, token='admin:admin')['instanceActions']
+        return self.cloud.get(f'{path}/{action["request_id"]}', token='admin:admin')
 
     def is_settled(self, uuid: str, *wanted: str) -> bool:
         """Tell whether a server is in a wanted state, with nothing going on; none: it is gone."""

@@ -19,6 +19,7 @@ from kilonova.compute.virt.libvirt import connection
 
 LOG = logging.getLogger(__name__)
 
+NAMES = uuid.UUID('6c1d5a55-3c0a-4b39-8f5e-0f4f3f5a7a61')
 POOL = """<pool type='dir'><name>{name}</name><target><path>{path}</path></target></pool>"""
 
 
@@ -48,10 +49,11 @@ class Source:
 def opened(uri: str, directory: str) -> Iterator[Source]:
     """Reach a directory of another host.  Raises VirtDriverError."""
     conn = connection.Connection(uri)
-    name = f'kilonova-{uuid.uuid4()}'
+    # The name goes with the directory, so that the next one finds what a process that died has left.
+    name = f'kilonova-{uuid.uuid5(NAMES, directory)}'
     xml = POOL.format(name=name, path=directory)
     try:
-        conn.call(lambda found: found.storagePoolCreateXML(xml, 0))
+        conn.call(lambda found: _make_pool(found, name, xml))
         try:
             yield Source(conn, name)
         finally:
@@ -62,6 +64,17 @@ def opened(uri: str, directory: str) -> Iterator[Source]:
         ) from error
     finally:
         conn.close()
+
+
+def _make_pool(conn: Any, name: str, xml: str) -> None:
+    """libvirt has no two pools of one directory."""
+    lib = connection.library()
+    try:
+        conn.storagePoolLookupByName(name).destroy()
+    except lib.libvirtError as error:
+        if error.get_error_code() != lib.VIR_ERR_NO_STORAGE_POOL:
+            raise
+    conn.storagePoolCreateXML(xml, 0)
 
 
 def _download(conn: Any, pool: str, name: str, descriptor: int) -> None:

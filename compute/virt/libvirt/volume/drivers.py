@@ -52,8 +52,7 @@ class ByShare(Way):
     """A file on a share that os-brick mounts."""
 
     def connect(self, data: Data, place: Place) -> Disk:
-        found = brick.connect(self._connector(), data, data['export'])
-        return _file(os.path.join(found, data['name']), data, place)
+        return _file(brick.connect(self._connector(), data, data['export']), data, place)
 
     # A share stays mounted: other guests of the host use it.
 

@@ -1,9 +1,11 @@
 """Each way to a volume, as it stands in a domain."""
 
+import hashlib
 import pathlib
 from typing import Any
 
 import pytest
+from os_brick.remotefs import remotefs
 from oslo_config import cfg
 
 from kilonova.common import exception
@@ -118,6 +120,28 @@ def test_fibre_channel(volumes: Volumes, server: Server, connector: Connector) -
     )
     volumes.disconnect(wanted)
     assert connector.done == ['connect', 'disconnect']
+
+
+def test_a_file_on_a_share(
+    conf: cfg.ConfigOpts,
+    host: Host,
+    kept: Any,
+    server: Server,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By os-brick's own connector, for which the share is mounted already."""
+    conf.set_override('nfs_mount_point_base', str(tmp_path), 'libvirt')
+    client = remotefs.RemoteFsClient
+    share = tmp_path / hashlib.md5(b'nas:/volumes', usedforsecurity=False).hexdigest()
+    share.mkdir()
+    (share / 'volume-1').write_bytes(b'')
+    monkeypatch.setattr(client, '_check_nfs_options', lambda self: None)
+    monkeypatch.setattr(client, '_read_mounts', lambda self: {str(share): 'nas:/volumes'})
+    data = {'export': 'nas:/volumes', 'name': 'volume-1', 'options': None, 'format': 'raw'}
+    volumes = Volumes(host, Guests(host.connection))
+    disk = volumes.connect(server, device('nfs', **data))
+    assert f'file="{share}/volume-1"' in disk.to_xml()
 
 
 def test_iscsi_by_qemu_keeps_the_password_out_of_the_domain(
