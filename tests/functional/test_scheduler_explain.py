@@ -74,6 +74,36 @@ def test_bad_bodies_are_refused(cloud: Cloud, body: dict, change: dict) -> None:
     assert answer.status == 400
 
 
+@pytest.mark.parametrize(
+    'specs',
+    [
+        {'resources:VCPU': 'many'},
+        {'trait:CUSTOM_GOLD': 'perhaps'},
+        {'group_policy': 'apart'},
+        {'hw:numa_nodes': 'two'},
+        {'hw:mem_page_size': 'huge'},
+        {'pci_passthrough:alias': 'nobody:1'},
+    ],
+)
+def test_malformed_extra_specs_are_told_before_a_server_is_made(
+    cloud: Cloud, body: dict, specs: dict[str, str]
+) -> None:
+    """Flavors take them below microversion 2.86, as Nova's do."""
+    [(key, value)] = specs.items()
+    flavor = cloud.flavor(f'odd {key}')
+    path, body_of_specs = f'/flavors/{flavor}/os-extra_specs', {'extra_specs': specs}
+    assert cloud.admin('POST', path, body_of_specs, version='2.85').status == 200
+    before = len(cloud.get('/servers?all_tenants=1', token='admin:admin')['servers'])
+    server = {**body['server'], 'flavorRef': flavor}
+    for answer in (
+        cloud.call('POST', '/servers', {'server': server}),
+        cloud.admin('POST', PATH, {'server': server}),
+    ):
+        assert answer.status == 400, answer.text
+        assert value.split(':')[0] in answer.text
+    assert len(cloud.get('/servers?all_tenants=1', token='admin:admin')['servers']) == before
+
+
 def test_the_user_sees_no_details_of_hosts(cloud: Cloud, body: dict) -> None:
     flavor = cloud.flavor('larger')
     specs = {'extra_specs': {'resources:VCPU': '1000000'}}

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import uuid
 from concurrent import futures
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from kilonova.common import exception
 from kilonova.common.objects.host import Amount, HostState, ProviderState
-from kilonova.scheduler import destination, plain, request
+from kilonova.common.objects.server_group import Membership
+from kilonova.scheduler import destination, loader, plain, request
 from kilonova.scheduler.filters.base import PerHost
 from kilonova.scheduler.hosts import Hosts
 from kilonova.scheduler.offer import Offer
@@ -31,6 +33,13 @@ from kilonova.tests.unit.scheduler.builders import (
 
 TRAITS = ('COMPUTE_ARCH_X86_64', 'HW_CPU_X86_VMX')
 ZONES = (None, 'north', 'south')
+KEPT = {
+    'mine': {'filter_tenant_id': PROJECT},
+    'theirs': {'filter_tenant_id': USER},
+    'vmx': {'trait:HW_CPU_X86_VMX': 'required'},
+    'gold': {'trait:CUSTOM_GOLD': 'required'},
+}
+"""Aggregates that are kept for a project, or for requests that need a trait."""
 
 
 def new(count: int = 1) -> list[str]:
@@ -137,6 +146,8 @@ cloud_hosts = st.lists(
             'DISK_GB': amounts,
             'traits': st.sets(st.sampled_from(TRAITS)),
             'zone': st.sampled_from(ZONES),
+            'kept': st.sets(st.sampled_from(sorted(KEPT)), max_size=2),
+            'disabled': st.booleans(),
             'used': st.integers(0, 4),
         }
     ),
@@ -151,12 +162,17 @@ requests = st.fixed_dictionaries(
         'required': st.sets(st.sampled_from(TRAITS), max_size=1),
         'forbidden': st.sets(st.sampled_from(TRAITS), max_size=1),
         'zone': st.sampled_from(ZONES),
+        'named': st.sampled_from([None, None, 'forced_host', 'requested_host']),
+        'group': st.sampled_from([None, 'affinity', 'anti-affinity']),
+        'members': st.integers(0, 5),
+        'tenants': st.booleans(),
+        'isolated': st.booleans(),
     }
 )
 
 
 @settings(
-    max_examples=20,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -177,6 +193,9 @@ def _make(cloud, one) -> HostState:
     inventories = {kind: one[kind] for kind in ('VCPU', 'MEMORY_MB', 'DISK_GB')}
     traits = ('OWNER_NOVA', *one['traits'])
     aggregates = [make_aggregate(one['zone'], availability_zone=one['zone'])] if one['zone'] else []
+    aggregates += [make_aggregate(kind, **KEPT[kind]) for kind in sorted(one['kept'])]
+    if one['disabled']:
+        traits += ('COMPUTE_STATUS_DISABLED',)
     provider = uuid_of(name)
     cloud.client.ensure_provider(provider, name)
     wanted = {
@@ -191,6 +210,7 @@ def _make(cloud, one) -> HostState:
     return builders.make_host(
         name,
         aggregates=aggregates,
+        service={'disabled': one['disabled']},
         node_uuid=provider,
         node_vcpus_used=used,
         node_provider=ProviderState(inventories=inventories, traits=list(traits)),
@@ -214,8 +234,8 @@ def _compare(cloud, states, wanted) -> None:
     flavor = make_flavor(
         wanted['vcpus'], wanted['memory_mb'], wanted['root_gb'], extra_specs=extra_specs
     )
-    spec = make_spec(flavor, availability_zone=wanted['zone'])
-    conf, hosts = make_conf(), Hosts(states)
+    spec = make_spec(flavor, availability_zone=wanted['zone'], **_places(states, wanted))
+    conf, hosts = make_conf(**_prefilters(wanted)), Hosts(states)
     asked = request.from_spec(spec)
     try:
         destination.restrict(asked, spec, hosts, conf)
@@ -229,6 +249,34 @@ def _compare(cloud, states, wanted) -> None:
         assert by_table.ways(int(i)) == by_placement.ways(int(i))
     everyone = np.arange(len(hosts))
     assert by_table.fitting(everyone)[by_table.hosts()].all()
+    filters = [*destination.filters_for(conf), *loader.load_filters(conf)]
+    assert _left(filters, hosts, by_table, spec) == _left(filters, hosts, by_placement, spec)
+
+
+def _places(states, wanted) -> dict[str, Any]:
+    """Return where the request has to go: to a named host, to a group's hosts or away from them."""
+    names = [state.service.host for state in states]
+    found: dict[str, Any] = {wanted['named']: names[-1]} if wanted['named'] else {}
+    if wanted['group']:
+        members = {uuid_of(f'in {name}'): [name] for name in names[: wanted['members']]}
+        found['group'] = Membership(policy=wanted['group'], hosts=members)
+    return found
+
+
+def _prefilters(wanted) -> dict[str, bool]:
+    return {
+        'scheduler__limit_tenants_to_placement_aggregate': wanted['tenants'],
+        'scheduler__enable_isolated_aggregate_filtering': wanted['isolated'],
+    }
+
+
+def _left(filters, hosts, offer, spec) -> list[int]:
+    """Return who is left of an offer after the filters."""
+    alive = offer.hosts()
+    for one in filters:
+        mask = one.passes(hosts, alive, spec)
+        alive = alive if mask is None else alive[mask]
+    return alive.tolist()
 
 
 def test_four_schedulers_fill_a_cloud_to_the_last_slot(cloud):

@@ -1,5 +1,6 @@
 """Every filter, weigher and prefilter of Nova's table, with what it reads."""
 
+import importlib
 import pathlib
 import re
 from typing import Any
@@ -102,7 +103,42 @@ def test_key(key: str) -> None:
     assert any(key in one.read_text() for one in own.parent.glob('test_*.py') if one != own)
 
 
-PREFILTERS = {
+EFFECTS = {
+    'DifferentHostFilter': 'test_filters.test_affinity',
+    'SameHostFilter': 'test_filters.test_affinity',
+    'ServerGroupAffinityFilter': 'test_filters.test_server_group',
+    'ServerGroupAntiAffinityFilter': 'test_filters.test_server_group',
+    'SimpleCIDRAffinityFilter': 'test_filters.test_affinity',
+    'AggregateImagePropertiesIsolation': 'test_aggregate_filters.test_aggregate_image_properties',
+    'AggregateInstanceExtraSpecsFilter': 'test_aggregate_filters.test_aggregate_instance_extra_specs',
+    'AggregateMultiTenancyIsolation': 'test_aggregate_filters.test_aggregate_multi_tenancy',
+    'AllHostsFilter': 'test_filters.test_all_hosts',
+    'ComputeCapabilitiesFilter': 'test_filters.test_capabilities',
+    'ComputeFilter': 'test_filters.test_compute',
+    'ImagePropertiesFilter': 'test_filters.test_image_properties',
+    'AggregateIoOpsFilter': 'test_aggregate_filters.test_counts',
+    'IoOpsFilter': 'test_aggregate_filters.test_counts',
+    'IsolatedHostsFilter': 'test_filters.test_isolated_hosts',
+    'JsonFilter': 'test_filters.test_json',
+    'MetricsFilter': 'test_filters.test_metrics',
+    'AggregateNumInstancesFilter': 'test_aggregate_filters.test_counts',
+    'NumInstancesFilter': 'test_aggregate_filters.test_counts',
+    'NUMATopologyFilter': 'test_filters.test_numa',
+    'PciPassthroughFilter': 'test_filters.test_pci',
+    'AggregateTypeAffinityFilter': 'test_aggregate_filters.test_aggregate_type_affinity',
+    'ServerGroupSoftAffinityWeigher': 'test_weights.test_server_group',
+    'ServerGroupSoftAntiAffinityWeigher': 'test_weights.test_server_group',
+    'BuildFailureWeigher': 'test_choices.test_failed_builds',
+    'CPUWeigher': 'test_choices.test_a_multiplier_and_its_opposite',
+    'CrossCellWeigher': 'test_choices.test_a_move_stays_in_its_cell_whatever_its_multiplier',
+    'DiskWeigher': 'test_choices.test_a_multiplier_and_its_opposite',
+    'HypervisorVersionWeigher': 'test_choices.test_a_multiplier_and_its_opposite',
+    'ImagePropertiesWeigher': 'test_weights.test_image_properties',
+    'IoOpsWeigher': 'test_choices.test_a_multiplier_and_its_opposite',
+    'MetricsWeigher': 'test_choices.test_hosts_without_a_metric',
+    'NumInstancesWeigher': 'test_choices.test_a_multiplier_and_its_opposite',
+    'PCIWeigher': 'test_choices.test_a_multiplier_and_its_opposite',
+    'RAMWeigher': 'test_choices.test_a_multiplier_and_its_opposite',
     'require_tenant_aggregate': 'test_destination.test_tenants_of_aggregates',
     'map_az_to_placement_aggregate': 'test_destination.test_availability_zones',
     'require_image_type_support': 'test_destination.test_image_type_and_models',
@@ -111,17 +147,24 @@ PREFILTERS = {
     'transform_image_metadata': 'test_destination.test_image_type_and_models',
     'accelerators_filter': 'test_request.test_translated_traits',
     'packed_virtqueue_filter': 'test_request.test_translated_traits',
-    'routed_networks_filter': 'test_routed_networks',
+    'routed_networks_filter': 'test_routed_networks.test_a_host_in_the_segment_of_the_port_is_taken',
     'remote_managed_ports_filter': 'test_request.test_remote_managed_ports',
     'ephemeral_encryption_filter': 'test_request.test_translated_traits',
     'virtio_sound_filter': 'test_request.test_translated_traits',
     'tpm_secret_security_filter': 'test_request.test_translated_traits',
     'owner_nova_filter': 'test_select.test_providers_of_others_are_left_alone',
 }
-"""What shows each of them."""
+"""What shows what each row does to the choice of hosts."""
+
+
+@pytest.mark.parametrize('row', ROWS, ids=lambda row: row['name'])
+def test_effect(row: dict[str, str]) -> None:
+    """The test that is named is there."""
+    module, test = EFFECTS[row['name']].split('.')
+    path = f'kilonova.tests.unit.scheduler.{module}'
+    assert callable(getattr(importlib.import_module(path), test))
 
 
 @reference.needed
-def test_prefilters() -> None:
-    kind = 'placement prefilter'
-    assert sorted(PREFILTERS) == sorted(row['name'] for row in ROWS if row['kind'] == kind)
+def test_no_effect_is_of_something_else() -> None:
+    assert sorted(EFFECTS) == sorted(row['name'] for row in ROWS)
