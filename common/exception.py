@@ -346,6 +346,17 @@ class PortRequiresFixedIP(Invalid):
     msg = 'Port %(port_id)s has no fixed IP address.'
 
 
+class AttachInterfaceWithQoSPolicyNotSupported(Invalid):
+    msg = (
+        'Server %(instance_uuid)s can only have a port with a resource request from its creation: '
+        'such a port cannot be attached.'
+    )
+
+
+class InterfaceAttachPciClaimFailed(Invalid):
+    msg = 'The host of server %(instance_uuid)s has no free PCI device for the port.'
+
+
 class FixedIpAlreadyInUse(Invalid):
     msg = 'Fixed IP address %(address)s is already in use on instance %(instance_uuid)s.'
 

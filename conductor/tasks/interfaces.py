@@ -1,20 +1,23 @@
 """Attach and detach interfaces; fixed addresses of the interfaces that are there."""
 
 from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
+from kilonova.common.fitting import numa
 from kilonova.common.objects import work
 from kilonova.common.objects.network import VIF, NetworkRequest
 from kilonova.common.objects.operation import ExternalEvent
+from kilonova.common.objects.pci import PciRequest
 from kilonova.common.objects.server import Server
 from kilonova.common.objects.work import WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
-from kilonova.conductor.tasks import faults, waiting
+from kilonova.conductor.tasks import faults, layouts, port_profiles, port_requests, waiting
 from kilonova.conductor.tasks.procedure import Changes, Job, Phase, Procedure
 from kilonova.conductor.tasks.simple import SimplePayload
 from kilonova.db import operations, servers
@@ -55,6 +58,9 @@ class Interfaces:
     def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> VIF:
         before: set[str] = set()
         wanted = work.AttachInterface(request=request)
+        devices: list[PciRequest] = []
+        if request.port_id:
+            devices = port_requests.of_attached(self._parts.neutron, uuid, request.port_id)
 
         def accepting(session: Session, server: Server) -> None:
             if server.host is None:
@@ -64,6 +70,8 @@ class Interfaces:
             if request.port_id in before:
                 raise exception.PortInUse(port_id=request.port_id)
             wanted.known = sorted(before)
+            if devices:
+                request.profile = _give(session, server, devices)
 
         payload = SimplePayload(context=faults.keep(context), rule=ATTACH, work=wanted)
         operation = self._accept(ATTACH, context, uuid, payload, accepting)
@@ -161,6 +169,26 @@ def _check_idle(session: Session, uuid: str) -> None:
         raise exception.InstanceBusy(instance_uuid=uuid)
 
 
+def _give(session: Session, server: Server, wanted: list[PciRequest]) -> dict[str, Any]:
+    """Give a server devices for a port; returns what the port's profile says of them.
+
+    Raises InterfaceAttachPciClaimFailed.
+    """
+    try:
+        found = layouts.find_more(session, server, wanted)
+    except numa.Misfit as error:
+        raise exception.InterfaceAttachPciClaimFailed(instance_uuid=server.uuid) from error
+    servers.update(session, server.uuid, pci_devices=[*server.pci_devices, *found])
+    (profile,) = port_profiles.of(None, found).values()
+    return profile
+
+
+def _without(server: Server, port_id: str | None) -> Changes:
+    """Return the server's devices without those of a port; nothing, if it has none."""
+    left = [one for one in server.pci_devices if one.port_id is None or one.port_id != port_id]
+    return {} if len(left) == len(server.pci_devices) else {'pci_devices': left or None}
+
+
 def _attached(_session: Session, job: SimpleJob, result: WorkResult) -> Changes:
     """Add what the host has attached to what the server has by now."""
     new = result.network_info or []
@@ -172,11 +200,17 @@ def _detached(_session: Session, job: SimpleJob, _result: WorkResult) -> Changes
     wanted = job.payload.work
     assert isinstance(wanted, work.DetachInterface)
     left = [vif for vif in job.server.network_info if vif.id != wanted.port_id]
-    return {'network_info': left}
+    return {'network_info': left, **_without(job.server, wanted.port_id)}
 
 
 def _failed(session: Session, job: SimpleJob, failure: WorkResult) -> Changes:
     """Keep the fault: it has the status for the request that waits."""
     fault = faults.make(failure.error or '', failure.details, failure.code, job.server.host)
-    servers.update(session, job.server.uuid, fault=fault)
+    wanted = job.payload.work
+    own = (
+        _without(job.server, wanted.request.port_id)
+        if isinstance(wanted, work.AttachInterface)
+        else {}
+    )
+    servers.update(session, job.server.uuid, fault=fault, **own)
     return {}

@@ -6,7 +6,7 @@ get the same.
 """
 
 import uuid as uuid_module
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,8 @@ from kilonova.common.objects.flavor import Flavor
 from kilonova.common.objects.host import ComputeNode
 from kilonova.common.objects.image import Image
 from kilonova.common.objects.layout import Layout
+from kilonova.common.objects.numa import host_topology
+from kilonova.common.objects.pci import PciDevice, PciRequest, devices_of
 from kilonova.common.objects.request_spec import Selection
 from kilonova.common.objects.server import Server
 from kilonova.db import hosts, layouts
@@ -62,17 +64,7 @@ def find(
     requests = [*pci.requests_of(flavor, image, pci.aliases_of(conf)), *to.pci_requests]
     if wish is None and not requests:
         return None
-    row = session.scalars(
-        sa.select(ComputeNodeRow)
-        .where(
-            ComputeNodeRow.host == to.host,
-            ComputeNodeRow.hypervisor_hostname == to.node,
-        )
-        .with_for_update()
-    ).one_or_none()
-    if row is None:
-        raise numa.Misfit('the host is gone')
-    node = hosts.to_node(row)
+    node = _locked(session, to.host, to.node)
     if conf.filter_scheduler.pci_in_placement:
         node.pci_devices = _allocated(node, to)
     there = layouts.taken(session, [to.host]).get((to.host, to.node), layouts.Taken())
@@ -86,6 +78,30 @@ def find(
         requests,
         conf.compute.packing_host_numa_cells_allocation_strategy,
     )
+
+
+def find_more(session: Session, server: Server, requests: Sequence[PciRequest]) -> list[PciDevice]:
+    """Return devices for a server where it is.  Locks the node as ``find`` does.  Raises Misfit."""
+    assert server.host is not None and server.node is not None
+    node = _locked(session, server.host, server.node)
+    there = layouts.taken(session, [server.host]).get((server.host, server.node), layouts.Taken())
+    free = pci.free_of(devices_of(node.pci_devices), there.devices)
+    near = pci.nodes_of(server.numa_topology)
+    found = pci.choose(requests, free, host_topology(node.numa_topology), near)
+    if found is None:
+        raise numa.Misfit('too few free PCI devices')
+    return found
+
+
+def _locked(session: Session, host: str, name: str) -> ComputeNode:
+    row = session.scalars(
+        sa.select(ComputeNodeRow)
+        .where(ComputeNodeRow.host == host, ComputeNodeRow.hypervisor_hostname == name)
+        .with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise numa.Misfit('the host is gone')
+    return hosts.to_node(row)
 
 
 def _allocated(node: ComputeNode, to: Selection) -> list[dict[str, Any]]:

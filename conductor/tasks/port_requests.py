@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from kilonova.common import exception
 from kilonova.common.objects.pci import POLICIES, PciRequest
 from kilonova.common.objects.request_spec import PortGroup, RequestSpec
 from kilonova.common.objects.server import Server
@@ -44,6 +45,17 @@ def look(neutron: Ports, spec: RequestSpec, servers: Iterable[Server]) -> Reques
     return msgspec.structs.replace(
         spec, port_groups=groups, same_subtree=subtrees, pci_requests=_devices(neutron, ports)
     )
+
+
+def of_attached(neutron: Ports, server_uuid: str, port_id: str) -> list[PciRequest]:
+    """Return the device that a port wants which is to be attached.
+
+    Raises AttachInterfaceWithQoSPolicyNotSupported: the server's claim does not grow.
+    """
+    ports = neutron.find('ports', id=[port_id])
+    if any(_groups(port_id, port.get(KEY) or {}) for port in ports):
+        raise exception.AttachInterfaceWithQoSPolicyNotSupported(instance_uuid=server_uuid)
+    return _devices(neutron, ports)
 
 
 def _groups(port_id: str, request: dict[str, Any]) -> list[PortGroup]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kilonova.common.clients.placement import Placement
-from kilonova.tests.functional.cloud import Cloud
+from kilonova.tests.functional.cloud import Cloud, wait
 
 BANDWIDTH = 'NET_BW_EGR_KILOBIT_PER_SEC'
 CLOUD = {
@@ -187,3 +187,49 @@ def test_a_remote_managed_port_needs_a_host_that_has_them(
     uuid = cloud.boot(flavor, image, [{'port': port['id']}])
     details = cloud.wait_status(uuid, 'ERROR')['fault']['details']
     assert 'COMPUTE_REMOTE_MANAGED_PORTS' in details
+
+
+def attach(cloud: Cloud, uuid: str, port: dict[str, Any]) -> Any:
+    body = {'interfaceAttachment': {'port_id': port['id']}}
+    return cloud.call('POST', f'/servers/{uuid}/os-interface', body)
+
+
+def test_a_device_comes_with_an_attached_port_and_goes_with_it(
+    cloud: Cloud, flavor: str, image: str, network: str
+) -> None:
+    uuid = boot(cloud, flavor, image, cloud.neutron.make_port(network))
+    kind = {'binding:vnic_type': 'direct'}
+    ports = [cloud.neutron.make_port(network, **kind) for _ in range(3)]
+    for port in ports[:2]:
+        assert attach(cloud, uuid, port).status == 200
+    slots = {port['binding:profile']['pci_slot'] for port in ports[:2]}
+    assert len(slots) == 2
+    refused = attach(cloud, uuid, ports[2])
+    assert refused.status == 400 and 'no free PCI device' in refused.text
+    assert not ports[2]['binding:host_id'] and not ports[2]['device_id']
+    path = f'/servers/{uuid}/os-interface/{ports[0]["id"]}'
+    assert cloud.call('DELETE', path).status == 202
+    wait(lambda: attach(cloud, uuid, ports[2]).status == 200, 'the device is free again')
+    assert ports[2]['binding:profile']['pci_slot'] in slots
+    assert 'pci_slot' not in (ports[0].get('binding:profile') or {})
+
+
+def test_a_device_of_an_attachment_that_fails_is_free_again(
+    cloud: Cloud, flavor: str, image: str, network: str
+) -> None:
+    uuid = boot(cloud, flavor, image, cloud.neutron.make_port(network))
+    ports = [cloud.neutron.make_port(network, **{'binding:vnic_type': 'direct'}) for _ in range(2)]
+    cloud.neutron.break_with(409, f'PUT /v2.0/ports/{ports[0]["id"]}')
+    assert attach(cloud, uuid, ports[0]).status >= 400
+    cloud.neutron.mend()
+    assert [attach(cloud, uuid, port).status for port in ports] == [200, 200]
+
+
+def test_bandwidth_cannot_be_attached(
+    cloud: Cloud, flavor: str, image: str, network: str, cards: Any, asked: Any
+) -> None:
+    uuid = boot(cloud, flavor, image, cloud.neutron.make_port(network))
+    port = cloud.neutron.make_port(network, resource_request=asked)
+    refused = attach(cloud, uuid, port)
+    assert refused.status == 400 and 'resource request' in refused.text
+    assert not port['device_id'] and not port['binding:host_id']
