@@ -82,7 +82,8 @@ WSGI = [
         'client_socket_timeout',
         default=900,
         min=0,
-        help='Seconds after which a silent connection is closed; 0 waits for ever.',
+        help='Seconds after which a silent connection is closed; 0 waits for ever.  A request '
+        'that has begun has to be there within a minute, whatever this says.',
     ),
 ]
 

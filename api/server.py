@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from kilonova.api import patience
 from kilonova.common import concurrency, exception
 
 LOG = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ _BACKLOG = 128
 _THREADS = 32
 """Requests at one time under threading; more wait in the queue of connections."""
 _SLOWEST = 60
+"""Seconds that all of a request may take to come."""
 
 
 class Server(Protocol):
@@ -114,6 +116,7 @@ class _Eventlet:
             keepalive=conf.wsgi.keep_alive,
             socket_timeout=conf.wsgi.client_socket_timeout or None,
             url_length_limit=conf.wsgi.max_header_line,
+            protocol=patience.eventlet_protocol(_SLOWEST),
             debug=False,
         )
 
@@ -148,6 +151,7 @@ class _Cheroot:
             shutdown_timeout=1,
         )
         self._server.gateway = _gateway()
+        self._server.ConnectionClass = patience.cheroot_connection(_SLOWEST)
         self._server.max_request_header_size = 8 * conf.wsgi.max_header_line
         self._server.keep_alive_conn_limit = threads if conf.wsgi.keep_alive else 0
         if context is not None:
