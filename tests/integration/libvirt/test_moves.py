@@ -126,7 +126,8 @@ def test_live_with_disks_ports_and_a_volume(
     target.says(server, 'hotplug action=remove')
     assert 'boot=2' not in target.console(server)
     target.driver.reboot(server, ports, 'HARD')
-    assert 'boot=2' in target.ready(server)
+    text = target.ready(server)
+    assert 'boot=2' in text and 'hostname=mover' in text  # which the config drive says
     # The image came from the other host's cache.
     (base,) = (p for p in (target.instances / '_base').iterdir() if not p.suffix)
     assert base.stat().st_size == 96 * 2**20
