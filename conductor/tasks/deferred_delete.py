@@ -17,7 +17,8 @@ from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, sizes
 from kilonova.conductor.tasks.delete import Delete
-from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
+from kilonova.conductor.tasks.phases import Changes, Job, Payload, Phase
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.db import quotas, servers, types
 from kilonova.db.engine import retry
 from kilonova.db.models.api import InstanceMapping

@@ -16,7 +16,8 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import rules
 from kilonova.conductor.tasks import faults, sizes
 from kilonova.conductor.tasks.moving import MovePayload, Mover, target
-from kilonova.conductor.tasks.procedure import Changes, Job, Phase, Procedure
+from kilonova.conductor.tasks.phases import Changes, Job, Phase
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.conductor.tasks.resize import status
 from kilonova.db import server_migrations as migrations
 from kilonova.db import servers, types

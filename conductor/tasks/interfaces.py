@@ -18,7 +18,8 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, layouts, port_profiles, port_requests, waiting
-from kilonova.conductor.tasks.procedure import Changes, Job, Phase, Procedure
+from kilonova.conductor.tasks.phases import Changes, Job, Phase
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.conductor.tasks.simple import SimplePayload
 from kilonova.db import operations, servers
 from kilonova.db.engine import retry

@@ -23,7 +23,7 @@ from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.notify import tasks
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import choose, faults, groups, layouts, port_profiles, port_requests
-from kilonova.conductor.tasks.procedure import Changes, Job, Payload
+from kilonova.conductor.tasks.phases import Changes, Job, Payload
 from kilonova.db import server_migrations as migrations
 from kilonova.db.engine import retry
 from kilonova.db.layouts import columns

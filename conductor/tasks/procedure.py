@@ -5,9 +5,8 @@ phase anew, with a new attempt; what earlier phases found out is in the payload.
 that fails leads to its ``undo`` phases, and the operation ends with a fault.
 """
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, Protocol, runtime_checkable
 
 import msgspec
 from oslo_log import log as logging
@@ -17,84 +16,21 @@ from kilonova.common import exception
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.server import Server
-from kilonova.common.objects.work import HostWork, WorkResult
+from kilonova.common.objects.work import WorkResult
 from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import accept, faults, places
+from kilonova.conductor.tasks.phases import Changes, Job, P, Payload, Phase, first_of, nothing
 from kilonova.db import block_devices, operations, servers
 from kilonova.db.engine import retry
 from kilonova.db.operations import Operation
 
 LOG = logging.getLogger(__name__)
 
-
-class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a procedure carries from phase to phase; a procedure may have a subclass of its own.
-
-    ``rule``: key of ``state.RULES``.  ``failure``: what went wrong, once phases are undone;
-    ``broken``: the guest is not what it was.
-    """
-
-    context: dict[str, Any]
-    rule: str
-    failure: WorkResult | None = None
-    broken: bool = False
-
-
-P = TypeVar('P', bound=Payload)
 PLACE = ('attempt', 'first_attempt', 'reported', 'phase', 'step', 'owner', 'lease_until', 'payload')
 REMEMBERED = 30
 """Reports that are known again when their host repeats them."""
-Changes = dict[str, Any]
-"""Columns of the server."""
-
-
-@dataclasses.dataclass(slots=True)
-class Job(Generic[P]):
-    """One operation at work.  What a phase changes in ``payload`` is kept."""
-
-    context: Ctx
-    operation: Operation
-    server: Server
-    payload: P
-
-
-def _own_host(job: Job[Any]) -> str | None:
-    return job.server.host
-
-
-def nothing(session: Session, job: Job[Any], result: WorkResult) -> Changes:
-    """Record nothing but the end itself."""
-    return {}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Phase(Generic[P]):
-    """One step.
-
-    Give ``work`` for one that a host does, ``run`` for one that runs here (it may take its
-    time, must be good for being begun again, and raises KilonovaError when it fails).
-    ``ended`` is called in the transaction that ends the phase, with the server locked.
-    ``event``: as os-instance-actions shows it, or several.  ``breaks``: a failure leaves a
-    server in ERROR.  ``claims``: it takes resources in placement, which are given back when
-    the operation is superseded meanwhile.  ``instead``: which phase comes after a failure that
-    is none, such as that of a host that another one can take the place of.  ``when``: where
-    it is false the phase is left out.
-    """
-
-    name: str
-    event: str | Callable[[Job[P]], str] = ''
-    task_state: str | None = None
-    host: Callable[[Job[P]], str | None] = _own_host
-    work: Callable[[Job[P]], HostWork] | None = None
-    run: Callable[[Job[P]], WorkResult | None] | None = None
-    ended: Callable[[Session, Job[P], WorkResult], Changes] = nothing
-    undo: tuple['Phase[P]', ...] = ()
-    breaks: bool = False
-    claims: bool = False
-    instead: Callable[[Job[P], WorkResult], str | None] | None = None
-    when: Callable[[Job[P]], bool] | None = None
 
 
 class Procedure(Generic[P]):
@@ -161,7 +97,7 @@ class Procedure(Generic[P]):
                 context, server, rule, '', self._engine.worker, self._parts.lease()
             )
             job = Job(context, operation, server, payload)
-            first = _first(job, self._phases)
+            first = first_of(job, self._phases)
             assert first is not None
             self._place(session, job, first)
             if self._exclusive:
@@ -341,7 +277,7 @@ class Procedure(Generic[P]):
     def _next(self, job: Job[P], phase: Phase[P]) -> Phase[P] | None:
         for chain in (self._phases, *(one.undo for one in self._phases)):
             if phase in chain:
-                return _first(job, chain[chain.index(phase) + 1 :])
+                return first_of(job, chain[chain.index(phase) + 1 :])
         raise ValueError(phase.name)
 
     def _after_failure(
@@ -427,10 +363,6 @@ class Procedure(Generic[P]):
             )
             job.operation.state = operations.FAILED
         self._write(session, job, values, changes)
-
-
-def _first(job: Job[P], phases: tuple[Phase[P], ...]) -> Phase[P] | None:
-    return next((phase for phase in phases if phase.when is None or phase.when(job)), None)
 
 
 def _reported(result: WorkResult) -> Changes:

@@ -18,7 +18,8 @@ from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import names, rules
 from kilonova.conductor.tasks import faults, layouts
-from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
+from kilonova.conductor.tasks.phases import Changes, Job, Payload, Phase
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.db import keypairs, quotas, servers, types
 from kilonova.db.engine import retry
 

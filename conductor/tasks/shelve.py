@@ -23,7 +23,8 @@ from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import rules
 from kilonova.conductor.tasks import choose, faults, groups, layouts, port_profiles, ports, sizes
 from kilonova.conductor.tasks.moving import Mover
-from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure
+from kilonova.conductor.tasks.phases import Changes, Job, Payload, Phase
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.conductor.tasks.shelved import AT, HOST, IMAGE, discard_image
 from kilonova.db import servers, types
 from kilonova.db.engine import retry

@@ -13,7 +13,8 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, shares, waiting
-from kilonova.conductor.tasks.procedure import Changes, Job, Payload, Phase, Procedure, nothing
+from kilonova.conductor.tasks.phases import Changes, Job, Payload, Phase, nothing
+from kilonova.conductor.tasks.procedure import Procedure
 
 
 class SimplePayload(Payload, kw_only=True):

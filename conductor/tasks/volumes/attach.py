@@ -16,7 +16,8 @@ from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.servers import devices, reserve
 from kilonova.conductor.tasks import faults
-from kilonova.conductor.tasks.procedure import Job, Phase, Procedure
+from kilonova.conductor.tasks.phases import Job, Phase
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.conductor.tasks.volumes import common
 from kilonova.conductor.tasks.volumes.common import VolumePayload
 from kilonova.db import block_devices

@@ -19,7 +19,8 @@ from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults
-from kilonova.conductor.tasks.procedure import Job, Payload, Procedure
+from kilonova.conductor.tasks.phases import Job, Payload
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.db import operations
 from kilonova.db.engine import retry
 

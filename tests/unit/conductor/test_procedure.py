@@ -7,7 +7,8 @@ from kilonova.common.objects import work
 from kilonova.common.objects.operation import Fence
 from kilonova.common.objects.work import WorkResult
 from kilonova.conductor.tasks import faults
-from kilonova.conductor.tasks.procedure import Payload, Phase, Procedure
+from kilonova.conductor.tasks.phases import Payload, Phase
+from kilonova.conductor.tasks.procedure import Procedure
 from kilonova.db import operations
 from kilonova.tests.unit.conductor.test_crashes import arm, ask
 from kilonova.tests.unit.conductor.world import Node
