@@ -6,6 +6,7 @@ import pytest
 
 from kilonova.common.clients import keystone
 from kilonova.tests.unit.api.api import Api
+from kilonova.tests.unit.api.creating import Cloud
 from kilonova.tests.unit.api.fake_conductor import FakeConductor
 from kilonova.tests.unit.api.passed_on import Fellows
 
@@ -28,3 +29,8 @@ def fellows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fellows]:
     monkeypatch.setattr(keystone, 'adapter', made.adapter)
     yield made
     made.close()
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    return Cloud(monkeypatch)

@@ -5,10 +5,7 @@ from kilonova.common.objects.network import NetworkRequest, Networks
 from kilonova.common.objects.operation import Fence
 from kilonova.db import operations
 from kilonova.db.engine import count_statements
-
-
-def sql(statements):
-    return [text for text in statements if not text.startswith('BEGIN')]
+from kilonova.tests.unit.statements import sql
 
 
 class TestBoot:
