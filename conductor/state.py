@@ -116,6 +116,7 @@ RULES = {
     'pause': Rule(
         name='pause',
         vm_states=frozenset([ACTIVE]),
+        needs_host=True,
         task_state='pausing',
         vm_state=PAUSED,
         action='pause',
@@ -123,6 +124,7 @@ RULES = {
     'unpause': Rule(
         name='unpause',
         vm_states=frozenset([PAUSED]),
+        needs_host=True,
         task_state='unpausing',
         vm_state=ACTIVE,
         action='unpause',
@@ -130,6 +132,7 @@ RULES = {
     'suspend': Rule(
         name='suspend',
         vm_states=frozenset([ACTIVE]),
+        needs_host=True,
         task_state='suspending',
         without_shares=True,
         vm_state=SUSPENDED,
@@ -138,6 +141,7 @@ RULES = {
     'resume': Rule(
         name='resume',
         vm_states=frozenset([SUSPENDED]),
+        needs_host=True,
         task_state='resuming',
         vm_state=ACTIVE,
         action='resume',
@@ -186,6 +190,7 @@ RULES = {
     'os-migrateLive': Rule(
         name='os-migrateLive',
         vm_states=frozenset([ACTIVE, PAUSED]),
+        needs_host=True,
         task_state='migrating',
         without_shares=True,
         action='live-migration',
@@ -215,6 +220,7 @@ RULES = {
     'rescue': Rule(
         name='rescue',
         vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
+        needs_host=True,
         task_state='rescuing',
         vm_state=RESCUED,
         action='rescue',
@@ -222,6 +228,7 @@ RULES = {
     'unrescue': Rule(
         name='unrescue',
         vm_states=frozenset([RESCUED]),
+        needs_host=True,
         task_state='unrescuing',
         vm_state=ACTIVE,
         action='unrescue',
@@ -229,6 +236,7 @@ RULES = {
     'set_admin_password': Rule(
         name='set_admin_password',
         vm_states=frozenset([ACTIVE]),
+        needs_host=True,
         task_state='updating_password',
         action='changePassword',
     ),
@@ -257,6 +265,7 @@ RULES = {
     'swap_volume': Rule(
         name='swap_volume',
         vm_states=frozenset([ACTIVE, PAUSED, RESIZED]),
+        needs_host=True,
         action='swap_volume',
     ),
     'extend_volume': Rule(
@@ -300,6 +309,7 @@ RULES = {
     'snapshot': Rule(
         name='snapshot',
         vm_states=BASIC,
+        needs_host=True,
         lockable=False,
         task_state='image_snapshot_pending',
         action='createImage',
@@ -314,6 +324,7 @@ RULES = {
     'backup': Rule(
         name='backup',
         vm_states=BASIC,
+        needs_host=True,
         lockable=False,
         task_state='image_backup',
         action='createBackup',
@@ -321,6 +332,7 @@ RULES = {
     'rebuild': Rule(
         name='rebuild',
         vm_states=frozenset([ACTIVE, STOPPED, ERROR]),
+        needs_host=True,
         task_state='rebuilding',
         without_shares=True,
         action='rebuild',
@@ -328,6 +340,7 @@ RULES = {
     'shelve': Rule(
         name='shelve',
         vm_states=BASIC,
+        needs_host=True,
         task_state='shelving',
         without_shares=True,
         action='shelve',
@@ -348,16 +361,22 @@ RULES = {
     'attach_interface': Rule(
         name='attach_interface',
         vm_states=frozenset([ACTIVE, PAUSED, STOPPED]),
+        needs_host=True,
         action='attach_interface',
     ),
     'detach_interface': Rule(
         name='detach_interface',
         vm_states=frozenset([ACTIVE, PAUSED, STOPPED]),
+        needs_host=True,
         action='detach_interface',
     ),
-    'addFixedIp': Rule(name='add_fixed_ip', task_states=None, launched=False),
-    'removeFixedIp': Rule(name='remove_fixed_ip', task_states=None, launched=False),
-    'injectNetworkInfo': Rule(name='inject_network_info', task_states=None, launched=False),
+    'addFixedIp': Rule(name='add_fixed_ip', task_states=None, launched=False, needs_host=True),
+    'removeFixedIp': Rule(
+        name='remove_fixed_ip', task_states=None, launched=False, needs_host=True
+    ),
+    'injectNetworkInfo': Rule(
+        name='inject_network_info', task_states=None, launched=False, needs_host=True
+    ),
     'update metadata': Rule(name='update metadata', vm_states=BASIC, task_states=None),
     'delete metadata': Rule(name='delete metadata', vm_states=BASIC, task_states=None),
     'update tags': Rule(
@@ -375,8 +394,6 @@ def check(context: RequestContext, server: Server, rule: Rule) -> None:
     """Raises InstanceIsLocked, InstanceNotReady, InstanceInvalidState, ForbiddenSharesNotSupported."""
     if rule.lockable and server.locked and not context.is_admin:
         raise exception.InstanceIsLocked(instance_uuid=server.uuid)
-    if rule.needs_host and not server.host:
-        raise exception.InstanceNotReady(instance_id=server.uuid)
     if rule.without_shares and server.shares:
         raise exception.ForbiddenSharesNotSupported()
     for attr, allowed in (('vm_state', rule.vm_states), ('task_state', rule.task_states)):
@@ -390,5 +407,7 @@ def check(context: RequestContext, server: Server, rule: Rule) -> None:
             raise exception.InstanceInvalidState(
                 method=rule.name, instance_uuid=server.uuid, attr=attr, state=value
             )
+    if rule.needs_host and not server.host:
+        raise exception.InstanceNotReady(instance_id=server.uuid)
     if rule.launched and server.launched_at is None:
         raise exception.InstanceInvalidState(f"Instance is in an invalid state for '{rule.name}'")

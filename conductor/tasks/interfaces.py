@@ -64,8 +64,6 @@ class Interfaces:
             devices = port_requests.of_attached(self._parts.neutron, uuid, request.port_id)
 
         def accepting(session: Session, server: Server) -> None:
-            if server.host is None:
-                raise exception.InstanceNotReady(instance_id=uuid)
             _check_idle(session, uuid)
             before.update(vif.id for vif in server.network_info)
             if request.port_id in before:

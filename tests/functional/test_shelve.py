@@ -144,3 +144,43 @@ def test_at_once(cloud: Cloud, server: str) -> None:
     assert [event['event'] for event in events] == [
         'compute_shelve_instance', 'compute_shelve_offload_instance'
     ]  # fmt: skip
+
+
+HOST_ACTIONS: dict[str, Any] = {
+    'changePassword': {'adminPass': 'secret'},
+    'createBackup': {'name': 'b', 'backup_type': 'daily', 'rotation': 1},
+    'createImage': {'name': 'i'},
+    'migrate': None,
+    'os-migrateLive': {'host': None, 'block_migration': 'auto'},
+    'os-start': None,
+    'os-stop': None,
+    'pause': None,
+    'reboot': {'type': 'HARD'},
+    'rescue': {},
+    'resize': {'flavorRef': '2'},
+    'resume': None,
+    'shelve': None,
+    'suspend': None,
+    'trigger_crash_dump': None,
+    'unpause': None,
+    'unrescue': None,
+}
+
+
+def test_called_active_without_a_host(cloud: Cloud, server: str, image: str) -> None:
+    shelve(cloud, server)
+    offload(cloud, server)
+    path = f'/servers/{server}/action'
+    reset = {'os-resetState': {'state': 'active'}}
+    assert cloud.admin('POST', path, reset).status == 202
+    before = cloud.get(f'/servers/{server}')['server']
+    assert before['status'] == 'ACTIVE'
+    for action, body in (HOST_ACTIONS | {'rebuild': {'imageRef': image}}).items():
+        answer = cloud.admin('POST', path, {action: body})
+        assert (action, answer.status) == (action, 409)
+    answer = cloud.admin('POST', path, {'pause': None})
+    message = answer.json['conflictingRequest']['message']
+    assert message == f'Instance {server} is not ready'
+    assert cloud.get(f'/servers/{server}')['server'] == before
+    assert cloud.call('DELETE', f'/servers/{server}').status == 204
+    cloud.wait_gone(server)

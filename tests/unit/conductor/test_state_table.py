@@ -41,7 +41,12 @@ PARTS = {'reboot', '_detach_volume'}
 # What is looked at before the part that the table's row is about.
 LOCKABLE = {'_soft_reboot', '_hard_reboot'}
 # Without a host there is nobody to ask, which Nova finds out later.
-NEEDS_HOST = {'_soft_reboot', '_hard_reboot'}
+# The table's rows ask no host where it would fail; a server without one is refused here.
+NEEDS_HOST = {
+    '_soft_reboot', '_hard_reboot', 'add_fixed_ip', 'attach_interface', 'backup', 'detach_interface',
+    'inject_network_info', 'live_migrate', 'pause', 'rebuild', 'remove_fixed_ip', 'rescue', 'resume',
+    'set_admin_password', 'shelve', 'snapshot', 'suspend', 'swap_volume', 'unpause', 'unrescue',
+}  # fmt: skip
 # Not in the table: what came with shares, tags and assisted snapshots.
 OURS = {
     'attach_share', 'detach_share', 'update tags', 'delete tags', 'extend_volume',
