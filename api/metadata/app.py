@@ -7,6 +7,7 @@ Answers always have a Content-Type: Neutron's agent fails on one without.
 
 import hashlib
 import hmac
+import http
 import posixpath
 import threading
 import time
@@ -43,11 +44,14 @@ _decode = msgspec.json.Decoder(Server).decode
 
 
 class Refusal(Exception):
-    """An answer that is no content."""
+    """An answer that is no content.
+
+    It has a body always: Neutron's agent spoils one that has none, so that the guest gets a 502.
+    """
 
     def __init__(self, status: int, message: str = '') -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message = status, message or http.HTTPStatus(status).phrase
 
 
 class Asker(NamedTuple):

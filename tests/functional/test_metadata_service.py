@@ -148,6 +148,7 @@ def test_other_guests_and_forgers_get_nothing(cloud: Cloud, server: str) -> None
     ):
         answer = agent.ask(path, **headers)
         assert answer.status_int == status and USER_DATA not in answer.body
+        assert answer.body, "Neutron's agent makes a 502 of an error without a body"
     assert Agent(cloud, server, 'mallory').ask(path).status_int == 404
 
 
