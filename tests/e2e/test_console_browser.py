@@ -1,7 +1,7 @@
 """A user's way to a server's screen: the API's URL in a browser, and keys that reach the guest.
 
-Needs the demo cloud (``make demo``) and Chromium.  Screenshots stay in ``$KILONOVA_ARTEFACTS``,
-else in ``/var/tmp/kilonova-e2e``.
+Needs Chromium; takes the demo cloud that runs (``make demo``), or makes one.  Screenshots stay
+in ``$KILONOVA_ARTEFACTS``, else in ``/var/tmp/kilonova-e2e``.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A guest that boots reads who it is: through Neutron's metadata agent, and from a config drive.
 
-Needs the demo cloud (``make demo``).
+Takes the demo cloud that runs (``make demo``), or makes one.
 """
 
 import hashlib

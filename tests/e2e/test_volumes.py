@@ -1,4 +1,4 @@
-"""Volumes of a real Cinder in real guests; for a cloud that was made with ``tools/devcloud up --with cinder``."""
+"""Volumes of a real Cinder in real guests."""
 
 import json
 from collections.abc import Iterator
@@ -9,15 +9,7 @@ import pytest
 from kilonova.tests.e2e.client import NEEDS_DEMO, ROOT, create, delete, log, openstack, ready
 from kilonova.tests.integration.processes import wait_for
 
-CHOICES = ROOT / 'state/choices.json'
-pytestmark = [
-    pytest.mark.e2e,
-    NEEDS_DEMO,
-    pytest.mark.skipif(
-        not CHOICES.exists() or 'cinder' not in json.loads(CHOICES.read_text())['services'],
-        reason='the cloud has no Cinder',
-    ),
-]
+pytestmark = [pytest.mark.e2e, NEEDS_DEMO]
 SERVER, OTHER, BOOTED = 'volumes-one', 'volumes-two', 'volumes-booted'
 GIB = 1024**3
 
@@ -35,6 +27,13 @@ def settled(name: str, status: str) -> dict[str, Any]:
 
 def says(server: str, text: str, times: int = 1) -> None:
     wait_for(f'{server} says {text}', lambda: log(server).count(text) >= times, 120, 1)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def needs_cinder(demo_cloud: None) -> None:
+    choices = json.loads((ROOT / 'state/choices.json').read_text())
+    if 'cinder' not in choices['services']:
+        pytest.skip('the cloud has no Cinder')
 
 
 @pytest.fixture(scope='module')
