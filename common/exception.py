@@ -348,8 +348,15 @@ class PortRequiresFixedIP(Invalid):
 
 class AttachInterfaceWithQoSPolicyNotSupported(Invalid):
     msg = (
-        'Server %(instance_uuid)s can only have a port with a resource request from its creation: '
-        'such a port cannot be attached.'
+        'Server %(instance_uuid)s can only have a port that is a PCI device and has a resource '
+        'request from its creation: such a port cannot be attached.'
+    )
+
+
+class InterfaceAttachResourceAllocationFailed(Invalid):
+    msg = (
+        'The host of server %(instance_uuid)s has not (any more) what the port asks for: '
+        'see the resource request of the port.'
     )
 
 

@@ -10,7 +10,7 @@ from oslo_config import cfg
 from sqlalchemy import orm
 
 from kilonova.common.clients.cinder import Cinder
-from kilonova.common.clients.placement import Allocations
+from kilonova.common.clients.placement import Allocations, Candidates, Resources
 from kilonova.common.context import RequestContext as Ctx
 from kilonova.common.notifications.notifier import Notifier
 from kilonova.compute.interface import ComputeInterface
@@ -36,6 +36,12 @@ class Claims(Protocol):
 
     def get_allocations(self, consumer: str) -> Allocations:
         """Return what a consumer holds."""
+
+    def get_candidates(self, query: str) -> Candidates:
+        """Return ways to serve a request."""
+
+    def exchange(self, consumer: str, held: Allocations, wanted: Resources) -> None:
+        """Let a consumer hold something else, if it holds ``held``.  Raises Conflict."""
 
     def move_allocations(self, source: str, target: str) -> None:
         """Hand what one consumer holds to another, in place of what that holds.  Raises Conflict."""

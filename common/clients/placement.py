@@ -133,6 +133,21 @@ class Placement(providers.Providers):
             generation = held.consumer_generation
         raise self._error(last, 'PUT', f'/allocations/{consumer}')
 
+    def exchange(self, consumer: str, held: Allocations, wanted: Resources) -> None:
+        """Let a consumer hold something else than ``held``, which ``get_allocations`` returned.
+
+        It may be done again.  Raises ClaimRefused: there is not as much; ConcurrentUpdate: it
+        holds another thing by now.  Then nothing has changed.
+        """
+        owner = held.project_id, held.user_id
+        refusal = self._put_allocations(consumer, wanted, *owner, held.consumer_generation)
+        if refusal is None:
+            return
+        if not refusal.concurrent:
+            raise ClaimRefused(consumer=consumer, reason=refusal.detail)
+        if not self._same(self.get_allocations(consumer), wanted, *owner):
+            raise self._error(refusal, 'PUT', f'/allocations/{consumer}')
+
     def release(self, consumer: str, generation: int) -> bool:
         """Give a claim back unless someone has claimed or deleted since; false if so.
 

@@ -18,13 +18,12 @@ from kilonova.conductor import state
 from kilonova.conductor.operations import Engine
 from kilonova.conductor.parts import Parts
 from kilonova.conductor.tasks import faults, layouts, port_profiles, port_requests, waiting
-from kilonova.conductor.tasks.phases import Changes, Job, Phase
+from kilonova.conductor.tasks.phases import Changes, Phase
+from kilonova.conductor.tasks.port_claims import PortClaims, PortJob, PortPayload, PortPhases
 from kilonova.conductor.tasks.procedure import Procedure
-from kilonova.conductor.tasks.simple import SimplePayload
 from kilonova.db import operations, servers
 from kilonova.db.engine import retry
 
-SimpleJob = Job[SimplePayload]
 ATTACH, DETACH = 'attach_interface', 'detach_interface'
 # Less than the callers' time limit, so that they hear why.
 PATIENCE = 60.0
@@ -35,33 +34,23 @@ class Interfaces:
     """Endpoint, and the two procedures."""
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
-        self._parts = parts
+        self._parts, claims = parts, PortClaims(parts)
         self._procedures = {
             action: Procedure(
-                parts,
-                engine,
-                action,
-                (
-                    Phase(
-                        name=action,
-                        event=f'compute_{action}',
-                        work=lambda job: job.payload.work,
-                        ended=ended,
-                    ),
-                ),
-                payload=SimplePayload,
-                failed=_failed,
-                exclusive=False,
+                parts, engine, action, phases, payload=PortPayload, failed=_failed, exclusive=False
             )
-            for action, ended in ((ATTACH, _attached), (DETACH, _detached))
+            for action, phases in (
+                (ATTACH, (*claims.claim(), _at_host(ATTACH, _attached, undo=claims.release()))),
+                (DETACH, (*claims.learn(), _at_host(DETACH, _detached), *claims.release())),
+            )
         }
 
     def attach_interface(self, context: Ctx, uuid: str, request: NetworkRequest) -> VIF:
         before: set[str] = set()
         wanted = work.AttachInterface(request=request)
-        devices: list[PciRequest] = []
+        asked = port_requests.Attached()
         if request.port_id:
-            devices = port_requests.of_attached(self._parts.neutron, uuid, request.port_id)
+            asked = port_requests.of_attached(self._parts.neutron, uuid, request.port_id)
 
         def accepting(session: Session, server: Server) -> None:
             _check_idle(session, uuid)
@@ -69,10 +58,16 @@ class Interfaces:
             if request.port_id in before:
                 raise exception.PortInUse(port_id=request.port_id)
             wanted.known = sorted(before)
-            if devices:
-                request.profile = _give(session, server, devices)
+            if asked.devices:
+                request.profile = _give(session, server, asked.devices)
 
-        payload = SimplePayload(context=faults.keep(context), rule=ATTACH, work=wanted)
+        payload = PortPayload(
+            context=faults.keep(context),
+            rule=ATTACH,
+            work=wanted,
+            groups=asked.groups,
+            same_subtree=asked.same_subtree,
+        )
         operation = self._accept(ATTACH, context, uuid, payload, accepting)
         waiting.wait_for(self._parts, operation, PATIENCE)
         with self._parts.cell_db.reader() as session:
@@ -92,7 +87,7 @@ class Interfaces:
                 raise exception.PortNotFound(port_id=port_id)
 
         wanted = work.DetachInterface(port_id=port_id)
-        payload = SimplePayload(context=faults.keep(context), rule=DETACH, work=wanted)
+        payload = PortPayload(context=faults.keep(context), rule=DETACH, work=wanted)
         self._accept(DETACH, context, uuid, payload, accepting)
 
     def _accept(
@@ -100,7 +95,7 @@ class Interfaces:
         action: str,
         context: Ctx,
         uuid: str,
-        payload: SimplePayload,
+        payload: PortPayload,
         accepting: Callable[[Session, Server], None],
     ) -> str:
         """Accept when the change before this one is over, which takes a moment only."""
@@ -162,6 +157,20 @@ class Interfaces:
             self._parts.compute.at(server.host).external_events(context, [event])
 
 
+def _at_host(
+    action: str,
+    ended: Callable[[Session, PortJob, WorkResult], Changes],
+    undo: PortPhases = (),
+) -> Phase[PortPayload]:
+    return Phase(
+        name=action,
+        event=f'compute_{action}',
+        work=lambda job: job.payload.work,
+        ended=ended,
+        undo=undo,
+    )
+
+
 def _check_idle(session: Session, uuid: str) -> None:
     """Interfaces of a server change one at a time.  Raises InstanceBusy."""
     if operations.payloads(session, uuid, (ATTACH, DETACH)):
@@ -188,21 +197,21 @@ def _without(server: Server, port_id: str | None) -> Changes:
     return {} if len(left) == len(server.pci_devices) else {'pci_devices': left or None}
 
 
-def _attached(_session: Session, job: SimpleJob, result: WorkResult) -> Changes:
+def _attached(_session: Session, job: PortJob, result: WorkResult) -> Changes:
     """Add what the host has attached to what the server has by now."""
     new = result.network_info or []
     ids = {vif.id for vif in new}
     return {'network_info': [*(v for v in job.server.network_info if v.id not in ids), *new]}
 
 
-def _detached(_session: Session, job: SimpleJob, _result: WorkResult) -> Changes:
+def _detached(_session: Session, job: PortJob, _result: WorkResult) -> Changes:
     wanted = job.payload.work
     assert isinstance(wanted, work.DetachInterface)
     left = [vif for vif in job.server.network_info if vif.id != wanted.port_id]
     return {'network_info': left, **_without(job.server, wanted.port_id)}
 
 
-def _failed(session: Session, job: SimpleJob, failure: WorkResult) -> Changes:
+def _failed(session: Session, job: PortJob, failure: WorkResult) -> Changes:
     """Keep the fault: it has the status for the request that waits."""
     fault = faults.make(failure.error or '', failure.details, failure.code, job.server.host)
     wanted = job.payload.work

@@ -93,6 +93,15 @@ def find_more(session: Session, server: Server, requests: Sequence[PciRequest]) 
     return found
 
 
+def node_uuid(session: Session, server: Server) -> str | None:
+    """Return the provider, in placement, of a server's host."""
+    return session.scalar(
+        sa.select(ComputeNodeRow.uuid).where(
+            ComputeNodeRow.host == server.host, ComputeNodeRow.hypervisor_hostname == server.node
+        )
+    )
+
+
 def _locked(session: Session, host: str, name: str) -> ComputeNode:
     row = session.scalars(
         sa.select(ComputeNodeRow)

@@ -102,12 +102,7 @@ class Mover:
         """Write down that a server begins to move, in the transaction that accepts it."""
         if server.host is None:  # an administrator may call active what never was
             raise exception.InstanceNotReady(instance_id=server.uuid)
-        node = session.scalar(
-            sa.select(ComputeNodeRow.uuid).where(
-                ComputeNodeRow.host == server.host,
-                ComputeNodeRow.hypervisor_hostname == server.node,
-            )
-        )
+        node = layouts.node_uuid(session, server)
         payload.migration = str(uuid.uuid4())
         payload.source, payload.source_node = server.host, server.node
         payload.move = Move(

@@ -5,7 +5,7 @@ before a host is chosen.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,28 +38,43 @@ def look(neutron: Ports, spec: RequestSpec, servers: Iterable[Server]) -> Reques
     subtrees: list[list[str]] = []
     ports = neutron.find('ports', id=sorted(wanted))
     for port in ports:
-        request = port.get(KEY) or {}
-        groups += _groups(str(port['id']), request)
-        if request.get('same_subtree'):
-            subtrees.append([str(group) for group in request['same_subtree']])
+        groups += groups_of(port)
+        subtrees += _subtrees(port)
     return msgspec.structs.replace(
         spec, port_groups=groups, same_subtree=subtrees, pci_requests=_devices(neutron, ports)
     )
 
 
-def of_attached(neutron: Ports, server_uuid: str, port_id: str) -> list[PciRequest]:
-    """Return the device that a port wants which is to be attached.
+class Attached(NamedTuple):
+    """What a port wants that is to be attached."""
 
-    Raises AttachInterfaceWithQoSPolicyNotSupported: the server's claim does not grow.
+    groups: list[PortGroup] = []
+    same_subtree: list[list[str]] = []
+    devices: list[PciRequest] = []
+
+
+def of_attached(neutron: Ports, server_uuid: str, port_id: str) -> Attached:
+    """Return what a port wants of its server's host.
+
+    Raises AttachInterfaceWithQoSPolicyNotSupported: both must be of one card, which only a
+    choice of hosts sees to.
     """
-    ports = neutron.find('ports', id=[port_id])
-    if any(_groups(port_id, port.get(KEY) or {}) for port in ports):
-        raise exception.AttachInterfaceWithQoSPolicyNotSupported(instance_uuid=server_uuid)
-    return _devices(neutron, ports)
+    for port in neutron.find('ports', id=[port_id]):
+        found = Attached(groups_of(port), _subtrees(port), _devices(neutron, [port]))
+        if found.groups and found.devices:
+            raise exception.AttachInterfaceWithQoSPolicyNotSupported(instance_uuid=server_uuid)
+        return found
+    return Attached()
 
 
-def _groups(port_id: str, request: dict[str, Any]) -> list[PortGroup]:
+def _subtrees(port: dict[str, Any]) -> list[list[str]]:
+    names = (port.get(KEY) or {}).get('same_subtree')
+    return [[str(name) for name in names]] if names else []
+
+
+def groups_of(port: dict[str, Any]) -> list[PortGroup]:
     """Read both forms: one group that is the request itself, or several with ids."""
+    request, port_id = port.get(KEY) or {}, str(port['id'])
     found = request.get('request_groups')
     if found is None:
         found = [{'id': port_id, **request}] if request.get('resources') else []

@@ -294,7 +294,7 @@ class Procedure(Generic[P]):
         if payload.failure is None:
             result.details = self._where(job, phase, result)
             payload.failure = result
-            return changes, phase.undo[0] if phase.undo else None
+            return changes, first_of(job, phase.undo)
         LOG.warning(
             '%s of server %s: %s failed, too: %s',
             self.action,

@@ -225,11 +225,75 @@ def test_a_device_of_an_attachment_that_fails_is_free_again(
     assert [attach(cloud, uuid, port).status for port in ports] == [200, 200]
 
 
-def test_bandwidth_cannot_be_attached(
+def held_of(cloud: Cloud, uuid: str) -> dict[str, Any]:
+    found = Placement(cloud.placement.adapter()).get_allocations(uuid).allocations
+    return {provider: part['resources'] for provider, part in found.items()}
+
+
+def detach(cloud: Cloud, uuid: str, port: dict[str, Any]) -> None:
+    assert cloud.call('DELETE', f'/servers/{uuid}/os-interface/{port["id"]}').status == 202
+
+
+def test_bandwidth_is_claimed_with_an_attached_port_and_given_back(
+    cloud: Cloud, flavor: str, image: str, network: str, cards: Any, asked: Any
+) -> None:
+    """Also when it is attached and detached again, and by a port that it was booted with."""
+    own = cloud.neutron.make_port(network)
+    uuid = boot(cloud, flavor, image, own)
+    before = held_of(cloud, uuid)
+    one, other = (
+        cloud.neutron.make_port(
+            network, resource_request=asked, **{'binding:profile': {'trusted': 'true'}}
+        )
+        for _ in range(2)
+    )
+    for port, next_one in ((one, other), (other, one)):
+        assert attach(cloud, uuid, port).status == 200
+        check_bandwidth(cloud, uuid, port, cards, asked)
+        refused = attach(cloud, uuid, next_one)  # there is not as much for two
+        assert refused.status == 400 and 'resource request' in refused.text
+        assert not next_one['device_id'] and not next_one['binding:host_id']
+        detach(cloud, uuid, port)
+        wait(lambda: held_of(cloud, uuid) == before, 'it is given back')
+        assert port['binding:profile'] == {'trusted': 'true'}
+    assert attach(cloud, uuid, one).status == 200
+    move(cloud, uuid, {'os-migrateLive': {'host': None, 'block_migration': 'auto'}})
+    check_bandwidth(cloud, uuid, one, cards, asked)
+    detach(cloud, uuid, own)
+    detach(cloud, uuid, one)
+    wait(lambda: BANDWIDTH not in str(held_of(cloud, uuid)), 'it is given back')
+
+
+def test_bandwidth_of_a_port_from_the_boot_is_given_back(
+    cloud: Cloud, flavor: str, image: str, network: str, cards: Any, asked: Any
+) -> None:
+    port = cloud.neutron.make_port(network, resource_request=asked)
+    uuid = boot(cloud, flavor, image, port)
+    assert BANDWIDTH in str(held_of(cloud, uuid))
+    detach(cloud, uuid, port)
+    wait(lambda: BANDWIDTH not in str(held_of(cloud, uuid)), 'it is given back')
+    assert attach(cloud, uuid, port).status == 200
+
+
+def test_bandwidth_of_an_attachment_that_fails_is_given_back(
     cloud: Cloud, flavor: str, image: str, network: str, cards: Any, asked: Any
 ) -> None:
     uuid = boot(cloud, flavor, image, cloud.neutron.make_port(network))
+    before = held_of(cloud, uuid)
     port = cloud.neutron.make_port(network, resource_request=asked)
+    cloud.neutron.break_with(409, f'PUT /v2.0/ports/{port["id"]}')
+    assert attach(cloud, uuid, port).status >= 400
+    cloud.neutron.mend()
+    wait(lambda: held_of(cloud, uuid) == before, 'it is given back')
+    assert attach(cloud, uuid, port).status == 200
+
+
+def test_a_device_with_bandwidth_cannot_be_attached(
+    cloud: Cloud, flavor: str, image: str, network: str, cards: Any, asked: Any
+) -> None:
+    uuid = boot(cloud, flavor, image, cloud.neutron.make_port(network))
+    kind = {'binding:vnic_type': 'direct'}
+    port = cloud.neutron.make_port(network, resource_request=asked, **kind)
     refused = attach(cloud, uuid, port)
     assert refused.status == 400 and 'resource request' in refused.text
     assert not port['device_id'] and not port['binding:host_id']
