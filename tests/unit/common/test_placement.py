@@ -157,6 +157,26 @@ def test_delete_allocations(service, client):
     assert service.usages() == {}
 
 
+def test_an_exchange_may_be_repeated_and_overwrites_nothing_else(service, client):
+    host = placement_hosts.add_host(client, 'h1')
+    consumer = new()
+    claim(client, consumer, vcpus(host, 1))
+    held = client.get_allocations(consumer)
+    for _ in range(2):
+        client.exchange(consumer, held, vcpus(host, 3))
+        assert service.usages() == {consumer: {'VCPU': 3}}
+    with pytest.raises(placement.ConcurrentUpdate):
+        client.exchange(consumer, held, vcpus(host, 2))
+    held = client.get_allocations(consumer)
+    with pytest.raises(placement.ClaimRefused):
+        client.exchange(consumer, held, vcpus(host, 3000))
+    assert service.usages() == {consumer: {'VCPU': 3}}
+    client.delete_allocations(consumer)
+    with pytest.raises(placement.ConcurrentUpdate):
+        client.exchange(consumer, held, vcpus(host, 1))
+    assert service.usages() == {}
+
+
 def test_release_gives_back_only_the_own_claim(service, client):
     host = placement_hosts.add_host(client, 'h1')
     consumer = new()
